@@ -1,0 +1,1 @@
+"""data_platform: pipelines declared in YAML and SQL, run as audited Dagster assets."""
