@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -136,6 +137,8 @@ def _replace(cursor: dbapi.Cursor, start: date, end: date) -> _Mark:
             db_schema_name="public",
         )
     cursor.execute(_INDEX)
+    # Until autovacuum comes by, the planner would guess how much of the year a query reads.
+    cursor.execute("analyze public.transactions")
     mark = _Mark(_ORIGIN, start.isoformat(), end.isoformat(), rows)
     cursor.execute(f"comment on table public.transactions is '{json.dumps(asdict(mark))}'")
     return mark
@@ -144,14 +147,14 @@ def _replace(cursor: dbapi.Cursor, start: date, end: date) -> _Mark:
 def _read_transactions(
     connection: duckdb.DuckDBPyConnection, start: date, end: date
 ) -> pa.RecordBatchReader:
-    return connection.execute(
+    return connection.sql(
         """
         select household_id, store_id, basket_id, product_id, quantity, sales_value, retail_disc,
             coupon_disc, coupon_match_disc, week, transaction_timestamp
         from read_parquet($file)
         where transaction_timestamp >= $start and transaction_timestamp < $end
         """,
-        {"file": str(_data_file("transactions")), "start": start, "end": end},
+        params={"file": str(_data_file("transactions")), "start": start, "end": end},
     ).to_arrow_reader(_BATCH_ROWS)
 
 
@@ -198,9 +201,9 @@ def _file_queries() -> dict[str, str]:
     # From a product on, not by row number: which product is in which file can be told from its id.
     bounds = (0, 1_000_000, 7_000_000, 1 << 62)
     queries = {
-        f"products_{part}.parquet": f"from '{products}' where product_id >= {low} "  # noqa: S608
+        f"products_{part}.parquet": f"from '{products}' where product_id >= {low} "
         f"and product_id < {high} order by product_id"
-        for part, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False), start=1)
+        for part, (low, high) in enumerate(pairwise(bounds), start=1)
     }
     return queries | {"demographics.csv": f"from '{demographics}' order by household_id"}
 
