@@ -1,0 +1,216 @@
+"""Which runs have a living process: a PostgreSQL lock for each, held by the process that runs it.
+
+The lock is a session's advisory lock on Dagster's own database, keyed by the run's id. The server
+frees it when the process is gone, however it died and on whatever host; there are no heartbeats to
+write and none to miss, so a live run that is merely slow is never taken for dead. `instance` takes
+it before a run is recorded as started, `run_launcher` looks at it for Dagster's run monitoring,
+and `reap_dead_runs` is called by the command at its start.
+
+The URL must reach the server itself or a pooler in session mode: in transaction mode a lock ends
+with its statement.
+"""
+
+import hashlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+
+import psycopg2
+import psycopg2.extensions
+
+CHECK_SECONDS = 2.0
+"""How often a holder looks whether its connection still stands, and takes its locks anew."""
+
+_logger = logging.getLogger(__name__)
+_holders: "weakref.WeakSet[RunLocks]" = weakref.WeakSet()
+
+
+def lock_key(run_id: str) -> int:
+    """The 64-bit key of a run's lock, signed as PostgreSQL wants it."""
+    digest = hashlib.blake2b(f"data_platform.run:{run_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class RunLocks:
+    """The locks that this process holds, on one connection that is open while there are any.
+
+    A thread watches the connection, because a restart of the server frees the locks of runs that
+    go on: it connects again and takes them anew within seconds, sooner than anybody may call a
+    run dead (see `Absences`).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._runs: set[str] = set()
+        self._connection: psycopg2.extensions.connection | None = None
+        self._mutex = threading.Lock()
+        self._wake = threading.Event()
+        self._watcher: threading.Thread | None = None
+        _holders.add(self)
+
+    def hold(self, run_id: str) -> None:
+        """Say that this process executes the run. Returns when the lock is held."""
+        with self._mutex:
+            self._runs.add(run_id)
+            if self._connection is None:
+                self._connect()
+            else:
+                self._lock(run_id)
+            if self._watcher is None:
+                self._wake = threading.Event()
+                arguments = (self._wake,)
+                self._watcher = threading.Thread(
+                    target=self._watch, args=arguments, name="run-locks", daemon=True
+                )
+                self._watcher.start()
+
+    def release(self, run_id: str) -> None:
+        """Say that the run has ended. A run that isn't held is fine."""
+        with self._mutex:
+            if run_id not in self._runs:
+                return
+            self._runs.discard(run_id)
+            if not self._runs:
+                self._disconnect()
+                self._wake.set()
+                self._watcher = None
+            elif self._connection is not None:
+                try:
+                    self._execute("SELECT pg_advisory_unlock(%s)", run_id)
+                except psycopg2.Error:
+                    self._disconnect()  # the watcher takes the others anew
+
+    def abandon_after_fork(self) -> None:
+        """Let go of what the parent process holds, without ending the parent's session."""
+        if self._connection is not None:
+            # The descriptor must not keep the session open after the parent's death, and psycopg2
+            # may still close it: so it becomes something harmless.
+            with open(os.devnull, "rb") as nothing:  # noqa: PTH123 -- in a forked child: no more than needed
+                os.dup2(nothing.fileno(), self._connection.fileno())
+        self._runs = set()
+        self._connection = None
+        self._mutex = threading.Lock()
+        self._watcher = None
+
+    def _connect(self) -> None:
+        self._connection = psycopg2.connect(
+            self._url,
+            application_name="data_platform run lock",
+            connect_timeout=10,
+            # The server must notice a host that vanished; its default is two hours.
+            options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5"
+            " -c tcp_keepalives_count=3 -c statement_timeout=10000",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+        )
+        self._connection.autocommit = True
+        for run_id in self._runs:
+            self._lock(run_id)
+
+    def _lock(self, run_id: str) -> None:
+        self._execute("SELECT pg_try_advisory_lock(%s)", run_id)
+
+    def _execute(self, statement: str, run_id: str) -> None:
+        assert self._connection is not None  # noqa: S101 -- for the type checker
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, [lock_key(run_id)])
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _watch(self, stop: threading.Event) -> None:
+        while not stop.wait(CHECK_SECONDS):
+            with self._mutex:
+                if stop.is_set():
+                    return
+                try:
+                    if self._connection is None:
+                        self._connect()
+                        _logger.warning("took the locks of %d runs anew", len(self._runs))
+                    else:
+                        with self._connection.cursor() as cursor:
+                            cursor.execute("SELECT 1")
+                except psycopg2.Error as error:
+                    _logger.warning("lost the connection that holds run locks: %s", error)
+                    self._disconnect()
+
+
+class Absences:
+    """Since when runs have had no living process, as seen by this process.
+
+    A lock can be missing for seconds though its run lives, after a restart of the server. So a run
+    is dead only if its lock was missing in looks that lie `patience` seconds apart.
+    """
+
+    def __init__(self, url: str, patience: float) -> None:
+        self._url = url
+        self._patience = patience
+        self._missing_since: dict[str, float] = {}
+
+    def dead(self, run_ids: Collection[str]) -> set[str]:
+        """Those of `run_ids` that have had no process for `patience` seconds.
+
+        Raises:
+            psycopg2.Error: the server can't be asked; what was seen before is forgotten then, as
+                a server that was away has lost its locks.
+        """
+        try:
+            with closing(psycopg2.connect(self._url, connect_timeout=10)) as connection:
+                alive = alive_runs(connection, run_ids)
+        except psycopg2.Error:
+            self._missing_since.clear()
+            raise
+        now = time.monotonic()
+        for run_id in run_ids:
+            if run_id in alive:
+                self._missing_since.pop(run_id, None)
+            else:
+                self._missing_since.setdefault(run_id, now)
+        return {
+            run_id
+            for run_id in run_ids
+            if now - self._missing_since.get(run_id, now) >= self._patience
+        }
+
+    def suspected(self) -> set[str]:
+        """The runs that had no process at the last look."""
+        return set(self._missing_since)
+
+
+def alive_runs(
+    connection: psycopg2.extensions.connection, run_ids: Collection[str]
+) -> set[str]:
+    """Those of `run_ids` whose lock is held by anybody. Looks only, so nobody is disturbed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT classid::bigint, objid::bigint FROM pg_locks WHERE locktype = 'advisory'"
+            " AND objsubid = 1 AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        held = {(high << 32) | low for high, low in cursor.fetchall()}
+    return {run_id for run_id in run_ids if lock_key(run_id) & 0xFFFF_FFFF_FFFF_FFFF in held}
+
+
+@contextmanager
+def only_one(url: str, purpose: str) -> Iterator[None]:
+    """Let one process at a time do something to Dagster's database."""
+    with closing(psycopg2.connect(url, connect_timeout=10)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(purpose)])
+            yield
+
+
+def _after_fork() -> None:
+    for holder in list(_holders):
+        holder.abandon_after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,401 @@
+"""What will exist: one frozen node an asset, fully resolved.
+
+Built by `plan.building`, printed by `plan.explaining`, run by the stages. A node holds the very SQL
+that runs, so what is shown can't differ from what is done.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from data_platform.errors import Location
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.spec.pipeline import Automation, CsvFormat, Freshness, Retries, Schedule
+
+Effect = Literal["fail", "warn", "quarantine"]
+
+
+class Key(NamedTuple):
+    """An asset's key: `[layer, pipeline, name]` in Dagster, `layer/pipeline/name` in text."""
+
+    layer: str
+    pipeline: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+    @property
+    def relation(self) -> str:
+        """The name under which SQL of the platform's reads the asset."""
+        return f"{self.pipeline}.{self.layer}.{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """From `layer/pipeline/name`."""
+        return cls(*text.split("/"))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column, its type in DuckDB's words; a type of None isn't known before a run."""
+
+    name: str
+    type: str | None
+    description: str | None = None
+    nullable: bool = True
+    unique: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of an asset as far as they are known.
+
+    Attributes:
+        columns: in order.
+        closed: whether these are all; an open schema may have more.
+    """
+
+    columns: tuple[Column, ...]
+    closed: bool
+
+    def __getitem__(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(column.name == name for column in self.columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns in order."""
+        return tuple(column.name for column in self.columns)
+
+
+UNKNOWN_SCHEMA = Schema((), closed=False)
+
+
+@dataclass(frozen=True)
+class Input:
+    """An upstream asset and which of its partitions are read.
+
+    Attributes:
+        key: the upstream.
+        reads: `same` partition, the `last` partitions, `all` published ones, or `whole` where the
+            upstream has none.
+        last: the length of the window where `reads` is `last`.
+    """
+
+    key: Key
+    reads: Literal["same", "last", "all", "whole"]
+    last: int = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One named step of a staging asset: a CTE.
+
+    Attributes:
+        name: of the CTE, after the transformation.
+        sql: its SELECT.
+        location: the transformation in pipeline.yaml.
+        effect: what it does to rows, for the count of what went in and out.
+        lost: a SELECT `(_partition, rows)` of the rows that this step leaves out, where it may.
+    """
+
+    name: str
+    sql: str
+    location: Location
+    effect: Literal["row-wise", "filters", "deduplicates", "reshapes"] = "row-wise"
+    lost: str | None = None
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """A rule that a row keeps or breaks by itself.
+
+    Attributes:
+        name: of the check in Dagster, unique within the asset.
+        effect: what a tolerance that doesn't hold does.
+        offends: a condition over the asset's columns, true on a row that breaks the rule.
+        columns: which the examples show first.
+        max_percentage: of the rows that came in, up to which offending rows stay in.
+        references: the asset that `offends` reads besides, for a foreign key.
+    """
+
+    name: str
+    kind: str
+    effect: Effect
+    offends: str
+    columns: tuple[str, ...]
+    location: Location
+    description: str | None = None
+    on_empty: Literal["pass", "warn", "fail"] = "pass"
+    max_percentage: float = 0
+    references: Key | None = None
+
+
+@dataclass(frozen=True)
+class UniqueCheck:
+    """Rows beyond the first of each key are at most `max_duplicates`."""
+
+    name: str
+    effect: Effect
+    columns: tuple[str, ...]
+    location: Location
+    max_duplicates: int = 0
+    count_nulls: bool = False
+    whole_asset: bool = False
+    description: str | None = None
+    on_empty: Literal["pass", "warn", "fail"] = "pass"
+    kind: str = "unique"
+
+
+@dataclass(frozen=True)
+class RowCountCheck:
+    """The number of rows that would be published lies within, ends included."""
+
+    name: str
+    effect: Effect
+    min_rows: int | None
+    max_rows: int | None
+    location: Location
+    description: str | None = None
+    kind: str = "row_count"
+
+
+@dataclass(frozen=True)
+class ReconcileCheck:
+    """An aggregate over this asset and one over another agree within a tolerance."""
+
+    name: str
+    effect: Effect
+    expression: str
+    other: Key
+    other_expression: str
+    tolerance: float
+    including_quarantine: bool
+    location: Location
+    description: str | None = None
+    kind: str = "reconcile"
+
+
+Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """What every asset has.
+
+    Attributes:
+        key: its key.
+        location: where it is declared.
+        partitions: None where it has none.
+        inputs: what it reads.
+        schema: the columns that it will have, as far as they are known.
+        tags, owner, criticality, runbook, description: for people.
+        automation: when it runs by itself; None means the pipeline's schedule.
+    """
+
+    key: Key
+    location: Location
+    description: str | None
+    owner: str
+    criticality: str
+    tags: Mapping[str, str]
+    runbook: str | None
+    partitions: DailyPartitions | None
+    inputs: tuple[Input, ...] = ()
+    schema: Schema = UNKNOWN_SCHEMA
+    retries: Retries | None = None
+    pool: str | None = None
+    automation: Automation | None = None
+    freshness: Freshness | None = None
+
+    @property
+    def code(self) -> str:
+        """What decides about the rows of this asset, as text: its change is a new code version."""
+        raise AssertionError(self)
+
+    @property
+    def code_version(self) -> str:
+        """A short hash of `code`."""
+        return hashlib.sha256(self.code.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeNode(Node):
+    """An asset that is kept in the lake."""
+
+    checks: tuple[Check, ...] = ()
+    contract: Schema | None = None
+    """The columns that it promised, where it has a contract."""
+
+    @property
+    def has_quarantine(self) -> bool:
+        """Whether rows may be held back, so that there is a quarantine asset beside it."""
+        return any(check.effect == "quarantine" for check in self.checks)
+
+    @property
+    def quarantine_key(self) -> Key:
+        """The key of the quarantine of a staging asset."""
+        return Key("quarantine", self.key.pipeline, self.key.name)
+
+
+@dataclass(frozen=True)
+class DatabaseTable:
+    """Rows of a table in a database.
+
+    Attributes:
+        connection: its name in platform.yaml.
+        table: `table` or `schema.table`.
+        cursor: the column whose time decides about the partition.
+        fetch_size: rows of a batch, about.
+    """
+
+    connection: str
+    table: str
+    cursor: str | None
+    fetch_size: int
+
+
+@dataclass(frozen=True)
+class Files:
+    """Rows of files.
+
+    Attributes:
+        path: an absolute path or glob; `{partition_key}` is the partition.
+        format: how they are read.
+        csv: for CSV.
+    """
+
+    path: str
+    format: Literal["csv", "parquet"]
+    csv: CsvFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawNode(LakeNode):
+    """What comes from outside, as it came."""
+
+    source: DatabaseTable | Files
+
+    @property
+    def code(self) -> str:
+        """The source."""
+        return f"{self.source}{self.partitions}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagingNode(LakeNode):
+    """Rows cleaned, typed and held to a contract.
+
+    Attributes:
+        source: what `from` names.
+        steps: the CTEs in order, the first of which reads the source.
+        extra_columns: what happens to columns that the contract doesn't name.
+        max_quarantine_percentage: of the rows of a partition; None means no limit.
+    """
+
+    source: Key
+    steps: tuple[Step, ...]
+    extra_columns: Literal["keep", "drop", "fail"] = "keep"
+    max_quarantine_percentage: float | None = None
+
+    @property
+    def sql(self) -> str:
+        """The whole statement."""
+        return statement_of(self.steps, f"SELECT *\nFROM {self.steps[-1].name}")
+
+    @property
+    def code(self) -> str:
+        """The statement and the rules."""
+        return f"{self.sql}{self.checks}{self.extra_columns}{self.max_quarantine_percentage}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyticsNode(LakeNode):
+    """Rows computed by SQL from other assets.
+
+    Attributes:
+        sql: the statement, run once for each partition.
+        parameters: the bind parameters that it uses.
+    """
+
+    sql: str
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """The statement, the windows and the rules."""
+        return f"{self.sql}{self.inputs}{self.checks}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationNode(Node):
+    """A table in a database that follows an asset of the lake."""
+
+    source: Key
+    connection: str
+    table: str
+    write: Literal["replace_partition", "replace"]
+    partition_column: str | None
+    contract: Schema | None = None
+    """The contract of the source asset, for the table's types and comments."""
+
+    @property
+    def code(self) -> str:
+        """The target."""
+        return f"{self.connection}{self.table}{self.write}{self.partition_column}"
+
+
+AnyNode = RawNode | StagingNode | AnalyticsNode | DestinationNode
+
+
+@dataclass(frozen=True)
+class PipelinePlan:
+    """The nodes of one pipeline, upstreams first."""
+
+    name: str
+    description: str | None
+    owner: str
+    location: Location
+    schedule: Schedule | None
+    nodes: tuple[AnyNode, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The nodes of all sound pipelines."""
+
+    pipelines: tuple[PipelinePlan, ...]
+    _by_key: Mapping[Key, AnyNode] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", {node.key: node for node in self.nodes})
+
+    @property
+    def nodes(self) -> tuple[AnyNode, ...]:
+        """All nodes, upstreams first within each pipeline."""
+        return tuple(node for pipeline in self.pipelines for node in pipeline.nodes)
+
+    def __getitem__(self, key: Key) -> AnyNode:
+        return self._by_key[key]
+
+    def get(self, key: Key) -> AnyNode | None:
+        """The node of a key, or None."""
+        return self._by_key.get(key)
+
+    def pipeline(self, name: str) -> PipelinePlan | None:
+        """A pipeline by its name, or None."""
+        return next((pipeline for pipeline in self.pipelines if pipeline.name == name), None)
+
+
+def statement_of(steps: tuple[Step, ...], select: str) -> str:
+    """One readable statement: the steps as CTEs, then `select`."""
+    ctes = ",\n".join(f"{step.name} AS (\n{_indented(step.sql)}\n)" for step in steps)
+    return f"WITH {ctes}\n{select}"
+
+
+def _indented(sql: str) -> str:
+    return "\n".join(f"  {line}" for line in sql.splitlines())
