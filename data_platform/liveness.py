@@ -16,14 +16,26 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection
+from contextlib import closing
+from typing import Any
 
 import psycopg2
 import psycopg2.extensions
 
 CHECK_SECONDS = 2.0
 """How often a holder looks whether its connection still stands, and takes its locks anew."""
+
+_CONNECTION_ARGUMENTS: dict[str, Any] = {
+    "application_name": "data_platform run lock",
+    "connect_timeout": 10,
+    # The server must notice a host that vanished; its default is two hours.
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    " -c statement_timeout=10000",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 _logger = logging.getLogger(__name__)
 _holders: "weakref.WeakSet[RunLocks]" = weakref.WeakSet()
@@ -46,27 +58,32 @@ class RunLocks:
     def __init__(self, url: str) -> None:
         self._url = url
         self._runs: set[str] = set()
+        self._locked: set[str] = set()
         self._connection: psycopg2.extensions.connection | None = None
         self._mutex = threading.Lock()
-        self._wake = threading.Event()
-        self._watcher: threading.Thread | None = None
+        self._stop = threading.Event()
         _holders.add(self)
 
     def hold(self, run_id: str) -> None:
-        """Say that this process executes the run. Returns when the lock is held."""
+        """Say that this process executes the run. Returns when the lock is held.
+
+        Raises:
+            psycopg2.OperationalError: the server can't be reached.
+        """
         with self._mutex:
+            first = not self._runs
             self._runs.add(run_id)
-            if self._connection is None:
-                self._connect()
-            else:
-                self._lock(run_id)
-            if self._watcher is None:
-                self._wake = threading.Event()
-                arguments = (self._wake,)
-                self._watcher = threading.Thread(
+            try:
+                self._take_missing()
+            except psycopg2.Error:
+                self._disconnect()
+                self._take_missing()
+            if first:
+                self._stop = threading.Event()
+                arguments = (self._stop,)
+                threading.Thread(
                     target=self._watch, args=arguments, name="run-locks", daemon=True
-                )
-                self._watcher.start()
+                ).start()
 
     def release(self, run_id: str) -> None:
         """Say that the run has ended. A run that isn't held is fine."""
@@ -74,53 +91,44 @@ class RunLocks:
             if run_id not in self._runs:
                 return
             self._runs.discard(run_id)
+            self._locked.discard(run_id)
             if not self._runs:
+                self._stop.set()
                 self._disconnect()
-                self._wake.set()
-                self._watcher = None
             elif self._connection is not None:
                 try:
-                    self._execute("SELECT pg_advisory_unlock(%s)", run_id)
+                    with self._connection.cursor() as cursor:
+                        cursor.execute("SELECT pg_advisory_unlock(%s)", [lock_key(run_id)])
                 except psycopg2.Error:
                     self._disconnect()  # the watcher takes the others anew
 
     def abandon_after_fork(self) -> None:
         """Let go of what the parent process holds, without ending the parent's session."""
-        if self._connection is not None:
+        if self._connection is not None and not self._connection.closed:
             # The descriptor must not keep the session open after the parent's death, and psycopg2
             # may still close it: so it becomes something harmless.
-            with open(os.devnull, "rb") as nothing:  # noqa: PTH123 -- in a forked child: no more than needed
-                os.dup2(nothing.fileno(), self._connection.fileno())
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(nothing, self._connection.fileno())
+            os.close(nothing)
         self._runs = set()
+        self._locked = set()
         self._connection = None
         self._mutex = threading.Lock()
-        self._watcher = None
 
-    def _connect(self) -> None:
-        self._connection = psycopg2.connect(
-            self._url,
-            application_name="data_platform run lock",
-            connect_timeout=10,
-            # The server must notice a host that vanished; its default is two hours.
-            options="-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5"
-            " -c tcp_keepalives_count=3 -c statement_timeout=10000",
-            keepalives_idle=10,
-            keepalives_interval=5,
-            keepalives_count=3,
-        )
-        self._connection.autocommit = True
-        for run_id in self._runs:
-            self._lock(run_id)
-
-    def _lock(self, run_id: str) -> None:
-        self._execute("SELECT pg_try_advisory_lock(%s)", run_id)
-
-    def _execute(self, statement: str, run_id: str) -> None:
-        assert self._connection is not None  # noqa: S101 -- for the type checker
+    def _take_missing(self) -> None:
+        if self._connection is None:
+            self._connection = psycopg2.connect(self._url, **_CONNECTION_ARGUMENTS)
+            self._connection.autocommit = True
         with self._connection.cursor() as cursor:
-            cursor.execute(statement, [lock_key(run_id)])
+            cursor.execute("SELECT 1")
+            for run_id in self._runs - self._locked:
+                # Not taken only while the server still keeps a broken session of ours.
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock_key(run_id)])
+                if cursor.fetchone() == (True,):
+                    self._locked.add(run_id)
 
     def _disconnect(self) -> None:
+        self._locked = set()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -131,12 +139,7 @@ class RunLocks:
                 if stop.is_set():
                     return
                 try:
-                    if self._connection is None:
-                        self._connect()
-                        _logger.warning("took the locks of %d runs anew", len(self._runs))
-                    else:
-                        with self._connection.cursor() as cursor:
-                            cursor.execute("SELECT 1")
+                    self._take_missing()
                 except psycopg2.Error as error:
                     _logger.warning("lost the connection that holds run locks: %s", error)
                     self._disconnect()
@@ -173,20 +176,21 @@ class Absences:
                 self._missing_since.pop(run_id, None)
             else:
                 self._missing_since.setdefault(run_id, now)
-        return {
+        dead = {
             run_id
             for run_id in run_ids
-            if now - self._missing_since.get(run_id, now) >= self._patience
+            if run_id not in alive and now - self._missing_since[run_id] >= self._patience
         }
+        for run_id in dead:
+            del self._missing_since[run_id]
+        return dead
 
     def suspected(self) -> set[str]:
         """The runs that had no process at the last look."""
         return set(self._missing_since)
 
 
-def alive_runs(
-    connection: psycopg2.extensions.connection, run_ids: Collection[str]
-) -> set[str]:
+def alive_runs(connection: psycopg2.extensions.connection, run_ids: Collection[str]) -> set[str]:
     """Those of `run_ids` whose lock is held by anybody. Looks only, so nobody is disturbed."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -196,16 +200,6 @@ def alive_runs(
         )
         held = {(high << 32) | low for high, low in cursor.fetchall()}
     return {run_id for run_id in run_ids if lock_key(run_id) & 0xFFFF_FFFF_FFFF_FFFF in held}
-
-
-@contextmanager
-def only_one(url: str, purpose: str) -> Iterator[None]:
-    """Let one process at a time do something to Dagster's database."""
-    with closing(psycopg2.connect(url, connect_timeout=10)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(purpose)])
-            yield
 
 
 def _after_fork() -> None:

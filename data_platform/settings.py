@@ -63,3 +63,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def environment() -> Mapping[str, str]:
     """The environment that `${VAR}` in pipelines refers to."""
     return os.environ
+
+
+def set_environment_defaults(values: Mapping[str, str]) -> None:
+    """Set variables that are not set yet, for libraries that can only be told in this way."""
+    for name, value in values.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,327 @@
+"""Dagster's own storage: where it is, and how a process opens it.
+
+Owns the classes that `dagster.yaml` names and `open_instance` for the command. Everything is in
+PostgreSQL, the embedded one unless `DATA_PLATFORM_STORAGE_URL` is set, so that a laptop and a
+deployment behave the same; compute logs and artefacts are below the data folder. It must not know
+pipelines, nor be imported by anything below `cli`: Dagster loads it by name.
+"""
+
+import os
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import yaml
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, Field, StringSource
+from dagster._config import UserConfigSchema
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.event_log.base import EventLogStorage
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.runs.base import RunStorage
+from dagster._core.storage.schedules.base import ScheduleStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster_postgres import (
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+    PostgresScheduleStorage,
+)
+from dagster_postgres.utils import create_pg_engine
+from sqlalchemy.engine import Engine
+
+from data_platform.embedded_server import resolve_url
+from data_platform.liveness import RunLocks, lock_key
+from data_platform.settings import (
+    PACKAGE_DIR,
+    Settings,
+    environment,
+    load_settings,
+    set_environment_defaults,
+)
+
+EMBEDDED_URL = "embedded://dagster"
+ENVIRONMENT = {
+    # Read where a range's materializations are written, that is in the run.
+    "DAGSTER_EVENT_BATCH_SIZE": "500",
+    # Read where runs are made: in the webserver, the daemon and the command.
+    "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "true",
+}
+"""Together 10 times faster events of partitioned runs; set unless they are set already."""
+
+_TABLES_MARK = "data_platform.tables"
+_TABLES_VERSION = "1"
+_RUN_ENDS = {
+    DagsterEventType.RUN_SUCCESS,
+    DagsterEventType.RUN_FAILURE,
+    DagsterEventType.RUN_CANCELED,
+}
+_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+class PlatformRunStorage(PostgresRunStorage):
+    """Runs; the process that starts one holds its lock of life until it has ended."""
+
+    def __init__(self, url: str, engine: Engine) -> None:
+        super().__init__(url, should_autocreate_tables=False)
+        self._engine = engine
+        self._locks = RunLocks(url)
+
+    def handle_run_event(
+        self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None
+    ) -> None:
+        """Hold the lock before the run becomes STARTED: no started run is ever without one."""
+        if event.event_type == DagsterEventType.RUN_START:
+            self._locks.hold(run_id)
+        super().handle_run_event(run_id, event, update_timestamp)
+        if event.event_type in _RUN_ENDS:
+            self._locks.release(run_id)
+
+    def dispose(self) -> None:
+        """Close the pooled connections."""
+        self._engine.dispose()
+
+
+class PlatformEventLogStorage(PostgresEventLogStorage):
+    """Events, over the pooled connections."""
+
+    def __init__(self, url: str, engine: Engine) -> None:
+        super().__init__(url, should_autocreate_tables=False)
+        self._engine = engine
+
+
+class PlatformScheduleStorage(PostgresScheduleStorage):
+    """Schedules and sensors, over the pooled connections."""
+
+    def __init__(self, url: str, engine: Engine) -> None:
+        super().__init__(url, should_autocreate_tables=False)
+        self._engine = engine
+
+
+class PlatformStorage(DagsterStorage, ConfigurableClass):
+    """All of Dagster's storage in one PostgreSQL database, over one pool of connections.
+
+    In `dagster.yaml`: `storage: {custom: {module: data_platform.instance, class: PlatformStorage,
+    config: {}}}`. The configuration is what `open_instance` passes on to child processes; people
+    use the environment, see `settings`.
+    """
+
+    def __init__(self, url: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__()
+        set_environment_defaults(ENVIRONMENT)
+        self._inst_data = inst_data
+        _ensure_tables(url)
+        engine = _pooled_engine(url)
+        self._run_storage = PlatformRunStorage(url, engine)
+        self._event_log_storage = PlatformEventLogStorage(url, engine)
+        self._schedule_storage = PlatformScheduleStorage(url, engine)
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        """What the instance was configured with."""
+        return self._inst_data
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Both default to the settings."""
+        return {
+            "url": Field(StringSource, is_required=False),
+            "data_dir": Field(StringSource, is_required=False),
+        }
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "PlatformStorage":
+        """Start the embedded server if it is the one to use, and open the storage."""
+        settings = _configured(config_value)
+        return cls(resolve_url(settings.storage_url or EMBEDDED_URL, settings.data_dir), inst_data)
+
+    @property
+    def run_storage(self) -> RunStorage:
+        """Runs, snapshots, backfills, daemon heartbeats, cursors."""
+        return self._run_storage
+
+    @property
+    def event_log_storage(self) -> EventLogStorage:
+        """Events, assets, checks, pools."""
+        return self._event_log_storage
+
+    @property
+    def schedule_storage(self) -> ScheduleStorage:
+        """Ticks of schedules and sensors, evaluations of automation conditions."""
+        return self._schedule_storage
+
+
+class PlatformComputeLogs(LocalComputeLogManager):
+    """What steps print, in `<data_dir>/compute_logs`."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """The folder defaults to the settings'."""
+        return {"data_dir": Field(StringSource, is_required=False)}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "PlatformComputeLogs":
+        """Make the folder if it is missing."""
+        return cls(str(_folder(config_value, "compute_logs")), inst_data=inst_data)
+
+
+class PlatformArtifacts(LocalArtifactStorage):
+    """What Dagster itself keeps in files, in `<data_dir>/dagster`."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """The folder defaults to the settings'."""
+        return {"data_dir": Field(StringSource, is_required=False)}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "PlatformArtifacts":
+        """Make the folder if it is missing."""
+        return cls(str(_folder(config_value, "dagster")), inst_data=inst_data)
+
+
+def open_instance(settings: Settings) -> DagsterInstance:
+    """Open the instance that `dagster dev` uses in `settings.home`, without DAGSTER_HOME.
+
+    The file is `dagster.yaml` in `$DAGSTER_HOME` if that is set, else in `settings.home`, else the
+    one that ships with the package. Close it with `dispose()`, or use it in a `with` statement.
+    """
+    config_dir = Path(environment().get("DAGSTER_HOME") or settings.home)
+    if not (config_dir / "dagster.yaml").exists():
+        config_dir = PACKAGE_DIR
+    base_dir = settings.data_dir / "dagster"
+    base_dir.mkdir(parents=True, exist_ok=True)
+    reference = InstanceRef.from_dir(str(base_dir), config_dir=str(config_dir))
+    return DagsterInstance.from_ref(_with_settings(reference, settings))
+
+
+def _with_settings(reference: InstanceRef, settings: Settings) -> InstanceRef:
+    """Tell the platform's own classes of `reference` the settings that the environment doesn't."""
+    ambient = load_settings()
+    config: dict[str, str] = {}
+    if settings.data_dir != ambient.data_dir:
+        config["data_dir"] = str(settings.data_dir)
+    storage = dict(config)
+    # A URL may hold a password, and references appear in the arguments of processes.
+    if settings.storage_url and settings.storage_url != ambient.storage_url:
+        storage["url"] = settings.storage_url
+    changed = {
+        "storage_data": (PlatformStorage, storage),
+        "compute_logs_data": (PlatformComputeLogs, config),
+        "local_artifact_storage_data": (PlatformArtifacts, config),
+    }
+    replacements = {
+        name: _class_data(kind, values)
+        for name, (kind, values) in changed.items()
+        if values and _names(getattr(reference, name), kind)
+    }
+    return reference._replace(**replacements)
+
+
+def _names(data: ConfigurableClassData | None, kind: type) -> bool:
+    return data is not None and (data.module_name, data.class_name) == (
+        kind.__module__,
+        kind.__name__,
+    )
+
+
+def _class_data(kind: type, config: Mapping[str, str]) -> ConfigurableClassData:
+    return ConfigurableClassData(kind.__module__, kind.__name__, yaml.safe_dump(dict(config)))
+
+
+def _configured(config: Mapping[str, Any]) -> Settings:
+    settings = load_settings()
+    if "url" in config:
+        settings = replace(settings, storage_url=config["url"])
+    if "data_dir" in config:
+        settings = replace(settings, data_dir=Path(config["data_dir"]))
+    return settings
+
+
+def _folder(config: Mapping[str, Any], name: str) -> Path:
+    folder = _configured(config).data_dir / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _pooled_engine(url: str) -> Engine:
+    # Dagster's default opens a connection for each query, a third of the time that an event takes.
+    # A process rarely uses more than two at once; the rest are closed again. The ping before use
+    # lets a process live through a restart of the server.
+    engine = create_pg_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=2,
+        max_overflow=30,
+        pool_pre_ping=True,
+        pool_recycle=600,
+        pool_use_lifo=True,
+    )
+    _engines.add(engine)
+    return engine
+
+
+def _ensure_tables(url: str) -> None:
+    """Make Dagster's tables once, whatever number of processes starts at the same time.
+
+    Dagster's own way looks for one table of each storage, so a process killed between making the
+    tables and marking their indexes as built leaves a storage that works by its slow paths.
+    """
+    with closing(psycopg2.connect(url, connect_timeout=10)) as connection:
+        connection.autocommit = True
+        if _has_tables(connection):
+            return
+        with _only_one(connection), connection.cursor() as cursor:
+            if _has_tables(connection):
+                return
+            runs = PostgresRunStorage(url)
+            events = PostgresEventLogStorage(url)
+            schedules = PostgresScheduleStorage(url)
+            for storage in (runs, schedules):
+                storage.migrate()
+                storage.optimize()
+            events.reindex_events()
+            events.reindex_assets()
+            cursor.execute(
+                "INSERT INTO kvs (key, value) VALUES (%s, %s)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [_TABLES_MARK, _TABLES_VERSION],
+            )
+
+
+def _has_tables(connection: Any) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('kvs') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return False
+        cursor.execute("SELECT value FROM kvs WHERE key = %s", [_TABLES_MARK])
+        return cursor.fetchone() == (_TABLES_VERSION,)
+
+
+@contextmanager
+def _only_one(connection: Any) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(_TABLES_MARK)])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [lock_key(_TABLES_MARK)])
+
+
+def _after_fork() -> None:
+    # Two processes must not talk over one connection; the parent goes on with its own.
+    for engine in list(_engines):
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_after_fork)
