@@ -52,9 +52,9 @@ def data_dir() -> Path:
 def postgres_admin_url(data_dir: Path) -> str:
     """The shared server's database `postgres`, for making and dropping others."""
     url = server_url(data_dir, "postgres")
-    # Data of tests needn't outlive the machine.
-    _execute(url, "ALTER SYSTEM SET fsync = off")
-    _execute(url, "ALTER SYSTEM SET full_page_writes = off")
+    # Data of tests needn't outlive the machine: a database is made in 20 ms instead of 300.
+    for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+        _execute(url, f"ALTER SYSTEM SET {name} = off")
     _execute(url, "SELECT pg_reload_conf()")
     return url
 
@@ -93,7 +93,7 @@ def instance(settings: Settings) -> Iterator[DagsterInstance]:
 
 @pytest.fixture(scope="session")
 def dagster_template(data_dir: Path, postgres_admin_url: str) -> str:
-    """A database with Dagster's tables, to make others from: 30 ms each instead of 700."""
+    """A database with Dagster's tables, to make others from: 20 ms each instead of 900."""
     with (data_dir / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         query = f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"
@@ -107,7 +107,7 @@ def dagster_template(data_dir: Path, postgres_admin_url: str) -> str:
 @contextmanager
 def _database(data_dir: Path, admin_url: str, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:16]}"
-    _execute(admin_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _execute(admin_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield server_url(data_dir, name)
     finally:
