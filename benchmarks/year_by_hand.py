@@ -6,12 +6,13 @@ data_platform. `benchmarks/year.py` runs it; by itself:
 
     python benchmarks/year_by_hand.py --source-url URL --warehouse-url URL --lake DIR --files DIR
 
-It does the work that `pipelines/retail/pipeline.yaml` declares: the same layers, the tables of
-each day partitioned by day, unsound lines kept in quarantine, each table checked before the commit
-that shows it, each load a DELETE and a COPY in one transaction. It takes the short cuts that one
-knows who sees the whole year at once: one statement for all days, and receipts summed up once for
-all three results. It doesn't do what only a platform does: no record of runs, days that failed on
-their own, row counts of a day, or lineage.
+It does the work that `pipelines/retail/pipeline.yaml` declares: the same layers, transactions
+partitioned by day, unsound lines kept in quarantine, each table checked before the commit that
+shows it, each load a DELETE and a COPY in one transaction. It takes the short cuts that one knows
+who sees the whole year at once: one statement for all days, lines summed up once for all three
+results (a receipt is of one household and one day), and one file instead of 364 for a result of
+8,000 rows. It does nothing of what only a platform does: no record of runs, no day that fails
+alone, no data version of a day, no lineage.
 """
 
 import argparse
@@ -67,12 +68,14 @@ class Lake:
         self.connection = connection
 
     def write(self, table: str, query: str, *, by_day: bool = False) -> Written:
+        """Write the rows of a query where no reader of the table looks."""
         folder = self.root / table
         folder.mkdir(parents=True, exist_ok=True)
         schema = self.connection.sql(f"from ({query}) limit 0").to_arrow_table().schema
         return self._copy(folder, query, schema, ["partition"] if by_day else [])
 
     def write_stream(self, table: str, batches: pa.RecordBatchReader, day: str) -> Written:
+        """Write rows as they come, partitioned by the day of the timestamp in the column `day`."""
         # The schema is the reader's: asking DuckDB for it would use up the reader.
         folder = self.root / table
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,10 +101,11 @@ class Lake:
         for filename, rows, size, _, _, keys, _ in self.connection.fetchall():
             path = str(Path(filename).relative_to(folder))
             stats = json.dumps({"numRecords": rows})
-            files.append(AddAction(path, size, dict(keys or {}), now, True, stats))
+            files.append(AddAction(path, size, dict(keys or {}), now, True, stats))  # noqa: FBT003
         return Written(folder, schema, partition_by, files)
 
     def publish(self, written: Written) -> None:
+        """Make the files the table's content, in one commit."""
         uri, schema = str(written.folder), Schema.from_arrow(written.schema)
         if DeltaTable.is_deltatable(uri):
             DeltaTable(uri).create_write_transaction(
@@ -113,6 +117,7 @@ class Lake:
             )
 
     def read(self, table: str) -> str:
+        """The published files of a table, as a table of DuckDB."""
         return scan(DeltaTable(str(self.root / table)).file_uris())
 
 
@@ -124,10 +129,11 @@ def read_source(url: str) -> Iterator[pa.RecordBatch | pa.Schema]:
     def read() -> None:
         try:
             with dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+                # No bound parameters: with them ADBC can't COPY, and libpq holds the whole year.
                 cursor.execute(
-                    "select * from public.transactions where transaction_timestamp >= $1::timestamp"
-                    " and transaction_timestamp < $2::timestamp",
-                    (START, END),
+                    f"""select * from public.transactions
+                        where transaction_timestamp >= timestamp '{START}'
+                        and transaction_timestamp < timestamp '{END}'"""
                 )
                 reader = cursor.fetch_record_batch()
                 ahead.put(reader.schema)
@@ -214,16 +220,17 @@ def analytics(lake: Lake) -> None:
         left join {lake.read("staging/products")} p on p.product_id = t.product_id
         group by all"""
     )
-    measures = """cast(sum(revenue) as decimal(18, 2)) as revenue,
-        cast(sum(units) as bigint) as units, count(distinct basket_id) as baskets,
-        count(distinct household_id) as households"""
-    by_day = "strftime(day, '%Y-%m-%d') as partition"
-    daily = f"""select *, {by_day} from (
-        select day, department, {measures} from receipts group by all)"""
-    weekly = f"""select *, {by_day} from (
-        select cast(day + days.after as date) as day, department, {measures}
-        from receipts, (select cast(unnest(range(7)) as integer) as after) as days
-        where day + days.after < date '{END}' group by all)"""
+    daily = """select day, department, cast(sum(revenue) as decimal(18, 2)) as revenue,
+            cast(sum(units) as bigint) as units, count(distinct basket_id) as baskets,
+            count(distinct household_id) as households
+        from receipts group by all"""
+    weekly = f"""select cast(day + days.after as date) as day, department,
+            cast(sum(revenue) as decimal(18, 2)) as revenue, cast(sum(units) as bigint) as units,
+            cast(sum(baskets) as bigint) as baskets, count(distinct household_id) as households
+        from (select day, department, household_id, sum(revenue) as revenue, sum(units) as units,
+                count(*) as baskets from receipts group by all),
+            (select cast(unnest(range(7)) as integer) as after) as days
+        where day + days.after < date '{END}' group by all"""
     customers = f"""select coalesce(d.income, 'unknown') as income,
             count(distinct household_id) as households, count(distinct basket_id) as baskets,
             cast(sum(revenue) as decimal(18, 2)) as spend,
@@ -237,34 +244,36 @@ def analytics(lake: Lake) -> None:
 
 
 def publish_result(lake: Lake, name: str, query: str, key: str) -> None:
-    written = lake.write(f"analytics/{name}", query, by_day="day" in key)
+    written = lake.write(f"analytics/{name}", query)
     refuse_if(lake, f"select {key} from {written.scan} group by all having count(*) > 1")
     if name == "daily_revenue":
         refuse_if(
             lake,
-            f"""select * from (select partition, sum(revenue) as got from {written.scan} group by 1)
-                full join (select partition, sum(sales_value) as expected
-                    from {lake.read("staging/transactions")} group by 1) using (partition)
+            f"""select * from (select day, sum(revenue) as got from {written.scan} group by 1)
+                full join (select cast(partition as date) as day, sum(sales_value) as expected
+                    from {lake.read("staging/transactions")} group by 1) using (day)
                 where got is distinct from expected""",
         )
     lake.publish(written)
 
 
 def load_warehouse(lake: Lake, url: str) -> None:
-    measures = "revenue numeric(18, 2), units bigint, baskets bigint, households bigint"
+    counts = {"baskets": "bigint", "households": "bigint"}
+    revenue = {"day": "date", "department": "text", "revenue": "numeric(18, 2)", "units": "bigint"}
+    money = {"spend": "numeric(18, 2)", "mean_basket": "numeric(18, 2)"}
     tables = {
-        "daily_revenue": f"day date, department text, {measures}",
-        "weekly_revenue": f"day date, department text, {measures}",
-        "customer_metrics": "income text, households bigint, baskets bigint,"
-        " spend numeric(18, 2), mean_basket numeric(18, 2)",
+        "daily_revenue": revenue | counts,
+        "weekly_revenue": revenue | counts,
+        "customer_metrics": {"income": "text"} | counts | money,
     }
     with dbapi.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("create schema if not exists analytics")
         for name, columns in tables.items():
-            cursor.execute(f"create table if not exists analytics.{name} ({columns})")
+            ddl = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+            cursor.execute(f"create table if not exists analytics.{name} ({ddl})")
             cursor.execute(f"delete from analytics.{name}")
             rows = lake.connection.sql(
-                f"select columns(c -> c <> 'partition') from {lake.read(f'analytics/{name}')}"
+                f"select {', '.join(columns)} from {lake.read(f'analytics/{name}')}"
             ).to_arrow_reader()
             cursor.adbc_ingest(name, rows, mode="append", db_schema_name="analytics")
             connection.commit()
