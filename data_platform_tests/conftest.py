@@ -1,7 +1,8 @@
 """What all tests share: one embedded PostgreSQL for the whole run, xdist's workers included.
 
 `data_dir` is its folder, `postgres_url` an empty database of a test's own on it, `settings` and
-`instance` a Dagster instance of a test's own. The main process makes the folder, and stops the
+`instance` a Dagster instance of a test's own; `project_folder` and `start_dagster_dev` are for
+tests of real processes. The main process makes the folder, and stops the
 server and removes the folder at the end; a run killed by -9 leaves a small folder, but no server.
 """
 
@@ -10,13 +11,14 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import psycopg2
 import pytest
 from dagster import DagsterInstance
+from dagster_dev import DagsterDev
 
 from data_platform.embedded_server import server_url, stop_server
 from data_platform.instance import PlatformStorage, open_instance
@@ -24,22 +26,20 @@ from data_platform.settings import PACKAGE_DIR, Settings
 
 FOLDER_VARIABLE = "DATA_PLATFORM_TESTS_SERVER"
 TEMPLATE = "template_dagster"
+_OPENED = pytest.StashKey[AbstractContextManager[Path]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        # Not below pytest's own temporary folder: no other user may enter that, and PostgreSQL
-        # can't run as root.
-        folder = Path(tempfile.mkdtemp(prefix="dp-tests-"))
-        folder.chmod(0o755)
-        os.environ[FOLDER_VARIABLE] = str(folder)
+        opened = _public_folder()
+        config.stash[_OPENED] = opened
+        os.environ[FOLDER_VARIABLE] = str(opened.__enter__())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        folder = Path(os.environ.pop(FOLDER_VARIABLE))
-        if stop_server(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        stop_server(Path(os.environ.pop(FOLDER_VARIABLE)))
+        config.stash[_OPENED].__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +102,41 @@ def dagster_template(data_dir: Path, postgres_admin_url: str) -> str:
             storage.run_storage.dispose()
             _execute(postgres_admin_url, f"ALTER DATABASE {TEMPLATE}_new RENAME TO {TEMPLATE}")
     return TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def project_folder() -> Iterator[Path]:
+    """An empty folder with the project's dagster.yaml, which may have a server of its own."""
+    with _public_folder() as folder:
+        shutil.copy(PACKAGE_DIR / "dagster.yaml", folder)
+        yield folder
+        stop_server(folder / ".data")
+
+
+@pytest.fixture(scope="module")
+def start_dagster_dev() -> Iterator[Callable[..., DagsterDev]]:
+    """Call it like `DagsterDev(folder, *arguments, **environ)`; stopped after the module."""
+    started: list[DagsterDev] = []
+
+    def start(folder: Path, *arguments: str, **environ: str) -> DagsterDev:
+        started.append(DagsterDev(folder, *arguments, **environ))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@contextmanager
+def _public_folder() -> Iterator[Path]:
+    # Not below pytest's own temporary folder: no other user may enter that, and PostgreSQL can't
+    # run as root.
+    folder = Path(tempfile.mkdtemp(prefix="dp-tests-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -4,15 +4,17 @@ Read by `spec.reading`, resolved by `plan`. Keys are the language's; what a key 
 description, which editors show.
 """
 
-from datetime import date
+import re
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 
-from data_platform.spec.rules import Rule, Scalar
+from data_platform.spec.rules import Bound, Rule, Scalar
 from data_platform.spec.transformations import Transformation
 from data_platform.spec.values import (
     Cron,
+    Date,
     Duration,
     Model,
     Name,
@@ -22,17 +24,27 @@ from data_platform.spec.values import (
     Reference,
     Tags,
     TimeZone,
-    problem,
+    either,
 )
+from data_platform.spec.wording import problem
+
+_TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
+
+
+def _table(value: str) -> str:
+    if not re.fullmatch(_TABLE_PATTERN, value):
+        raise problem("table", "{found} names no table: `schema.table` or `table`", value)
+    return value
 
 
 class Daily(Model):
     """One partition a day."""
 
     every: Literal["day"]
-    start: date
+    """The length of a partition."""
+    start: Date
     """The first day."""
-    end: date | None = None
+    end: Date | None = None
     """The day after the last; None means there is no end."""
     timezone: TimeZone = "UTC"
     """Where a day begins and ends, and what times without a zone mean."""
@@ -40,11 +52,14 @@ class Daily(Model):
     @model_validator(mode="after")
     def _ends_after_start(self) -> "Daily":
         if self.end is not None and self.end <= self.start:
-            raise problem("partitions", f"end {self.end} is not after start {self.start}")
+            raise problem("partitions", "`end` must be after `start`")
         return self
 
 
-Partitions = Daily | Literal["none"]
+Partitions = Annotated[
+    Annotated[Literal["none"], Tag("text")] | Annotated[Daily, Tag("mapping")],
+    *either(("none",), mapping="{every: day, start: 2017-01-01}"),
+]
 
 
 class Window(Model):
@@ -67,49 +82,66 @@ class Retries(Model):
 
     attempts: int = Field(default=3, ge=0)
     """Tries after the first."""
-    delay: Duration = Field(default="30s", validate_default=True)
+    delay: Duration = timedelta(seconds=30)
+    """Before the first try after the failed one; 30s unless said otherwise."""
     backoff: Literal["constant", "linear", "exponential"] = "exponential"
+    """How the delay grows from try to try."""
     jitter: bool = True
+    """Whether delays vary at random, so that steps which failed together don't return together."""
 
 
 class CronAutomation(Model):
     """Run at the ticks of a cron expression."""
 
     cron: Cron
+    """Five fields, or @hourly, @daily, @weekly, @monthly."""
     timezone: TimeZone = "UTC"
+    """Of the cron's hours and days."""
 
 
-Automation = Literal["eager", "freshness", "manual"] | CronAutomation
+Automation = Annotated[
+    Annotated[Literal["eager", "freshness", "manual"], Tag("text")]
+    | Annotated[CronAutomation, Tag("mapping")],
+    *either(("eager", "freshness", "manual"), mapping='{cron: "0 6 * * *"}'),
+]
 
 
 class Schedule(Model):
     """When the sources run."""
 
     cron: Cron
+    """Five fields, or @hourly, @daily, @weekly, @monthly."""
     timezone: TimeZone = "UTC"
+    """Of the cron's hours and days."""
 
 
 class Freshness(Model):
     """How old the newest data may be, or by when it must be there."""
 
     warn_after: Duration | None = None
+    """The age from which the data is late; shorter than fail_after."""
     fail_after: Duration | None = None
+    """The age from which the data is stale."""
     deadline: Cron | None = None
     """Cron of the moments by which the data must be there."""
     within: Duration | None = None
     """How long before the deadline it may have been built."""
     timezone: TimeZone = "UTC"
+    """Of the deadline's hours and days."""
 
     @model_validator(mode="after")
     def _is_one_of(self) -> "Freshness":
         if (self.fail_after is None) == (self.deadline is None):
-            raise problem("freshness", "freshness has either fail_after (and warn_after) or deadline and within")
+            text = (
+                "freshness has either `fail_after` (and `warn_after`), or `deadline` and `within`"
+            )
+            raise problem("freshness", text)
         if self.deadline is not None and (self.within is None or self.warn_after is not None):
-            raise problem("freshness", "a deadline goes with `within`, and without warn_after")
+            raise problem("freshness", "a `deadline` goes with `within`, and without `warn_after`")
         if self.deadline is None and self.within is not None:
-            raise problem("freshness", "`within` goes with a deadline")
+            raise problem("freshness", "`within` goes with a `deadline`")
         if self.warn_after and self.fail_after and self.warn_after >= self.fail_after:
-            raise problem("freshness", "warn_after must be shorter than fail_after")
+            raise problem("freshness", "`warn_after` must be shorter than `fail_after`")
         return self
 
 
@@ -119,20 +151,28 @@ class ColumnContract(Model):
     type: str | None = None
     """SQL's name of the type; None leaves it open."""
     nullable: bool = True
+    """Whether it may be NULL."""
     unique: bool = False
-    min: int | float | str | None = None
-    max: int | float | str | None = None
+    """Whether each value is there once."""
+    min: Bound | None = None
+    """The least value; a number, or a date or time as text."""
+    max: Bound | None = None
+    """The greatest value; a number, or a date or time as text."""
     accepted_values: list[Scalar] | None = None
+    """All values that are right."""
     description: str | None = None
+    """What the column holds, with its unit."""
 
 
 class Asset(Model):
     """What any asset may say."""
 
     description: str | None = None
+    """What it holds."""
     owner: Owner | None = None
-    """None means the pipeline's."""
-    tags: Tags = {}
+    """`team:<name>` or an e-mail address; None means the pipeline's."""
+    tags: Tags = Field(default_factory=dict)
+    """Words, or words with values."""
     partitions: Partitions | None = None
     """None means those of the pipeline, of `from`, or none where no upstream has any."""
     retries: Retries | None = None
@@ -140,17 +180,20 @@ class Asset(Model):
     pool: str | None = None
     """Steps of one pool share its slots."""
     automation: Automation | None = None
-    """None means the pipeline's schedule for sources, eager below; manual sources where there is none."""
+    """None means the pipeline's schedule for sources (none: manual), and eager below."""
     freshness: Freshness | None = None
+    """How old the data may be; None means that nobody asks."""
     runbook: str | None = None
+    """Where it says what to do when this fails; None means the pipeline's."""
 
 
 class LakeAsset(Asset):
     """What any asset that is kept in the lake may say."""
 
-    columns: dict[str, ColumnContract] = {}
+    columns: dict[str, ColumnContract] = Field(default_factory=dict)
     """The contract: what leaves this asset."""
-    quality: list[Rule] = []
+    quality: list[Rule] = Field(default_factory=list[Rule])
+    """What must be true before anything is published."""
     on_violation: OnViolation = "fail"
     """What its rules do unless they say otherwise."""
 
@@ -159,6 +202,7 @@ class DatabaseSource(LakeAsset):
     """Rows of a table in a database."""
 
     type: Literal["database"]
+    """Where it comes from."""
     connection: str
     """A connection of platform.yaml."""
     table: str
@@ -173,20 +217,26 @@ class CsvFormat(Model):
     """How a CSV file is read."""
 
     delimiter: str = Field(default=",", min_length=1, max_length=4)
+    """Between the fields of a line."""
     header: bool = True
-    null_values: list[str] = [""]
+    """Whether the first line names the columns."""
+    null_values: list[str] = Field(default_factory=lambda: [""])
+    """Texts that mean NULL; the empty one unless said otherwise."""
     encoding: str = "utf-8"
+    """Of the text."""
 
 
 class FileSource(LakeAsset):
     """Rows of files. Every run reads all files that the path names."""
 
     type: Literal["file"]
+    """Where it comes from."""
     path: str
     """A path or glob, from the pipelines folder's parent; `{partition_key}` is the partition."""
     format: Literal["csv", "parquet"] | None = None
     """None means by the ending of the path."""
     csv: CsvFormat = CsvFormat()
+    """How CSV files are read."""
 
 
 Source = Annotated[DatabaseSource | FileSource, Field(discriminator="type")]
@@ -196,11 +246,14 @@ class StagingAsset(LakeAsset):
     """Rows cleaned, typed and held to a contract."""
 
     from_: Reference = Field(alias="from")
-    transformations: list[Transformation] = []
+    """The asset that it is made of: `raw.<name>` or `staging.<name>`."""
+    transformations: list[Transformation] = Field(default_factory=list[Transformation])
+    """Steps, in order."""
     extra_columns: Literal["keep", "drop", "fail"] = "fail"
     """What happens to columns that the contract doesn't name."""
     max_quarantine_percentage: float | None = Field(default=None, ge=0, le=100)
-    """Of the rows of a partition, from 100 rows up; above it the partition fails. None means no limit."""
+    """Of the rows of a partition, from 100 rows up; above it the partition fails. None means no
+    limit."""
 
 
 class AnalyticsAsset(LakeAsset):
@@ -210,12 +263,16 @@ class AnalyticsAsset(LakeAsset):
     """A file beside pipeline.yaml."""
     query: str | None = None
     """The SQL itself."""
-    inputs: dict[Reference, Window] = {}
+    inputs: dict[Reference, Window] = Field(default_factory=dict)
+    """Which partitions an upstream gives; left out, the same partition."""
 
     @model_validator(mode="after")
     def _has_sql(self) -> "AnalyticsAsset":
         if (self.sql is None) == (self.query is None):
-            raise problem("analytics", "an analytics asset has either `sql: file.sql` or `query: |`")
+            text = (
+                "an analytics asset has either `sql: <file>.sql` or `query: |` with the SQL below"
+            )
+            raise problem("analytics", text)
         return self
 
 
@@ -223,9 +280,16 @@ class DatabaseDestination(Asset):
     """A table in a database that follows an asset of the lake."""
 
     from_: Reference = Field(alias="from")
+    """The asset that it follows."""
     type: Literal["database"]
+    """Where it goes."""
     connection: str
-    table: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$")
+    """A connection of platform.yaml."""
+    table: Annotated[
+        str,
+        AfterValidator(_table),
+        WithJsonSchema({"type": "string", "pattern": _TABLE_PATTERN}),
+    ]
     """`schema.table`, or `table` in the schema public."""
     write: Literal["replace_partition", "replace"] | None = None
     """None means replace_partition where there are partitions, replace otherwise."""
@@ -237,15 +301,34 @@ class Pipeline(Model):
     """A pipeline: from sources to destinations."""
 
     version: Literal[1]
+    """Of the language."""
     pipeline: PipelineName
+    """The pipeline's name, which is its folder's too."""
     description: str | None = None
+    """What it is for."""
     owner: Owner
+    """Who answers for it: `team:<name>` or an e-mail address."""
     criticality: Literal["low", "medium", "high", "critical"] = "medium"
+    """How much it matters when it fails."""
     runbook: str | None = None
-    tags: Tags = {}
+    """Where it says what to do when something fails."""
+    tags: Tags = Field(default_factory=dict)
+    """Words, or words with values, of all its assets."""
     partitions: Partitions = "none"
-    schedule: Cron | Schedule | None = None
-    sources: dict[Name, Source] = {}
-    staging: dict[Name, StagingAsset] = {}
-    analytics: dict[Name, AnalyticsAsset] = {}
-    destinations: dict[Name, DatabaseDestination] = {}
+    """Of sources and analytics, unless they say otherwise."""
+    schedule: (
+        Annotated[
+            Annotated[Cron, Tag("text")] | Annotated[Schedule, Tag("mapping")],
+            *either((), mapping='{cron: "0 6 * * *", timezone: UTC}', text="a cron expression"),
+        ]
+        | None
+    ) = None
+    """When the sources run; None means by hand."""
+    sources: dict[Name, Source] = Field(default_factory=dict)
+    """What lands in raw, by name."""
+    staging: dict[Name, StagingAsset] = Field(default_factory=dict)
+    """What is cleaned, typed and held to a contract, by name."""
+    analytics: dict[Name, AnalyticsAsset] = Field(default_factory=dict)
+    """What is computed by SQL, by name."""
+    destinations: dict[Name, DatabaseDestination] = Field(default_factory=dict)
+    """What is carried out of the lake, by name."""

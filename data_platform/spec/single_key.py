@@ -1,45 +1,47 @@
-"""Unions that are told apart by their single key: `- unique: [a, b]`, `- filter_rows: quantity > 0`.
+"""Unions that are told apart by their single key: `- unique: [a, b]`, `- filter_rows: a > 0`.
 
-Used by `transformations` and `rules`. A model may offer `from_short`, which turns what stands
-behind the key into the model's fields.
+Used by `transformations` and `rules`. A model says how it is written in short: `short_field` names
+the field that takes a value which is no mapping, `whole_field` the field that takes all that stands
+behind the key.
 """
 
-import difflib
-from typing import Any, get_args
+from typing import Any, ClassVar, cast, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from data_platform.spec.values import problem
+from data_platform.spec.values import Model
+from data_platform.spec.wording import kind_of, nearest, problem, show, unknown_key
 
 
-class _SingleKeySchema:
-    """Writes the union into the JSON Schema as a person writes it."""
+class Keyed(Model):
+    """A member of such a union. Each has a `kind: Literal[...]`, which is its key."""
 
-    def __init__(self, kinds: dict[str, type[BaseModel]]) -> None:
-        self._kinds = kinds
+    short_field: ClassVar[str | None] = None
+    whole_field: ClassVar[str | None] = None
 
-    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        handler(core_schema)  # registers the models' definitions
-        return {"oneOf": [self._variant(kind, model) for kind, model in self._kinds.items()]}
 
-    @staticmethod
-    def _variant(kind: str, model: type[BaseModel]) -> JsonSchemaValue:
-        body: JsonSchemaValue = model.model_json_schema()
-        body.get("properties", {}).pop("kind", None)
-        body["required"] = [name for name in body.get("required", []) if name != "kind"]
-        body.pop("$defs", None) if "$ref" not in str(body) else None
-        allowed = [body]
-        if hasattr(model, "from_short"):
-            allowed.append({"description": (model.from_short.__doc__ or "").strip()})
-        return {
-            "type": "object",
-            "description": (model.__doc__ or "").strip(),
-            "properties": {kind: body if len(allowed) == 1 else {"anyOf": allowed}},
-            "required": [kind],
-            "additionalProperties": False,
-        }
+def _key(model: type[Keyed], field: str) -> str:
+    """The key by which a person writes the field."""
+    return model.model_fields[field].alias or field
+
+
+def _body(kind: str, model: type[Keyed], value: Any) -> dict[str, Any]:
+    """What stands behind the key, as the model's fields."""
+    if model.whole_field:
+        return {"kind": kind, _key(model, model.whole_field): value}
+    if not isinstance(value, dict):
+        if model.short_field:
+            return {"kind": kind, _key(model, model.short_field): value}
+        keys = ", ".join(_key(model, name) for name in model.model_fields if name != "kind")
+        found = kind_of(value)
+        raise problem("single_key", f"{kind} takes a mapping with {keys}; found {found}")
+    body = cast("dict[str, Any]", value)
+    if "kind" in body:
+        keys = [_key(model, name) for name in model.model_fields if name != "kind"]
+        raise problem("single_key", f"{kind}: {unknown_key('kind', keys)}")
+    return {"kind": kind, **body}
 
 
 def single_key_union(what: str, union: Any) -> tuple[Any, ...]:
@@ -49,25 +51,75 @@ def single_key_union(what: str, union: Any) -> tuple[Any, ...]:
         what: how messages call a member, such as `rule`.
         union: models, each with a `kind: Literal[...]`.
     """
-    kinds = {get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(union)}
+    models: tuple[type[Keyed], ...] = get_args(union)
+    kinds = {get_args(model.model_fields["kind"].annotation)[0]: model for model in models}
+    allowed = ", ".join(kinds)
 
     def read(value: Any) -> Any:
-        if isinstance(value, tuple(kinds.values())):
+        if isinstance(value, models):
             return value
-        if not isinstance(value, dict) or len(value) != 1:
-            found = ", ".join(map(repr, value)) if isinstance(value, dict) else repr(value)
-            raise problem("single_key", f"a {what} is one key with its settings, such as `- {next(iter(kinds))}: ...`; found {found}")
-        kind, body = next(iter(value.items()))
+        if isinstance(value, str) and value in kinds:
+            text = f"a {what} is a key with its settings: `- {value}: ...`; found {value!r} alone"
+            raise problem("single_key", text)
+        if not isinstance(value, dict):
+            text = f"a {what} is one key with its settings; found {{found}}; allowed: {allowed}"
+            raise problem("single_key", text, value)
+        mapping = cast("dict[str, Any]", value)
+        if len(mapping) != 1:
+            raise problem("single_key", _not_single(what, list(mapping), kinds))
+        kind, body = next(iter(mapping.items()))
         if kind not in kinds:
-            near = difflib.get_close_matches(str(kind), kinds, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise problem("single_key", f"unknown {what} {kind!r}{hint} Allowed: {', '.join(kinds)}")
-        shorten = getattr(kinds[kind], "from_short", None)
-        body = shorten(body) if shorten else body
-        if not isinstance(body, dict):
-            raise problem("single_key", f"{kind} takes a mapping; found {body!r}")
-        return {"kind": kind, **body}
+            near = nearest(kind, kinds)
+            guess = f"did you mean {near!r}? Allowed" if near else "allowed"
+            raise problem("single_key", f"unknown {what} {show(kind)}; {guess}: {allowed}")
+        return _body(kind, kinds[kind], body)
 
     return Field(discriminator="kind"), BeforeValidator(read), _SingleKeySchema(kinds)
 
 
+def _not_single(what: str, keys: list[str], kinds: dict[str, type[Keyed]]) -> str:
+    """What to do about a mapping that should have one key and has another number."""
+    found = ", ".join(map(show, keys[:5])) or "none"
+    text = f"a {what} is one key with its settings; found the keys {found}"
+    if len([key for key in keys if key in kinds]) > 1:
+        return f"{text}: start each {what} with its own `- `"
+    own = [key for key in keys if key in kinds]
+    return f"{text}: indent the settings of {own[0]!r} below it" if own else text
+
+
+class _SingleKeySchema:
+    """Writes the union into the JSON Schema as a person writes it."""
+
+    def __init__(self, kinds: dict[str, type[Keyed]]) -> None:
+        self._kinds = kinds
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        references = handler(core_schema)["oneOf"]
+        members = [
+            _member_schema(kind, model, reference, handler.resolve_ref_schema(reference))
+            for (kind, model), reference in zip(self._kinds.items(), references, strict=True)
+        ]
+        return {"oneOf": members}
+
+
+def _member_schema(
+    kind: str, model: type[Keyed], reference: JsonSchemaValue, definition: JsonSchemaValue
+) -> JsonSchemaValue:
+    """`{kind: body}`, where the body is what `_body` takes."""
+    properties = definition["properties"]
+    if model.whole_field:
+        body = properties[_key(model, model.whole_field)]
+    elif model.short_field:
+        body = {"anyOf": [properties[_key(model, model.short_field)], reference]}
+    else:
+        body = reference
+    description = " ".join((model.__doc__ or "").split())
+    return {
+        "type": "object",
+        "description": description,
+        "properties": {kind: {**body, "description": description}},
+        "required": [kind],
+        "additionalProperties": False,
+    }

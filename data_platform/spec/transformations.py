@@ -3,11 +3,14 @@
 In YAML each is a mapping with a single key, its kind. `plan.steps` compiles each to one named step.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from data_platform.spec.single_key import single_key_union
+from data_platform.spec.rules import Scalar
+from data_platform.spec.single_key import Keyed, single_key_union
 from data_platform.spec.values import Expression, Model, Names, Reference
 
 
@@ -19,148 +22,161 @@ class ConvertType(Model):
     format: str | None = None
     """How text is read as a time, in strptime's notation; None means ISO 8601."""
     on_error: Literal["violation", "set_null", "fail"] = "violation"
-    """A value that doesn't convert exactly: a violation under the asset's `on_violation`, a NULL, or the end."""
+    """A value that doesn't convert exactly: a violation (of the asset's `on_violation`), a NULL, or
+    the end of the run."""
 
 
-class ConvertTypes(Model):
+class _TypeAlone:
+    """`type` is short for `{type: type}`, in the JSON Schema too."""
+
+    @staticmethod
+    def read(value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
+
+
+class ConvertTypes(Keyed):
     """Convert columns exactly; what doesn't convert is a violation."""
 
+    whole_field: ClassVar[str | None] = "columns"
+
     kind: Literal["convert_types"]
-    columns: dict[str, ConvertType] = Field(min_length=1)
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`{column: type}` or `{column: {type, format, on_error}}`."""
-        if not isinstance(value, dict):
-            return value
-        return {"columns": {name: {"type": entry} if isinstance(entry, str) else entry for name, entry in value.items()}}
+    """The transformation."""
+    columns: dict[str, Annotated[ConvertType, BeforeValidator(_TypeAlone.read), _TypeAlone()]] = (
+        Field(min_length=1)
+    )
+    """`{column: type}` or `{column: {type, format, on_error}}`."""
 
 
-class AddColumns(Model):
+class AddColumns(Keyed):
     """Add columns, or replace them, by expressions over the columns before this step."""
 
+    whole_field: ClassVar[str | None] = "columns"
+
     kind: Literal["add_columns"]
+    """The transformation."""
     columns: dict[str, Expression] = Field(min_length=1)
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`{name: expression}`."""
-        return {"columns": value}
+    """`{name: expression}`."""
 
 
-class RenameColumns(Model):
+class RenameColumns(Keyed):
     """Give columns new names: `{old: new}`."""
 
+    whole_field: ClassVar[str | None] = "columns"
+
     kind: Literal["rename_columns"]
+    """The transformation."""
     columns: dict[str, str] = Field(min_length=1)
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`{old: new}`."""
-        return {"columns": value}
+    """`{old: new}`."""
 
 
-class DropColumns(Model):
+class DropColumns(Keyed):
     """Leave columns out. A column that isn't there is no error."""
 
+    whole_field: ClassVar[str | None] = "columns"
+
     kind: Literal["drop_columns"]
+    """The transformation."""
     columns: Names
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`[a, b]`."""
-        return {"columns": value}
+    """Names of columns."""
 
 
-class SelectColumns(Model):
+class SelectColumns(Keyed):
     """Keep these columns only, in this order."""
 
+    whole_field: ClassVar[str | None] = "columns"
+
     kind: Literal["select_columns"]
+    """The transformation."""
     columns: Names
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`[a, b]`."""
-        return {"columns": value}
+    """Names of columns."""
 
 
-class FilterRows(Model):
+class FilterRows(Keyed):
     """Keep the rows for which the condition is true; NULL is not."""
 
+    short_field: ClassVar[str | None] = "condition"
+
     kind: Literal["filter_rows"]
+    """The transformation."""
     condition: Expression
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """A condition."""
-        return value if isinstance(value, dict) else {"condition": value}
+    """SQL over the columns of one row."""
 
 
-class Deduplicate(Model):
+class Deduplicate(Keyed):
     """Keep one row of each key."""
 
     kind: Literal["deduplicate"]
+    """The transformation."""
     by: Names
+    """The key."""
     order_by: Names
     """Columns, each optionally with `asc` or `desc`."""
     keep: Literal["first", "last"] = "last"
+    """Which row of a key stays, in that order."""
 
 
-class Aggregate(Model):
+class Aggregate(Keyed):
     """One row a group."""
 
     kind: Literal["aggregate"]
+    """The transformation."""
     group_by: Names
+    """The columns of the key."""
     columns: dict[str, Expression] = Field(min_length=1)
     """`{new: expression}`, such as `{revenue: sum(sales_value)}`."""
 
 
-class Join(Model):
+class Join(Keyed):
     """Add the columns of another asset by key."""
 
     kind: Literal["join"]
+    """The transformation."""
     with_: Reference = Field(alias="with")
+    """The other asset."""
     on: Names
     """Columns that both sides have."""
     how: Literal["left", "inner", "right", "full", "semi", "anti"] = "left"
+    """The kind of join."""
     columns: Names | None = None
     """Of the other side; None means all that this side doesn't have."""
 
 
-class Union(Model):
+class Union(Keyed):
     """Append the rows of other assets, columns matched by name."""
 
+    short_field: ClassVar[str | None] = "with_"
+
     kind: Literal["union"]
+    """The transformation."""
     with_: Annotated[Names, Field(alias="with")]
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`{with: [a, b]}` or the references alone."""
-        return value if isinstance(value, dict) else {"with": value}
+    """References of the other assets."""
 
 
-class FillNulls(Model):
+class FillNulls(Keyed):
     """Put a value where a column is NULL."""
 
+    whole_field: ClassVar[str | None] = "columns"
+
     kind: Literal["fill_nulls"]
-    columns: dict[str, bool | int | float | str] = Field(min_length=1)
-
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`{column: value}`."""
-        return {"columns": value}
+    """The transformation."""
+    columns: dict[str, Scalar] = Field(min_length=1)
+    """`{column: value}`."""
 
 
-class Round(Model):
+class Round(Keyed):
     """Round columns to a number of digits."""
 
-    kind: Literal["round"]
-    columns: dict[str, int] = Field(min_length=1)
+    whole_field: ClassVar[str | None] = "columns"
 
-    @classmethod
-    def from_short(cls, value: Any) -> Any:
-        """`{column: digits}`."""
-        return {"columns": value}
+    kind: Literal["round"]
+    """The transformation."""
+    columns: dict[str, int] = Field(min_length=1)
+    """`{column: digits}`; negative digits round to tens, hundreds and so on."""
 
 
 AnyTransformation = (
@@ -177,4 +193,6 @@ AnyTransformation = (
     | FillNulls
     | Round
 )
-Transformation = Annotated[AnyTransformation, *single_key_union("transformation", AnyTransformation)]
+Transformation = Annotated[
+    AnyTransformation, *single_key_union("transformation", AnyTransformation)
+]

@@ -1,0 +1,136 @@
+"""DuckDB for one step: in memory, spilling to scratch, closed to everything that wasn't named.
+
+Called by the stages. Reads the files of one snapshot by list, so that what it reads can't change
+under it; extensions are never fetched.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.naming import FILE, PARTITION, PARTITION_FIELD, ROW, WHOLE
+
+
+@dataclass(frozen=True)
+class LakeFiles:
+    """Some files of one snapshot of a table.
+
+    Attributes:
+        paths: of them.
+        schema: of the table, the partition column not included.
+        partitioned: whether their folders are partitions.
+    """
+
+    paths: Sequence[str]
+    schema: pa.Schema
+    partitioned: bool
+
+
+class Session:
+    """A connection and the relations that are known to it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        """Run one statement and fetch what it gives."""
+        return self.connection.execute(sql, parameters or None).fetchall()
+
+    def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Run one statement for its effect."""
+        self.connection.execute(sql, parameters or None)
+
+    def columns(self, sql: str) -> dict[str, str]:
+        """The names and types of what a statement would give."""
+        return {str(row[0]): str(row[1]) for row in self.rows(f"DESCRIBE {sql}")}
+
+    def show(self, relation: str, files: LakeFiles, *, hidden: bool = True) -> None:
+        """Make files of the lake readable under a name.
+
+        Args:
+            relation: the name.
+            files: of one snapshot.
+            hidden: whether the platform's own columns are there too.
+        """
+        self.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {_reading(files, hidden=hidden)}")
+
+    def hide(self, relation: str) -> None:
+        """Forget a view."""
+        self.run(f"DROP VIEW IF EXISTS {quoted(relation)}")
+
+    def register(self, relation: str, reader: pa.RecordBatchReader | pa.Table) -> None:
+        """Make Arrow data readable under a name; a reader can be read once."""
+        self.connection.register(relation, reader)
+
+
+@contextmanager
+def open_session(
+    scratch: Path, folders: Sequence[Path | str], memory_limit: str, threads: int | None = None
+) -> Iterator[Session]:
+    """A session that can read and write in these folders and nowhere else.
+
+    Args:
+        scratch: for what doesn't fit into memory.
+        folders: that statements may name.
+        memory_limit: such as `1GB`.
+        threads: None means one a core.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "memory_limit": memory_limit,
+        "temp_directory": str(scratch),
+        "preserve_insertion_order": "false",
+        "python_enable_replacements": "false",
+    }
+    if threads is not None:
+        config["threads"] = str(threads)
+    connection = duckdb.connect(config=config)
+    try:
+        allowed = ", ".join(literal(f"{folder}") for folder in [scratch, *folders])
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET allowed_directories = [{allowed}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield Session(connection)
+    finally:
+        connection.close()
+
+
+def _reading(files: LakeFiles, *, hidden: bool) -> str:
+    if not files.paths:
+        return _empty(files.schema, hidden=hidden)
+    listed = ", ".join(literal(path) for path in files.paths)
+    options = "union_by_name = true, hive_partitioning = false"
+    if not hidden:
+        return f"SELECT * FROM read_parquet([{listed}], {options})"  # noqa: S608  names of our own files
+    if files.partitioned:
+        options = f"union_by_name = true, hive_partitioning = true, hive_types = {{'{PARTITION_FIELD}': VARCHAR}}"
+    partition = PARTITION_FIELD if files.partitioned else literal(WHOLE)
+    unseen = f"filename, file_row_number{f', {PARTITION_FIELD}' if files.partitioned else ''}"
+    return (
+        f"SELECT * EXCLUDE ({unseen}), {partition} AS {PARTITION}, filename AS {FILE}, file_row_number AS {ROW} "  # noqa: S608
+        f"FROM read_parquet([{listed}], {options}, filename = true, file_row_number = true)"
+    )
+
+
+def _empty(schema: pa.Schema, *, hidden: bool) -> str:
+    """A relation without rows: partitions that exist have a file, so this is none of them."""
+    types = {field.name: _duckdb_type(field.type) for field in schema}
+    if hidden:
+        types |= {PARTITION: "VARCHAR", FILE: "VARCHAR", ROW: "BIGINT"}
+    columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items())
+    return f"SELECT {columns} WHERE FALSE"
+
+
+def _duckdb_type(arrow: pa.DataType) -> str:
+    with duckdb.connect() as connection:
+        connection.register("one", pa.table({"c": pa.array([], arrow)}))
+        row = connection.execute("SELECT column_type FROM (DESCRIBE one)").fetchone()
+    return str(row[0]) if row else "VARCHAR"

@@ -1,0 +1,235 @@
+"""Rules and contracts, compiled to checks over an asset's columns.
+
+Called by `plan.staging` and `plan.building`; `quality` runs and judges what comes out.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
+
+from sqlglot import exp
+
+from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.expressions import literal, parse_expression, quoted, render
+from data_platform.plan.nodes import (
+    Check,
+    Effect,
+    Input,
+    ReconcileCheck,
+    RowCheck,
+    RowCountCheck,
+    Schema,
+    UniqueCheck,
+)
+from data_platform.spec import rules as spec
+from data_platform.spec.pipeline import ColumnContract
+
+ALL_SUFFIX = " (all partitions)"
+
+
+def relation_of(given: Input) -> str:
+    """The name under which an input is read: one asset may be read by partition and as a whole."""
+    return f"{given.key.relation}{ALL_SUFFIX}" if given.reads == "all" else given.key.relation
+
+
+def compile_rules(
+    rules: Iterable[spec.AnyRule],
+    on_violation: Effect,
+    schema: Schema,
+    at: Callable[..., Location],
+    reads: Callable[[str, Location, bool], Input],
+) -> list[Check]:
+    """Compile the `quality` of an asset.
+
+    Args:
+        rules: as written.
+        on_violation: what they do unless they say otherwise.
+        schema: the asset's columns, as far as known: a name that isn't among them is a problem.
+        at: the location of the keys below `quality`.
+        reads: makes the input that a rule reads (reference, location, whole upstream).
+
+    Raises:
+        ConfigurationError: all that is wrong with them.
+    """
+    checks: list[Check] = []
+    problems: list[Problem] = []
+    for number, rule in enumerate(rules):
+        location = at(number)
+        try:
+            effect = _effect_of(rule, on_violation, location)
+            for check in _compile(rule, effect, schema, location, reads):
+                _require_known(check, schema, location)
+                checks.append(check)
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
+    return checks
+
+
+def compile_contract(
+    columns: Mapping[str, ColumnContract], on_violation: Effect, schema: Schema, at: Callable[[str], Location]
+) -> list[Check]:
+    """The rules that a contract says in short, in the order of its columns."""
+    set_effect: Effect = "fail" if on_violation == "quarantine" else on_violation
+    checks: list[Check] = []
+    for name, promise in columns.items():
+        location = at(name)
+        if not promise.nullable:
+            checks.append(_not_null(name, f"not_null_{name}", on_violation, location))
+        if promise.min is not None or promise.max is not None:
+            offends = _outside(name, promise.min, promise.max, schema)
+            about = f"{name} is {_bounds(promise.min, promise.max)}."
+            checks.append(RowCheck(f"range_{name}", "range", on_violation, offends, (name,), location, about))
+        if promise.accepted_values:
+            offends = _not_among(name, promise.accepted_values)
+            about = f"{name} is one of {_some(promise.accepted_values)}."
+            checks.append(
+                RowCheck(f"accepted_values_{name}", "accepted_values", on_violation, offends, (name,), location, about)
+            )
+        if promise.unique:
+            checks.append(UniqueCheck(f"unique_{name}", set_effect, (name,), location, description=f"{name} is a key."))
+    return checks
+
+
+def named_apart(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """The checks, of each name one.
+
+    Raises:
+        ConfigurationError: two have the same name.
+    """
+    seen: dict[str, Check] = {}
+    problems: list[Problem] = []
+    for check in checks:
+        if check.name in seen:
+            message = f"a check {check.name!r} stands at line {seen[check.name].location.line} already: give it a `name`"
+            problems.append(Problem(check.location, message))
+        seen.setdefault(check.name, check)
+    if problems:
+        raise ConfigurationError(problems)
+    return tuple(seen.values())
+
+
+def _effect_of(rule: spec.AnyRule, on_violation: Effect, location: Location) -> Effect:
+    row_level = isinstance(rule, spec.NotNull | spec.Range | spec.AcceptedValues | spec.ExpressionRule | spec.ForeignKey)
+    if rule.on_violation == "quarantine" and not row_level:
+        message = f"{rule.kind} judges the whole set: on_violation is fail or warn, not quarantine"
+        raise ConfigurationError([Problem(location, message)])
+    effect: Effect = rule.on_violation or on_violation
+    return "fail" if effect == "quarantine" and not row_level else effect
+
+
+def _compile(
+    rule: spec.AnyRule,
+    effect: Effect,
+    schema: Schema,
+    location: Location,
+    reads: Callable[[str, Location, bool], Input],
+) -> list[Check]:
+    about = rule.description
+    match rule:
+        case spec.NotNull():
+            stem = rule.name or "not_null"
+            names = {c: rule.name if rule.name and len(rule.columns) == 1 else f"{stem}_{c}" for c in rule.columns}
+            percentage = rule.max_null_percentage
+            return [_not_null(c, name, effect, location, about, rule.on_empty, percentage) for c, name in names.items()]
+        case spec.Unique():
+            name = rule.name or f"unique_{'_'.join(rule.columns)}"
+            return [
+                UniqueCheck(
+                    name, effect, tuple(rule.columns), location, rule.max_duplicates, rule.nulls == "count",
+                    rule.scope == "asset", about or f"{', '.join(rule.columns)}: one row each.", rule.on_empty,
+                )
+            ]  # fmt: skip
+        case spec.Range():
+            offends = _outside(rule.column, rule.min, rule.max, schema)
+            if rule.nulls == "violation":
+                offends = f"{offends} OR {quoted(rule.column)} IS NULL"
+            columns, about = (rule.column,), about or f"{rule.column} is {_bounds(rule.min, rule.max)}."
+        case spec.AcceptedValues():
+            offends, columns = _not_among(rule.column, rule.values), (rule.column,)
+            about = about or f"{rule.column} is one of {_some(rule.values)}."
+        case spec.ExpressionRule():
+            tree = parse_expression(rule.condition, location)
+            offends = f"({render(tree)}) IS NOT TRUE"
+            columns = tuple(dict.fromkeys(column.name for column in tree.find_all(exp.Column)))
+            about = about or rule.condition
+        case spec.ForeignKey():
+            given = reads(rule.referenced_asset, location, True)
+            offends, columns = _missing_from(rule, given), rule.own_columns
+            about = about or f"{', '.join(columns)} is found in {rule.referenced_asset}."
+            name = rule.name or f"foreign_key_{'_'.join(columns)}"
+            return [RowCheck(name, "foreign_key", effect, offends, columns, location, about, rule.on_empty, 0, given.key)]
+        case spec.RowCount():
+            return [RowCountCheck(rule.name or "row_count", effect, rule.min_rows, rule.max_rows, location, about)]
+        case spec.Reconcile():
+            return [_reconcile(rule, effect, location, reads)]
+        case _:
+            assert_never(rule)
+    name = rule.name or f"{rule.kind}_{'_'.join(columns)}"
+    return [RowCheck(name, rule.kind, effect, offends, columns, location, about, rule.on_empty)]
+
+
+def _not_null(
+    column: str, name: str, effect: Effect, location: Location, about: str | None = None,
+    on_empty: str = "pass", percentage: float = 0,
+) -> RowCheck:  # fmt: skip
+    about = about or f"{column} is never NULL{f', up to {percentage:g}% of rows' if percentage else ''}."
+    offends = f"{quoted(column)} IS NULL"
+    return RowCheck(name, "not_null", effect, offends, (column,), location, about, on_empty, percentage)  # pyright: ignore[reportArgumentType]
+
+
+def _outside(column: str, low: object, high: object, schema: Schema) -> str:
+    """NULL is inside, NaN is outside of every range; DuckDB holds NaN for the greatest number."""
+    name = quoted(column)
+    parts = [f"{name} < {literal(low)}"] if low is not None else []
+    parts += [f"{name} > {literal(high)}"] if high is not None else []
+    kind = schema[column].type if column in schema else None
+    if high is None and kind in {None, "FLOAT", "DOUBLE"}:
+        parts.append(f"CASE WHEN TYPEOF({name}) IN ('FLOAT', 'DOUBLE') THEN ISNAN(TRY_CAST({name} AS DOUBLE)) END")
+    return f"COALESCE({' OR '.join(parts)}, FALSE)"
+
+
+def _not_among(column: str, values: Iterable[object]) -> str:
+    return f"COALESCE({quoted(column)} NOT IN ({', '.join(literal(value) for value in values)}), FALSE)"
+
+
+def _missing_from(rule: spec.ForeignKey, given: Input) -> str:
+    there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in rule.own_columns)
+    known = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in rule.referenced_columns)
+    own, other = (", ".join(quoted(name) for name in side) for side in (rule.own_columns, rule.referenced_columns))
+    if len(rule.own_columns) > 1:
+        own, other = f"ROW({own})", f"ROW({other})"
+    return f"{there} AND {own} NOT IN (SELECT {other} FROM {quoted(relation_of(given))} WHERE {known})"  # noqa: S608
+
+
+def _reconcile(
+    rule: spec.Reconcile, effect: Effect, location: Location, reads: Callable[[str, Location, bool], Input]
+) -> ReconcileCheck:
+    given = reads(rule.with_, location, False)  # noqa: FBT003
+    own = render(parse_expression(rule.expression, location))
+    other = render(parse_expression(rule.with_expression or rule.expression, location))
+    name = rule.name or f"reconcile_{given.key.name}"
+    about = rule.description or f"{rule.expression} agrees with {rule.with_}."
+    return ReconcileCheck(
+        name, effect, own, given.key, other, rule.tolerance, rule.including_quarantine, location, about
+    )
+
+
+def _require_known(check: Check, schema: Schema, location: Location) -> None:
+    columns = check.columns if isinstance(check, RowCheck | UniqueCheck) else ()
+    unknown = [name for name in columns if name not in schema] if schema.closed else []
+    if unknown:
+        message = f"no column {unknown[0]!r} in this asset; it has {_some(schema.names, 12)}"
+        raise ConfigurationError([Problem(location, message)])
+
+
+def _bounds(low: object, high: object) -> str:
+    if low is None:
+        return f"at most {high}"
+    return f"at least {low}" if high is None else f"from {low} to {high}"
+
+
+def _some(values: Iterable[object], most: int = 5) -> str:
+    listed = [str(value) for value in values]
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+

@@ -1,0 +1,20 @@
+"""The platform's own names in data: hidden columns of a step, the partition column of a table.
+
+Used by the plan's statements, by the engine that runs them and by the storage that keeps the rows.
+"""
+
+from collections.abc import Mapping
+
+PARTITION, FILE, ROW = "_partition", "_file", "_row"
+"""Columns beside an asset's own while it is computed: the partition's key, the file and row it came from."""
+
+HIDDEN_TYPES: Mapping[str, str] = {PARTITION: "VARCHAR", FILE: "VARCHAR", ROW: "BIGINT"}
+
+WHOLE = ""
+"""The partition of an asset that has none."""
+
+PARTITION_FIELD = "partition"
+"""The partition column of every partitioned table of the lake."""
+
+RESERVED_COLUMNS = frozenset({*HIDDEN_TYPES, PARTITION_FIELD})
+"""Names that no column of an asset may have."""

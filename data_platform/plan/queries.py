@@ -1,0 +1,89 @@
+"""SQL of people: which assets it reads, and the statement that runs.
+
+Called by `plan.building` for analytics. Tables are references (`staging.orders`,
+`sales.staging.orders`); every other name must be a CTE of the statement itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.checks import relation_of
+from data_platform.plan.expressions import parse_query, render
+from data_platform.plan.nodes import Input
+
+PARAMETERS = {
+    "partition_key": "VARCHAR",
+    "partition_start": "TIMESTAMP",
+    "partition_end": "TIMESTAMP",
+}
+"""Bind parameters and their types; times are UTC without a zone."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A statement of a person's, ready to run.
+
+    Attributes:
+        sql: over the relations of its inputs, with `$name` for bind parameters.
+        inputs: what it reads, each once.
+        parameters: those that it names.
+    """
+
+    sql: str
+    inputs: tuple[Input, ...]
+    parameters: tuple[str, ...]
+
+
+def compile_query(text: str, location: Location, reads: Callable[[str, Location], Input]) -> Query:
+    """Compile a statement.
+
+    Args:
+        text: one SELECT.
+        location: where it begins.
+        reads: makes the input of a reference, or raises.
+
+    Raises:
+        ConfigurationError: it isn't allowed, or names what there isn't.
+    """
+    tree = parse_query(text, location)
+    local = {cte.alias for cte in tree.find_all(exp.CTE)}
+    inputs: dict[str, Input] = {}
+    problems: list[Problem] = []
+    for table in list(tree.find_all(exp.Table)):
+        parts = [part.name for part in table.parts]
+        if len(parts) == 1 and parts[0] in local:
+            continue
+        try:
+            given = reads(".".join(parts), _place(table, location))
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        inputs[relation_of(given)] = given
+        alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts[-1]))
+        table.replace(
+            exp.Table(this=exp.to_identifier(relation_of(given), quoted=True), alias=alias, joins=table.args.get("joins"))
+        )
+    parameters = _parameters(tree, location, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return Query(render(tree, pretty=True), tuple(inputs.values()), parameters)
+
+
+def _parameters(tree: exp.Expression, location: Location, problems: list[Problem]) -> tuple[str, ...]:
+    names: Sequence[str] = [node.name for node in tree.find_all(exp.Placeholder, exp.Parameter)]
+    for name in names:
+        if name not in PARAMETERS:
+            allowed = ", ".join(f":{known}" for known in PARAMETERS)
+            problems.append(Problem(location, f"unknown parameter :{name}; allowed: {allowed}"))
+    return tuple(dict.fromkeys(names))
+
+
+def _place(table: exp.Table, location: Location) -> Location:
+    line, column = table.this.meta.get("line"), table.this.meta.get("col")
+    if line is None or column is None:
+        return location
+    shift = location.column - 1 if line == 1 else 0
+    return Location(location.file, location.line + line - 1, max(1, column - len(table.this.name) + 1 + shift))

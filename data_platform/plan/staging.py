@@ -1,0 +1,209 @@
+"""One staging asset: from its YAML to a node with steps, contract and checks.
+
+Called by `plan.building`. Columns and types are followed step by step as far as the source's are
+known; what isn't known before a run is checked in the run.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.checks import compile_contract, compile_rules, named_apart
+from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
+from data_platform.plan.conversions import assignable, named_type
+from data_platform.plan.expressions import parse_expression, quoted, render
+from data_platform.plan.naming import HIDDEN_TYPES
+from data_platform.plan.nodes import Check, Column, Input, Key, RowCheck, Schema, Step, statement_of
+from data_platform.plan.steps import OtherSide, StepBuilder
+from data_platform.spec.pipeline import StagingAsset
+from data_platform.spec.transformations import AddColumns, Aggregate, ConvertType
+
+
+class StagingCompiler:
+    """Compiles the steps, the contract and the checks of one staging asset.
+
+    Args:
+        spec: what was written.
+        source: the key of `from`, and its columns.
+        at: the location of the asset's keys.
+        other_side: finds what a join or union reads.
+        reads: makes the input that a rule reads.
+        others: the columns of every relation that steps and rules read besides the source.
+    """
+
+    def __init__(
+        self,
+        spec: StagingAsset,
+        source: tuple[Key, Schema],
+        at: Callable[..., Location],
+        other_side: Callable[[str, Location], OtherSide],
+        reads: Callable[[str, Location, bool], Input],
+        others: Callable[[], Mapping[str, Schema]],
+    ) -> None:
+        self._spec = spec
+        self._source, self._source_schema = source
+        self._at = at
+        self._reads = reads
+        self._others = others
+        self._builder = StepBuilder(self._source, at("from"), spec.on_violation, other_side)
+
+    def compile(self) -> tuple[tuple[Step, ...], Schema, Schema | None, tuple[Check, ...]]:
+        """The steps, the columns that leave, the contract if there is one, and the checks.
+
+        Raises:
+            ConfigurationError: all that is wrong with the asset.
+        """
+        schema = self._follow_transformations()
+        contract = self._contract(schema)
+        if contract is not None:
+            self._convert_to_contract(schema)
+        out = self._leaving(schema, contract)
+        checks = self._checks(out)
+        return tuple(self._builder.steps), out, contract, checks
+
+    def _follow_transformations(self) -> Schema:
+        schema = self._source_schema
+        with catalog() as relations:
+            relations.declare(self._source.relation, schema, HIDDEN_TYPES)
+            for number, transformation in enumerate(self._spec.transformations):
+                kind = transformation.kind
+
+                def at(*keys: object, number: int = number, kind: str = kind) -> Location:
+                    return self._at("transformations", number, kind, *keys)
+
+                before = self._builder.last
+                self._builder.add(transformation, at)
+                for relation, other in self._others().items():
+                    relations.declare(relation, other, HIDDEN_TYPES)
+                expressions = (
+                    {name: (text, at("columns", name)) for name, text in transformation.columns.items()}
+                    if isinstance(transformation, AddColumns | Aggregate)
+                    else {}
+                )
+                schema = self._described(relations, schema, before, expressions, at())
+        return schema
+
+    def _described(
+        self,
+        relations: Catalog,
+        before: Schema,
+        previous: str,
+        expressions: Mapping[str, tuple[str, Location]],
+        location: Location,
+    ) -> Schema:
+        """The columns after the newest step, or what is wrong with it."""
+        steps = tuple(self._builder.steps)
+        try:
+            described = relations.describe(statement_of(steps, f"SELECT * FROM {steps[-1].name}"))
+        except BindingError as error:
+            if not before.closed:
+                return Schema((), closed=False)
+            raise ConfigurationError(
+                self._culprits(relations, steps[:-1], previous, expressions) or [Problem(location, error.message)]
+            ) from None
+        visible = [(name, kind) for name, kind in described if name not in self._builder.hidden]
+        return schema_of(visible, closed=before.closed)
+
+    @staticmethod
+    def _culprits(
+        relations: Catalog, steps: tuple[Step, ...], previous: str, expressions: Mapping[str, tuple[str, Location]]
+    ) -> list[Problem]:
+        """Which of a step's expressions are wrong, each at its own place."""
+        problems: list[Problem] = []
+        for text, location in expressions.values():
+            try:
+                expression = render(parse_expression(text, location))
+                relations.describe(statement_of(steps, f"SELECT {expression} FROM {previous}"))
+            except BindingError as error:
+                problems.append(Problem(location, error.message))
+        return problems
+
+    def _contract(self, schema: Schema) -> Schema | None:
+        if not self._spec.columns:
+            return None
+        problems: list[Problem] = []
+        columns: list[Column] = []
+        for name, promise in self._spec.columns.items():
+            location = self._at("columns", name)
+            kind = named_type(promise.type, self._at("columns", name, "type")) if promise.type else None
+            known = schema[name].type if name in schema else None
+            if schema.closed and name not in schema:
+                problems.append(Problem(location, f"no column {name!r} arrives here; there are {', '.join(schema.names)}"))
+            if kind and known and not assignable(known, kind):
+                message = f"{name} is {known}, the contract says {kind}: convert it by convert_types"
+                problems.append(Problem(self._at("columns", name, "type"), message))
+            columns.append(Column(name, kind or known, promise.description, promise.nullable, promise.unique))
+        extra = [name for name in schema.names if name not in self._spec.columns]
+        if extra and schema.closed and self._spec.extra_columns == "fail":
+            message = f"columns that the contract doesn't name: {', '.join(extra)}; name them, drop them, or set extra_columns"
+            problems.append(Problem(self._at("columns"), message))
+        if problems:
+            raise ConfigurationError(problems)
+        return Schema(tuple(columns), closed=self._spec.extra_columns != "keep")
+
+    def _convert_to_contract(self, schema: Schema) -> None:
+        """Bring columns to the contract's types, exactly; those known to have it stay as they are."""
+        done = {name for step in self._spec.transformations if step.kind == "convert_types" for name in step.columns}
+        targets: dict[str, ConvertType] = {}
+        for name, promise in self._spec.columns.items():
+            if promise.type is None:
+                continue
+            kind = named_type(promise.type, self._at("columns", name, "type"))
+            known = schema[name].type if name in schema else None
+            if known != kind and not (known is None and name in done):
+                targets[name] = ConvertType(type=promise.type)
+        if targets:
+            self._builder.convert(targets, "contract", lambda column: self._at("columns", column, "type"))
+
+    def _leaving(self, schema: Schema, contract: Schema | None) -> Schema:
+        if contract is None:
+            return schema
+        if contract.closed:
+            return contract
+        promised = [replace(column) for column in contract.columns]
+        others = [column for column in schema.columns if column.name not in contract]
+        return Schema((*promised, *others), schema.closed)
+
+    def _checks(self, schema: Schema) -> tuple[Check, ...]:
+        spec = self._spec
+        problems: list[Problem] = []
+        checks: list[Check] = list(self._builder.checks)
+        checks += compile_contract(spec.columns, spec.on_violation, schema, lambda name: self._at("columns", name))
+        try:
+            checks += compile_rules(
+                spec.quality, spec.on_violation, schema, lambda *keys: self._at("quality", *keys), self._reads
+            )
+            named_apart(checks)
+        except ConfigurationError as error:
+            problems += error.problems
+        reshaping = self._builder.reshapes
+        holding_back = next((check for check in checks if check.effect == "quarantine"), None)
+        if reshaping and holding_back:
+            message = (
+                f"{reshaping.name} multiplies or merges rows, so {holding_back.name} can't quarantine them one by one: "
+                "put it into an asset of its own, or let the rule fail or warn"
+            )
+            problems.append(Problem(reshaping.location, message))
+        problems += self._unbound(checks, schema)
+        if problems:
+            raise ConfigurationError(problems)
+        return tuple(checks)
+
+    def _unbound(self, checks: list[Check], schema: Schema) -> list[Problem]:
+        """Conditions that don't bind over the columns that leave."""
+        if not schema.closed or any(column.type is None for column in schema.columns):
+            return []
+        problems: list[Problem] = []
+        with catalog() as relations:
+            flags = {name: "BOOLEAN" for name in self._builder.hidden if name not in HIDDEN_TYPES}
+            relations.declare("candidate", schema, HIDDEN_TYPES | flags)
+            for relation, other in self._others().items():
+                relations.declare(relation, other, HIDDEN_TYPES)
+            for check in checks:
+                condition = check.offends if isinstance(check, RowCheck) else None
+                try:
+                    if condition and all(given.closed for given in self._others().values()):
+                        relations.describe(f"SELECT {condition} FROM {quoted('candidate')}")  # noqa: S608
+                except BindingError as error:
+                    problems.append(Problem(check.location, error.message))
+        return problems

@@ -1,0 +1,130 @@
+"""`${VAR}` and `${VAR:-default}` in texts; `$${` is a literal `${`.
+
+`spec.reading` expands a whole pipeline when it is read. Texts of `platform.yaml` stay references:
+whoever connects calls `expand`. The environment comes in as an argument.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from data_platform.errors import Location, PermanentError, Problem
+from data_platform.spec.document import Document
+from data_platform.spec.wording import hint, show
+from data_platform.spec.yaml_tree import Child, Node
+
+_VARIABLE = re.compile(r"\$(?P<literal>\$)?\{(?P<body>[^{}]*)(?P<end>\})?")
+_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
+
+
+class VariableError(PermanentError):
+    """A text refers to a variable that isn't set, or not as it should."""
+
+
+def expand(text: str, environ: Mapping[str, str]) -> str:
+    """The text with its variables' values.
+
+    As in a shell, a default counts where the variable is unset or empty, and a variable that is set
+    but empty is an empty text.
+
+    Raises:
+        VariableError: with what is missing. Its text holds no variable's value.
+    """
+    if "${" not in text:
+        return text
+    return _VARIABLE.sub(lambda match: _value(match, environ), text)
+
+
+def check_variables(text: str) -> None:
+    """Refuse what is no right reference, whether set or not.
+
+    Raises:
+        VariableError: with what is wrong.
+    """
+    for match in _VARIABLE.finditer(text):
+        if not match["literal"]:
+            _parse(match)
+
+
+def _parse(match: re.Match[str]) -> tuple[str, str | None]:
+    """Name and default of a reference."""
+    body = _BODY.fullmatch(match["body"]) if match["end"] else None
+    if body is None:
+        raise VariableError(
+            f"{show(match[0])} is no variable: ${{NAME}} or ${{NAME:-default}}, "
+            "and $${ for a literal ${"
+        )
+    return body["name"], body["default"][2:] if body["default"] else None
+
+
+def _value(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    if match["literal"]:
+        return match[0][1:]
+    name, default = _parse(match)
+    value = environ.get(name)
+    if default is not None:
+        return value or default
+    if value is None:
+        guess = hint(name, environ)
+        start = f"{guess} " if guess else "; "
+        raise VariableError(
+            f"the variable {name} is not set{start}Set it, or give a default: ${{{name}:-...}}"
+        )
+    return value
+
+
+def expand_document(
+    document: Document, environ: Mapping[str, str]
+) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """A file's content with the variables of all its texts, keys left as they are.
+
+    Where a variable is unset the text stays as written, and a problem says so.
+    """
+    expander = _Expander(document.path, environ)
+    root = expander.expanded(Child(document.root, 1, 1))
+    return cast("dict[str, Any]", root), tuple(expander.problems)
+
+
+def check_document(document: Document) -> tuple[Problem, ...]:
+    """Problems of references whose variables are looked up later."""
+    return tuple(_wrong_references(document.path, document.root))
+
+
+def _wrong_references(path: Path, node: Node) -> Iterator[Problem]:
+    for child in node.children.values():
+        if isinstance(child.node.value, str):
+            try:
+                check_variables(child.node.value)
+            except VariableError as error:
+                yield Problem(Location(path, child.line, child.column), str(error))
+        yield from _wrong_references(path, child.node)
+
+
+class _Expander:
+    """Walks a tree, and collects what is missing."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._path = path
+        self._environ = environ
+
+    def expanded(self, child: Child) -> Any:
+        node = child.node
+        match node.value:
+            case dict():
+                return {name: self.expanded(below) for name, below in node.children.items()}
+            case list():
+                return [self.expanded(below) for below in node.children.values()]
+            case str():
+                return self._text(child, node.value)
+            case _:
+                return node.value
+
+    def _text(self, child: Child, text: str) -> str:
+        try:
+            return expand(text, self._environ)
+        except VariableError as error:
+            location = Location(self._path, child.line, child.column)
+            self.problems.append(Problem(location, str(error)))
+            return text

@@ -1,0 +1,254 @@
+"""The lake: one Delta table an asset, and what "current" means.
+
+Called by `storage.publish` to commit and by the stages, the command and the IO manager to read.
+A reader holds one snapshot; a commit makes a whole range of partitions current at once.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable
+from deltalake import Schema as DeltaSchema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from data_platform.engine.session import LakeFiles
+from data_platform.errors import ContractError, StorageError, StorageUnavailable
+from data_platform.plan.naming import PARTITION_FIELD, WHOLE
+from data_platform.plan.nodes import Key
+
+COMMIT_TRIES = 20
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a table.
+
+    Attributes:
+        path: where it is.
+        rows: in it.
+        bytes: of it.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PartitionVersion:
+    """What a partition holds.
+
+    Attributes:
+        data_version: a hash of its rows, independent of order.
+        files: in which they are; an empty partition has one file without rows.
+    """
+
+    data_version: str
+    files: tuple[DataFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return sum(file.rows for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table, as a reader sees it.
+
+    Attributes:
+        version: Delta's number.
+        schema: the columns, the partition column not included.
+        partitioned: whether the table has partitions.
+        partitions: what is published, by key.
+    """
+
+    version: int
+    schema: pa.Schema
+    partitioned: bool
+    partitions: Mapping[str, PartitionVersion]
+
+    def files(self, keys: Iterable[str]) -> LakeFiles:
+        """The files of these partitions; those that aren't published have none."""
+        paths = [file.path for key in keys if key in self.partitions for file in self.partitions[key].files]
+        return LakeFiles(paths, self.schema, self.partitioned)
+
+
+class Lake:
+    """All tables under one root folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+
+    def table(self, key: Key) -> "LakeTable":
+        """The table of an asset, there or not."""
+        return LakeTable(self.root / key.layer / key.pipeline / key.name)
+
+    @property
+    def scratch_root(self) -> Path:
+        """Where files are written unseen: on the lake's own file system, so that a move is atomic."""
+        return self.root / "_scratch"
+
+
+class LakeTable:
+    """One asset's table."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def uri(self) -> str:
+        """Its address for other readers of Delta."""
+        return self.path.as_uri()
+
+    def snapshot(self) -> Snapshot | None:
+        """What is current, or None where nothing was ever published."""
+        table = self._open()
+        return _snapshot_of(table, self.path) if table else None
+
+    def publish(
+        self, versions: Mapping[str, PartitionVersion], schema: pa.Schema, metadata: Mapping[str, str]
+    ) -> int:
+        """Make new versions of partitions current, all in one commit.
+
+        Args:
+            versions: by partition; their files are in scratch and are moved under the table.
+            schema: of the files, the partition column not included.
+            metadata: kept with the commit.
+
+        Returns:
+            The table's version after the commit.
+
+        Raises:
+            ContractError: a column changed its type.
+            StorageUnavailable: others kept committing to the same partitions.
+        """
+        partitioned = WHOLE not in versions
+        actions = [
+            self._adopted(file, key, version, single=len(version.files) == 1)
+            for key, version in versions.items()
+            for file in version.files
+        ]
+        properties = CommitProperties(custom_metadata=dict(metadata))
+        for attempt in range(COMMIT_TRIES):
+            try:
+                return self._commit(actions, list(versions), schema, properties, partitioned=partitioned)
+            except CommitFailedError:
+                time.sleep(0.01 * 2 ** min(attempt, 6))
+            except DeltaError as error:
+                if "already exists" not in str(error).lower():
+                    raise StorageError(f"{self.path}: {error}") from error
+        raise StorageUnavailable(f"{self.path}: other writers kept committing; {COMMIT_TRIES} tries")
+
+    def history(self, limit: int | None = None) -> list[dict[str, object]]:
+        """The commits, newest first."""
+        table = self._open()
+        return table.history(limit) if table else []
+
+    def _open(self) -> DeltaTable | None:
+        if not (self.path / "_delta_log").is_dir():
+            return None
+        try:
+            return DeltaTable(str(self.path))
+        except TableNotFoundError:
+            return None
+
+    def _commit(
+        self, actions: list[AddAction], keys: Sequence[str], schema: pa.Schema, properties: CommitProperties,
+        *, partitioned: bool,
+    ) -> int:  # fmt: skip
+        fields = [PARTITION_FIELD] if partitioned else None
+        table = self._open()
+        if table is None:
+            create_table_with_add_actions(
+                str(self.path), _delta_schema(schema, partitioned=partitioned), actions, "error",
+                partition_by=fields, commit_properties=properties,
+            )  # fmt: skip
+            return 0
+        current = _snapshot_of(table, self.path)
+        merged = _merged_schema(current.schema, schema, self.path)
+        table.create_write_transaction(
+            actions, "overwrite", _delta_schema(merged, partitioned=partitioned), fields,
+            partition_filters=[(PARTITION_FIELD, "in", list(keys))] if partitioned else None,
+            commit_properties=properties,
+        )  # fmt: skip
+        return DeltaTable(str(self.path)).version()
+
+    def _adopted(self, file: DataFile, key: str, version: PartitionVersion, *, single: bool) -> AddAction:
+        """Move a scratch file to its name under the table.
+
+        A single file is named after its rows alone, so what an interrupted run left there is the
+        same content and is kept: an older version of the table may point to it.
+        """
+        stem = version.data_version if single else f"{version.data_version}-{os.urandom(4).hex()}"
+        relative = f"{stem}.parquet" if key == WHOLE else f"{PARTITION_FIELD}={key}/{stem}.parquet"
+        target = self.path / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            shutil.move(file.path, target)
+        values: dict[str, str | None] = {} if key == WHOLE else {PARTITION_FIELD: key}
+        stats = json.dumps({"numRecords": file.rows})
+        return AddAction(relative, target.stat().st_size, values, int(time.time() * 1000), True, stats)  # noqa: FBT003
+
+
+def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
+    fields = pa.schema(table.schema().to_arrow())
+    partitioned = PARTITION_FIELD in table.metadata().partition_columns
+    actions = pa.table(table.get_add_actions(flatten=True))
+    keys = actions.column(f"partition.{PARTITION_FIELD}").to_pylist() if partitioned else [WHOLE] * len(actions)
+    found: dict[str, list[tuple[str, DataFile]]] = {}
+    for key, relative, size, rows in zip(
+        keys,
+        actions.column("path").to_pylist(),
+        actions.column("size_bytes").to_pylist(),
+        actions.column("num_records").to_pylist(),
+        strict=True,
+    ):
+        version = Path(relative).stem.partition("-")[0]
+        found.setdefault(key, []).append((version, DataFile(str(path / relative), rows, size)))
+    partitions = {
+        key: PartitionVersion(files[0][0], tuple(file for _, file in sorted(files, key=lambda item: item[1].path)))
+        for key, files in sorted(found.items())
+    }
+    visible = pa.schema([field for field in fields if not (partitioned and field.name == PARTITION_FIELD)])
+    return Snapshot(table.version(), visible, partitioned, partitions)
+
+
+def _delta_schema(schema: pa.Schema, *, partitioned: bool) -> DeltaSchema:
+    if partitioned:
+        schema = schema.append(pa.field(PARTITION_FIELD, pa.string()))
+    return DeltaSchema.from_arrow(schema)
+
+
+def _merged_schema(current: pa.Schema, new: pa.Schema, path: Path) -> pa.Schema:
+    """The columns of the table and the new ones; none may change its type."""
+    fields = {field.name: field for field in current}
+    for field in new:
+        known = fields.setdefault(field.name, field)
+        if known.type != field.type and not _same_stored(known.type, field.type):
+            raise ContractError(
+                f"{path}: column {field.name} is {known.type} in the table and {field.type} now; "
+                "convert it back, or rename it, or remove the table and run its partitions again"
+            )
+    return pa.schema([field.with_nullable(True) for field in fields.values()])  # noqa: FBT003
+
+
+def _same_stored(known: pa.DataType, new: pa.DataType) -> bool:
+    """Arrow has several names for one stored type, such as string and large_string."""
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    binaries = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(
+        any(test(known) for test in family) and any(test(new) for test in family) for family in (texts, binaries)
+    ) or str(known) == str(new)

@@ -1,0 +1,166 @@
+"""Write and publish: rows become files that nobody sees, then one commit makes them current.
+
+Called by the stages between their audit and their report. Writing and committing are apart, so
+that whoever calls can look at what was written before it counts.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from data_platform.engine.session import Session
+from data_platform.errors import StorageError
+from data_platform.plan.conversions import stored_type
+from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.naming import PARTITION, PARTITION_FIELD, WHOLE
+from data_platform.storage.lake import DataFile, LakeTable, PartitionVersion
+
+SIGNIFICANT_DIGITS = 12
+"""Of computed doubles in a data version: their sums depend on the order of the rows."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files in scratch, by partition.
+
+    Attributes:
+        versions: of every partition that was asked for, empty ones included.
+        schema: of the files.
+    """
+
+    versions: Mapping[str, PartitionVersion]
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a commit did.
+
+    Attributes:
+        versions: what is current now, by partition.
+        changed: the partitions whose rows are others than before.
+        lake_version: of the table after it.
+    """
+
+    versions: Mapping[str, PartitionVersion]
+    changed: frozenset[str]
+    lake_version: int
+
+
+def stored_select(session: Session, relation: str, hidden: Iterable[str]) -> str:
+    """A SELECT of a relation's own columns in the types that the lake keeps, without loss.
+
+    Raises:
+        StorageError: a column has a type that the lake can't keep.
+    """
+    left_out = set(hidden)
+    parts: list[str] = []
+    for name, kind in session.columns(f"SELECT * FROM {relation}").items():
+        if name in left_out:
+            continue
+        stored = stored_type(kind)
+        if stored is None:
+            raise StorageError(f"column {name} is {kind}, which the lake can't keep: convert it to varchar or a number")
+        parts.append(quoted(name) if stored == kind else f"CAST({quoted(name)} AS {stored}) AS {quoted(name)}")
+    return f"SELECT {', '.join(parts)}"
+
+
+def write(
+    session: Session, select: str, tail: str, folder: Path, keys: Sequence[str], *, computed: bool,
+    unversioned: Iterable[str] = (),
+) -> Written:  # fmt: skip
+    """Write rows to files in scratch, one folder a partition, and tell their data versions.
+
+    Args:
+        session: in which the rows are.
+        select: the columns that are kept, as `stored_select` gives them.
+        tail: `FROM ...`, over a relation that has `_partition`.
+        folder: in scratch, not there yet.
+        keys: of all partitions that are written; one without rows gets an empty file.
+        computed: whether doubles are results of arithmetic, see `SIGNIFICANT_DIGITS`.
+        unversioned: columns that don't count for the data version.
+    """
+    folder.mkdir(parents=True)
+    partitioned = list(keys) != [WHOLE]
+    columns = session.columns(f"{select} {tail}")
+    schema = _arrow_schema(session, f"{select} {tail}")
+    files = _copy(session, select, tail, folder, partitioned=partitioned)
+    skip = set(unversioned)
+    hashes = _data_versions(session, {n: k for n, k in columns.items() if n not in skip}, f"{select}, {PARTITION} {tail}", computed=computed)
+    versions: dict[str, PartitionVersion] = {}
+    for key in keys:
+        found = files.get(key) or (_empty_file(session, f"{select} {tail}", folder, key),)
+        versions[key] = PartitionVersion(hashes.get(key) or _version(columns, 0, 0, 0), found)
+    return Written(versions, schema)
+
+
+def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> Publication:
+    """Make what was written current in one commit; partitions with the same rows are left alone.
+
+    Args:
+        table: the asset's.
+        written: in scratch.
+        metadata: kept with the commit.
+    """
+    before = table.snapshot()
+    standing = before.partitions if before else {}
+    changed = {
+        key: version
+        for key, version in written.versions.items()
+        if key not in standing or standing[key].data_version != version.data_version
+    }
+    if not changed:
+        return Publication({key: standing[key] for key in written.versions}, frozenset(), before.version if before else 0)
+    lake_version = table.publish(changed, written.schema, metadata)
+    versions = {key: changed.get(key) or standing[key] for key in written.versions}
+    return Publication(versions, frozenset(changed), lake_version)
+
+
+def _copy(
+    session: Session, select: str, tail: str, folder: Path, *, partitioned: bool
+) -> dict[str, tuple[DataFile, ...]]:
+    options = "FORMAT parquet, COMPRESSION zstd, RETURN_STATS true"
+    if partitioned:
+        query = f"{select}, {PARTITION} AS {PARTITION_FIELD} {tail}"
+        target, options = folder, f"{options}, PARTITION_BY ({PARTITION_FIELD})"
+    else:
+        query, target = f"{select} {tail}", folder / "data.parquet"
+    files: dict[str, list[DataFile]] = {}
+    for row in session.rows(f"COPY ({query}) TO {literal(str(target))} ({options})"):
+        path, count, size = str(row[0]), int(row[1]), int(row[2])
+        key = Path(path).parent.name.partition("=")[2] if partitioned else WHOLE
+        files.setdefault(key, []).append(DataFile(path, count, size))
+    return {key: tuple(sorted(found, key=lambda file: file.path)) for key, found in files.items()}
+
+
+def _empty_file(session: Session, query: str, folder: Path, key: str) -> DataFile:
+    path = folder / f"empty-{key or 'whole'}.parquet"
+    session.run(f"COPY ({query} LIMIT 0) TO {literal(str(path))} (FORMAT parquet)")
+    return DataFile(str(path), 0, path.stat().st_size)
+
+
+def _data_versions(session: Session, columns: Mapping[str, str], query: str, *, computed: bool) -> dict[str, str]:
+    """A hash of each partition's rows: two sums of row hashes, so that order doesn't count."""
+    values = ", ".join(_hashed(name, kind, computed=computed) for name, kind in columns.items())
+    rows = session.rows(
+        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) FROM ({query}) GROUP BY 1"  # noqa: S608
+    )
+    return {str(key): _version(columns, count, first, second) for key, count, first, second in rows}
+
+
+def _hashed(name: str, kind: str, *, computed: bool) -> str:
+    if computed and kind in {"DOUBLE", "FLOAT"}:
+        return f"FORMAT('{{:.{SIGNIFICANT_DIGITS - 1}e}}', CAST({quoted(name)} AS DOUBLE))"
+    return quoted(name)
+
+
+def _version(columns: Mapping[str, str], count: int, first: int, second: int) -> str:
+    text = f"{sorted(columns.items())}|{count}|{first}|{second}"
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _arrow_schema(session: Session, query: str) -> pa.Schema:
+    return session.connection.sql(f"{query} LIMIT 0").to_arrow_reader().schema

@@ -1,0 +1,152 @@
+"""A `dagster dev` in a session of its own, for tests that need the real processes.
+
+Tests get it through the fixture `start_dagster_dev` of `conftest.py`, which stops it again.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_LAUNCH = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on PythonError { message }
+  }
+}
+"""
+_LOCATIONS = """
+{ workspaceOrError { ... on Workspace { locationEntries {
+    name loadStatus locationOrLoadError { __typename ... on PythonError { message } }
+} } } }
+"""
+_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+_ENDS = {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+class DagsterDev:
+    """Started in `folder`; its output goes to `<folder>/dagster_dev.log`."""
+
+    def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
+        self.folder = folder
+        self.log = folder / "dagster_dev.log"
+        self.port = free_port()
+        dagster = Path(sys.executable).with_name("dagster")
+        command = [str(dagster), "dev", "-h", "127.0.0.1", "-p", str(self.port), *arguments]
+        began = time.monotonic()
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=clean_environment() | environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
+        self.seconds_to_start = time.monotonic() - began
+
+    def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer = json.load(response)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def launch(self, job: str, location: str, **params: Any) -> str:
+        selector = {
+            "repositoryLocationName": location,
+            "repositoryName": "__repository__",
+            "jobName": job,
+        }
+        data = self.graphql(_LAUNCH, params={"selector": selector, "runConfigData": {}, **params})
+        assert data["launchRun"]["__typename"] == "LaunchRunSuccess", data
+        return data["launchRun"]["run"]["runId"]
+
+    def status(self, run_id: str) -> str:
+        return self.graphql(_STATUS, id=run_id)["runOrError"]["status"]
+
+    def wait_for_end(self, run_id: str, seconds: float = 60) -> str:
+        """The status the run ended with."""
+        wait_until(lambda: self.status(run_id) in _ENDS, seconds, every=0.05)
+        return self.status(run_id)
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Its processes whose command line contains all the words."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in family if all(word in _arguments(child) for word in words)]
+
+    def stop(self) -> None:
+        """As Ctrl-C does; killed if that isn't enough."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def _wait_until_up(self) -> None:
+        def loaded() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                entries = self.graphql(_LOCATIONS)["workspaceOrError"]["locationEntries"]
+            except OSError:
+                return False
+            return all(entry["loadStatus"] == "LOADED" for entry in entries)
+
+        wait_until(loaded, 60, every=0.05)
+        for entry in self.graphql(_LOCATIONS)["workspaceOrError"]["locationEntries"]:
+            assert entry["locationOrLoadError"]["__typename"] != "PythonError", entry
+
+
+def wait_until(condition: Any, seconds: float, every: float = 0.2) -> float:
+    """Wait for `condition()`, and return the seconds it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"not within {seconds} seconds"
+        time.sleep(every)
+    return time.monotonic() - began
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's, without what would make Dagster or the platform behave differently."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DAGSTER_", "DATA_PLATFORM_", "PYTEST_", "PYTHONDONTWRITE"))
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
