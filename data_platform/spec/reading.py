@@ -8,8 +8,9 @@ have. Must not resolve references between assets: that is the plan's.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.spec.document import Document, read_document
@@ -24,6 +25,8 @@ PIPELINE_FILE = "pipeline.yaml"
 PLATFORM_FILE = "platform.yaml"
 MAX_PROBLEMS = 100
 """Of one file; a person mends these first."""
+
+Read = TypeVar("Read", bound=BaseModel)
 
 _SHIPPED = Path(__file__).parents[1] / "pipelines"
 
@@ -89,17 +92,7 @@ class Workspace:
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True)
-class _Read:
-    """What came out of a file: a value, or none, and what is wrong."""
-
-    problems: tuple[Problem, ...]
-    document: Document | None = None
-
-
-def read_workspace(
-    dirs: Sequence[Path], environ: Mapping[str, str], home: Path
-) -> Workspace:
+def read_workspace(dirs: Sequence[Path], environ: Mapping[str, str], home: Path) -> Workspace:
     """Read all pipelines.
 
     Args:
@@ -107,16 +100,142 @@ def read_workspace(
         environ: what `${VAR}` in pipelines refers to.
         home: where relative paths of the pipelines that ship start.
     """
-    platform, document, platform_problems = read_platform(dirs[0] / PLATFORM_FILE) if dirs else (
-        Platform(), None, ()
-    )
-    loose = [problem for folder in dirs for problem in _loose_files(folder, first=folder == dirs[0])]
-    read = [
-        read_pipeline(folder, environ, home) for entry in dirs for folder in _folders(entry)
-    ]
-    pipelines, broken = _without_duplicates(read)
-    problems = [*platform_problems, *loose]
-    problems += [problem for entry in broken for problem in entry.problems]
+    platform, document, problems = read_platform(dirs[0]) if dirs else (Platform(), None, ())
+    loose = [problem for index, entry in enumerate(dirs) for problem in _loose(entry, index)]
+    read = [read_pipeline(path, environ, home) for entry in dirs for path in _folders(entry)]
+    pipelines, broken = _told_apart(read)
     return Workspace(
-        platform, document, platform_problems, pipelines, broken, tuple(problems)
+        platform=platform,
+        platform_document=document,
+        platform_problems=problems,
+        pipelines=pipelines,
+        broken=broken,
+        problems=(*problems, *loose, *(p for entry in broken for p in entry.problems)),
     )
+
+
+def read_pipeline(
+    path: Path, environ: Mapping[str, str], home: Path
+) -> PipelineFile | BrokenPipeline:
+    """Read one pipeline, from its folder or its file."""
+    file = path if path.is_file() else path / PIPELINE_FILE
+    folder = file.parent
+    name = folder.absolute().name
+    if not file.exists() and (problem := _misnamed(folder)):
+        return BrokenPipeline(name, folder, (problem,))
+    try:
+        document = read_document(file)
+    except ConfigurationError as error:
+        return BrokenPipeline(name, file, error.problems, guess_assets(name, file))
+    data, unset = expand_document(document, environ)
+    spec, problems = _validated(Pipeline, data, document, unset)
+    if spec and spec.pipeline != name:
+        message = f"pipeline {show(document.data['pipeline'])} stands in the folder {show(name)}"
+        text = f"{message}: both must have one name"
+        problems = (*problems, Problem(document.locate("pipeline"), text))
+    if spec is None or problems:
+        return BrokenPipeline(name, file, problems, guess_assets(name, file, document.data))
+    return PipelineFile(spec, document, folder, _base_dir(folder, home))
+
+
+def read_platform(folder: Path) -> tuple[Platform, Document | None, tuple[Problem, ...]]:
+    """`platform.yaml` of a pipelines folder; the defaults where it is missing or broken."""
+    file = folder / PLATFORM_FILE
+    if not file.exists():
+        return Platform(), None, ()
+    try:
+        document = read_document(file)
+    except ConfigurationError as error:
+        return Platform(), None, error.problems
+    wrong = check_document(document)
+    platform, problems = _validated(Platform, document.data, document, wrong)
+    return platform or Platform(), document, problems
+
+
+def _validated(
+    model: type[Read], data: object, document: Document, found: tuple[Problem, ...]
+) -> tuple[Read | None, tuple[Problem, ...]]:
+    """The model, and what is wrong; one problem a place, since one mistake leads to others."""
+    problems = [*document.problems, *found]
+    places = {problem.location for problem in problems}
+    result = None
+    try:
+        result = model.model_validate(data)
+    except ValidationError as error:
+        problems += [p for p in problems_of(error, document) if p.location not in places]
+    problems.sort()
+    more = len(problems) - MAX_PROBLEMS
+    if more > 0:
+        last = Problem(problems[MAX_PROBLEMS].location, f"and {more} more problems from here on")
+        problems[MAX_PROBLEMS:] = [last]
+    return result, tuple(problems)
+
+
+def _told_apart(
+    read: Sequence[PipelineFile | BrokenPipeline],
+) -> tuple[tuple[PipelineFile, ...], tuple[BrokenPipeline, ...]]:
+    """Sound and broken pipelines; the second of a name is broken, and no asset is there twice."""
+    sound: dict[str, PipelineFile] = {}
+    broken: list[BrokenPipeline] = []
+    for entry in read:
+        if isinstance(entry, BrokenPipeline):
+            broken.append(entry)
+        elif (first := sound.get(entry.spec.pipeline)) is None:
+            sound[entry.spec.pipeline] = entry
+        else:
+            text = f"pipeline {show(entry.spec.pipeline)} is declared already: {first.locate()}"
+            problem = Problem(entry.locate("pipeline"), text)
+            broken.append(BrokenPipeline(entry.folder.name, entry.document.path, (problem,)))
+    taken = set(sound)
+    for index, entry in enumerate(broken):
+        if entry.name in taken:
+            broken[index] = replace(entry, assets=())
+        taken.add(entry.name)
+    return tuple(sound.values()), tuple(broken)
+
+
+def _folders(pipelines_dir: Path) -> Iterator[Path]:
+    """The folders that hold a pipeline, or look as if they should."""
+    for folder in _entries(pipelines_dir):
+        if not folder.is_dir() or folder.name.startswith((".", "__")):
+            continue
+        if (folder / PIPELINE_FILE).exists() or _misnamed(folder):
+            yield folder
+
+
+def _misnamed(folder: Path) -> Problem | None:
+    """What is wrong with a folder that has YAML but no pipeline."""
+    others = [entry.name for entry in _entries(folder) if entry.suffix in {".yaml", ".yml"}]
+    if not others:
+        return None
+    message = f"no {PIPELINE_FILE} in this folder, but {show(others[0])}"
+    return Problem(Location(folder), f"{message}: a pipeline stands in {PIPELINE_FILE}")
+
+
+def _loose(pipelines_dir: Path, index: int) -> Iterator[Problem]:
+    """Problems of a pipelines folder itself."""
+    if not pipelines_dir.is_dir():
+        yield Problem(Location(pipelines_dir), "there is no such pipelines folder")
+    for entry in _entries(pipelines_dir):
+        if entry.suffix not in {".yaml", ".yml"} or not entry.is_file():
+            continue
+        if entry.name == "platform.yml":
+            yield Problem(Location(entry), f"is not read: name it {PLATFORM_FILE}")
+        elif entry.name != PLATFORM_FILE:
+            text = f"is not read: a pipeline stands in <name>/{PIPELINE_FILE}"
+            yield Problem(Location(entry), text, warning=True)
+        elif index:
+            text = f"is not read: only the first pipelines folder's {PLATFORM_FILE} is"
+            yield Problem(Location(entry), text, warning=True)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _base_dir(folder: Path, home: Path) -> Path:
+    pipelines_dir = folder.absolute().parent
+    return home if pipelines_dir.resolve() == _SHIPPED else pipelines_dir.parent
