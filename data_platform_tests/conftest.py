@@ -104,6 +104,13 @@ def dagster_template(data_dir: Path, postgres_admin_url: str) -> str:
     return TEMPLATE
 
 
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """An empty folder that an embedded server of a test's own may be in; `tmp_path` can't."""
+    with _public_folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="module")
 def project_folder() -> Iterator[Path]:
     """An empty folder with the project's dagster.yaml, which may have a server of its own."""

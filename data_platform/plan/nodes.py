@@ -180,7 +180,21 @@ class ReconcileCheck:
     kind: str = "reconcile"
 
 
-Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck
+@dataclass(frozen=True)
+class ConservationCheck:
+    """Rows in = out + quarantined + filtered + deduplicated, by partition.
+
+    Counted from the files that were read and written, up to the last step that keeps rows apart.
+    """
+
+    location: Location
+    name: str = "conservation"
+    effect: Effect = "fail"
+    description: str | None = "Every row that came in went out, to quarantine, or was left out by a step."
+    kind: str = "conservation"
+
+
+Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck | ConservationCheck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.conversions import assignable, named_type
 from data_platform.plan.expressions import parse_expression, quoted, render
 from data_platform.plan.naming import HIDDEN_TYPES
-from data_platform.plan.nodes import Check, Column, Input, Key, RowCheck, Schema, Step, statement_of
+from data_platform.plan.nodes import Check, Column, ConservationCheck, Input, Key, RowCheck, Schema, Step, statement_of
 from data_platform.plan.steps import OtherSide, StepBuilder
 from data_platform.spec.pipeline import StagingAsset
 from data_platform.spec.transformations import AddColumns, Aggregate, ConvertType
@@ -167,7 +167,7 @@ class StagingCompiler:
     def _checks(self, schema: Schema) -> tuple[Check, ...]:
         spec = self._spec
         problems: list[Problem] = []
-        checks: list[Check] = list(self._builder.checks)
+        checks: list[Check] = [ConservationCheck(self._at()), *self._builder.checks]
         checks += compile_contract(spec.columns, spec.on_violation, schema, lambda name: self._at("columns", name))
         try:
             checks += compile_rules(

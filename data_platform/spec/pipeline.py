@@ -5,10 +5,9 @@ description, which editors show.
 """
 
 import re
-from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema, model_validator
 
 from data_platform.spec.rules import Bound, Rule, Scalar
 from data_platform.spec.transformations import Transformation
@@ -35,6 +34,12 @@ def _table(value: str) -> str:
     if not re.fullmatch(_TABLE_PATTERN, value):
         raise problem("table", "{found} names no table: `schema.table` or `table`", value)
     return value
+
+
+def _has_type(value: Any) -> Any:
+    if isinstance(value, dict) and "type" not in value:
+        raise problem("missing", "'type' is missing; there are: database, file")
+    return cast("Any", value)
 
 
 class Daily(Model):
@@ -82,8 +87,8 @@ class Retries(Model):
 
     attempts: int = Field(default=3, ge=0)
     """Tries after the first."""
-    delay: Duration = timedelta(seconds=30)
-    """Before the first try after the failed one; 30s unless said otherwise."""
+    delay: Duration = Field(default="30s", validate_default=True)
+    """Before the first try after the failed one."""
     backoff: Literal["constant", "linear", "exponential"] = "exponential"
     """How the delay grows from try to try."""
     jitter: bool = True
@@ -239,7 +244,11 @@ class FileSource(LakeAsset):
     """How CSV files are read."""
 
 
-Source = Annotated[DatabaseSource | FileSource, Field(discriminator="type")]
+Source = Annotated[
+    DatabaseSource | FileSource,
+    Field(discriminator="type"),
+    BeforeValidator(_has_type),
+]
 
 
 class StagingAsset(LakeAsset):

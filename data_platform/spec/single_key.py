@@ -74,7 +74,7 @@ def single_key_union(what: str, union: Any) -> tuple[Any, ...]:
             raise problem("single_key", f"unknown {what} {show(kind)}; {guess}: {allowed}")
         return _body(kind, kinds[kind], body)
 
-    return Field(discriminator="kind"), BeforeValidator(read), _SingleKeySchema(kinds)
+    return Field(discriminator="kind"), BeforeValidator(read), _SingleKeySchema(what, kinds)
 
 
 def _not_single(what: str, keys: list[str], kinds: dict[str, type[Keyed]]) -> str:
@@ -90,7 +90,8 @@ def _not_single(what: str, keys: list[str], kinds: dict[str, type[Keyed]]) -> st
 class _SingleKeySchema:
     """Writes the union into the JSON Schema as a person writes it."""
 
-    def __init__(self, kinds: dict[str, type[Keyed]]) -> None:
+    def __init__(self, what: str, kinds: dict[str, type[Keyed]]) -> None:
+        self._title = what.capitalize()
         self._kinds = kinds
 
     def __get_pydantic_json_schema__(
@@ -101,7 +102,7 @@ class _SingleKeySchema:
             _member_schema(kind, model, reference, handler.resolve_ref_schema(reference))
             for (kind, model), reference in zip(self._kinds.items(), references, strict=True)
         ]
-        return {"oneOf": members}
+        return {"title": self._title, "oneOf": members}
 
 
 def _member_schema(

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from data_platform.engine.session import Session
+from data_platform.engine.session import LakeFiles, Session
 from data_platform.errors import StorageError
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import PARTITION, PARTITION_FIELD, WHOLE
+from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, PARTITION_FIELD, WHOLE
 from data_platform.storage.lake import DataFile, LakeTable, PartitionVersion
+
+WRITTEN = "_written"
+"""The relation of the files that `write` wrote last, with the platform's own columns."""
 
 SIGNIFICANT_DIGITS = 12
 """Of computed doubles in a data version: their sums depend on the order of the rows."""
@@ -74,6 +78,8 @@ def write(
 ) -> Written:  # fmt: skip
     """Write rows to files in scratch, one folder a partition, and tell their data versions.
 
+    The rows are read once, so that they may come from a stream; versions are told from the files.
+
     Args:
         session: in which the rows are.
         select: the columns that are kept, as `stored_select` gives them.
@@ -85,16 +91,18 @@ def write(
     """
     folder.mkdir(parents=True)
     partitioned = list(keys) != [WHOLE]
-    columns = session.columns(f"{select} {tail}")
-    schema = _arrow_schema(session, f"{select} {tail}")
     files = _copy(session, select, tail, folder, partitioned=partitioned)
-    skip = set(unversioned)
-    hashes = _data_versions(session, {n: k for n, k in columns.items() if n not in skip}, f"{select}, {PARTITION} {tail}", computed=computed)
-    versions: dict[str, PartitionVersion] = {}
     for key in keys:
-        found = files.get(key) or (_empty_file(session, f"{select} {tail}", folder, key),)
-        versions[key] = PartitionVersion(hashes.get(key) or _version(columns, 0, 0, 0), found)
-    return Written(versions, schema)
+        if key not in files:
+            files[key] = (_empty_file(session, f"{select} {tail}", folder, key),)
+    schema = pq.read_schema(files[keys[0]][0].path)
+    paths = [file.path for found in files.values() for file in found if file.rows]
+    session.show(WRITTEN, LakeFiles(paths, schema, partitioned))
+    skip = {*unversioned, *HIDDEN_TYPES}
+    columns = {name: kind for name, kind in session.columns(f"SELECT * FROM {WRITTEN}").items() if name not in skip}
+    hashes = _data_versions(session, columns, computed=computed)
+    empty = _version(columns, 0, 0, 0)
+    return Written({key: PartitionVersion(hashes.get(key, empty), files[key]) for key in keys}, schema)
 
 
 def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> Publication:
@@ -142,11 +150,11 @@ def _empty_file(session: Session, query: str, folder: Path, key: str) -> DataFil
     return DataFile(str(path), 0, path.stat().st_size)
 
 
-def _data_versions(session: Session, columns: Mapping[str, str], query: str, *, computed: bool) -> dict[str, str]:
+def _data_versions(session: Session, columns: Mapping[str, str], *, computed: bool) -> dict[str, str]:
     """A hash of each partition's rows: two sums of row hashes, so that order doesn't count."""
     values = ", ".join(_hashed(name, kind, computed=computed) for name, kind in columns.items())
     rows = session.rows(
-        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) FROM ({query}) GROUP BY 1"  # noqa: S608
+        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) FROM {WRITTEN} GROUP BY 1"  # noqa: S608
     )
     return {str(key): _version(columns, count, first, second) for key, count, first, second in rows}
 
@@ -160,7 +168,3 @@ def _hashed(name: str, kind: str, *, computed: bool) -> str:
 def _version(columns: Mapping[str, str], count: int, first: int, second: int) -> str:
     text = f"{sorted(columns.items())}|{count}|{first}|{second}"
     return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-def _arrow_schema(session: Session, query: str) -> pa.Schema:
-    return session.connection.sql(f"{query} LIMIT 0").to_arrow_reader().schema

@@ -1,0 +1,110 @@
+"""The gate: only what passed its audit becomes current, partition by partition.
+
+Called by the stages. `Passage` says what came through, what didn't and why; the stages report it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data_platform.engine.session import Session
+from data_platform.plan.expressions import literal
+from data_platform.plan.naming import HIDDEN_TYPES, PARTITION
+from data_platform.plan.nodes import LakeNode, StagingNode
+from data_platform.quality.audit import Auditor, flag_names, flagged
+from data_platform.quality.outcomes import Audit, Outcome
+from data_platform.storage.lake import LakeTable
+from data_platform.storage.publish import Publication, Written, publish, stored_select, write
+
+CANDIDATE, OTHERS = "_candidate", "_others"
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What a step did to the partitions that it was asked for.
+
+    Attributes:
+        publication: what is current now; None where nothing passed.
+        failed: why a partition keeps its last version, by partition.
+        outcomes: of the checks.
+        rows_in: by partition.
+        quarantined: rows held back, by partition, of what was published.
+        quarantine: what the quarantine's own commit did.
+    """
+
+    publication: Publication | None
+    failed: Mapping[str, str]
+    outcomes: Sequence[Outcome]
+    rows_in: Mapping[str, int] = field(default_factory=dict)
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    quarantine: Publication | None = None
+
+
+class Gate:
+    """The way of one asset's rows from a candidate to a commit.
+
+    Args:
+        session: in which the candidate is.
+        node: the asset.
+        table: where it is kept.
+        scratch: a folder of this step's own.
+        keys: the partitions of this step.
+        metadata: kept with the commit.
+    """
+
+    def __init__(
+        self, session: Session, node: LakeNode, table: LakeTable, scratch: Path, keys: Sequence[str],
+        metadata: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self.session = session
+        self.node = node
+        self.table = table
+        self.scratch = scratch
+        self.keys = keys
+        self.metadata = metadata
+
+    def make_candidate(self, relation: str, *, stored: bool) -> None:
+        """Flag what breaks a rule.
+
+        Args:
+            relation: the rows, with `_partition`.
+            stored: whether to compute them once and keep them, or to read the relation anew.
+        """
+        kind = "TABLE" if stored else "VIEW"
+        self.session.run(f"CREATE OR REPLACE TEMP {kind} {CANDIDATE} AS {flagged(relation, self.node.checks)}")
+
+    def audit(self) -> Audit:
+        """Judge the candidate."""
+        limit = self.node.max_quarantine_percentage if isinstance(self.node, StagingNode) else None
+        auditor = Auditor(self.session, CANDIDATE, self.node.checks, self.keys, self._other_partitions(), limit)
+        return auditor.run()
+
+    def write_sound(self, audit: Audit, *, computed: bool) -> Written | None:
+        """Write the rows that passed, of the partitions that passed."""
+        sound = [key for key in self.keys if key not in audit.failed]
+        if not sound:
+            return None
+        conversions = [name for name in self.session.columns(f"SELECT * FROM {CANDIDATE}") if name.startswith("_converts_")]
+        hidden = [*HIDDEN_TYPES, *flag_names(self.node.checks), *conversions]
+        select = stored_select(self.session, CANDIDATE, hidden)
+        failing = f" AND {PARTITION} NOT IN ({', '.join(map(literal, audit.failed))})" if audit.failed else ""
+        tail = f"FROM {CANDIDATE} WHERE NOT ({audit.held_back}){failing}"
+        return write(self.session, select, tail, self.scratch / "sound", sound, computed=computed)
+
+    def publish(self, written: Written | None, failed: Mapping[str, str]) -> Publication | None:
+        """Commit what was written, less what failed after all."""
+        if written is None:
+            return None
+        sound = {key: version for key, version in written.versions.items() if key not in failed}
+        return publish(self.table, Written(sound, written.schema), self.metadata) if sound else None
+
+    def _other_partitions(self) -> str | None:
+        """The asset's published partitions besides those of this step, for keys that are unique in all of it."""
+        if not any(getattr(check, "whole_asset", False) for check in self.node.checks):
+            return None
+        snapshot = self.table.snapshot()
+        keys = [key for key in snapshot.partitions if key not in set(self.keys)] if snapshot else []
+        if snapshot is None or not keys:
+            return None
+        self.session.show(OTHERS, snapshot.files(keys))
+        return OTHERS

@@ -1,0 +1,215 @@
+"""Rows of a PostgreSQL table as Arrow batches, by ADBC, from one snapshot.
+
+Called by `raw.extraction` and by `check --connect`. Every type comes across without loss: what Arrow
+has no equal for comes as text, exact numerics as decimals.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import adbc_driver_manager
+import pyarrow as pa
+from adbc_driver_postgresql import StatementOptions, dbapi
+
+from data_platform.errors import SourceError, SourceUnavailable
+from data_platform.plan.expressions import quoted
+from data_platform.plan.nodes import Column, DatabaseTable, Schema
+
+BYTES_A_ROW = 128
+"""A guess, to turn a number of rows into the size of a batch."""
+
+_DIRECT = {
+    "smallint": "SMALLINT",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "real": "FLOAT",
+    "double precision": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "text": "VARCHAR",
+    "bytea": "BLOB",
+    "date": "DATE",
+    "timestamp without time zone": "TIMESTAMP",
+    "timestamp with time zone": "TIMESTAMP WITH TIME ZONE",
+}
+_NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
+MAX_PRECISION = 38
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column as the database declares it, and as it is read.
+
+    Attributes:
+        name: of the column.
+        declared: PostgreSQL's type.
+        type: in DuckDB's words.
+        as_text: whether it travels as text and is cast after.
+    """
+
+    name: str
+    declared: str
+    type: str
+    as_text: bool
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """An open read.
+
+    Attributes:
+        reader: the batches; to be read once, before the extraction is closed.
+        select: an expression for each column, over the batches, that gives its type.
+        cursor_type: DuckDB's type of the cursor; None where there is none.
+        outside: rows that belong to no partition: their cursor is NULL or out of range.
+    """
+
+    reader: pa.RecordBatchReader
+    select: Mapping[str, str]
+    cursor_type: str | None
+    outside: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which rows are read: those whose cursor is within, half-open, and what exists at all.
+
+    Attributes:
+        start, end: of the partitions that are read.
+        first, last: of all partitions; a `last` of None means there is no end.
+        timezone: in which times without a zone are meant.
+    """
+
+    start: datetime
+    end: datetime
+    first: datetime
+    last: datetime | None
+    timezone: str
+
+
+@contextmanager
+def read_table(url: str, source: DatabaseTable, span: Span | None) -> Iterator[Extraction]:
+    """Read a table, or the span of it that the partitions cover, in one snapshot.
+
+    Args:
+        url: of the database, as libpq takes it.
+        source: the table and its cursor.
+        span: None reads all of it.
+
+    Raises:
+        SourceUnavailable: the database can't be reached, or broke off.
+        SourceError: there is no such table or column.
+    """
+    with _translated(url, source.table), dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        columns = _columns(cursor, source.table)
+        listed = ", ".join(f"{quoted(c.name)}::text" if c.as_text else quoted(c.name) for c in columns)
+        query, outside, cursor_type = f"SELECT {listed} FROM {_table(source.table)}", 0, None  # noqa: S608
+        if span is not None and source.cursor is not None:
+            cursor_type = _cursor_type(columns, source)
+            query = f"{query} WHERE {_within(source.cursor, cursor_type, span)}"
+            outside = _count_outside(cursor, source, cursor_type, span)
+        cursor.adbc_statement.set_options(
+            **{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(source.fetch_size * BYTES_A_ROW)}
+        )
+        cursor.execute(query)
+        names = [column.name for column in columns]
+        reader = cursor.fetch_record_batch()
+        renamed = pa.RecordBatchReader.from_batches(
+            pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)]),
+            (batch.rename_columns(names) for batch in reader),
+        )
+        yield Extraction(renamed, {c.name: _cast(c) for c in columns}, cursor_type, outside)
+
+
+def table_schema(url: str, table: str) -> Schema:
+    """The columns of a table, from the database's catalogue.
+
+    Raises:
+        SourceUnavailable: the database can't be reached.
+        SourceError: there is no such table.
+    """
+    with _translated(url, table), dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+        return Schema(tuple(Column(column.name, column.type) for column in _columns(cursor, table)), closed=True)
+
+
+def _columns(cursor: dbapi.Cursor, table: str) -> list[SourceColumn]:
+    cursor.execute(
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a "
+        "WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        (_table(table),),
+    )
+    return [_column(str(name), str(declared)) for name, declared in cursor.fetchall()]
+
+
+def _column(name: str, declared: str) -> SourceColumn:
+    if declared in _DIRECT:
+        return SourceColumn(name, declared, _DIRECT[declared], as_text=False)
+    numeric = _NUMERIC.fullmatch(declared)
+    if numeric and int(numeric[1]) <= MAX_PRECISION:
+        return SourceColumn(name, declared, f"DECIMAL({numeric[1]},{numeric[2]})", as_text=True)
+    return SourceColumn(name, declared, "VARCHAR", as_text=True)
+
+
+def _cast(column: SourceColumn) -> str:
+    name = quoted(column.name)
+    return f"CAST({name} AS {column.type}) AS {name}" if column.as_text and column.type != "VARCHAR" else name
+
+
+def _cursor_type(columns: list[SourceColumn], source: DatabaseTable) -> str:
+    kind = next((column.type for column in columns if column.name == source.cursor), None)
+    if kind is None:
+        names = ", ".join(column.name for column in columns)
+        raise SourceError(f"table {source.table} has no column {source.cursor} to be the cursor; it has {names}")
+    if kind not in {"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}:
+        raise SourceError(f"cursor {source.cursor} of {source.table} is {kind}: it must be a date or a timestamp")
+    return kind
+
+
+def _bound(moment: datetime, kind: str, timezone: str) -> str:
+    """A moment as a literal; one without a zone is meant in the partitions' own."""
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"TIMESTAMPTZ '{moment.isoformat()}'"
+    local = moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+    return f"TIMESTAMP '{local.isoformat(sep=' ')}'" if kind == "TIMESTAMP" else f"DATE '{local.date()}'"
+
+
+def _within(cursor: str, kind: str, span: Span) -> str:
+    name = quoted(cursor)
+    return f"{name} >= {_bound(span.start, kind, span.timezone)} AND {name} < {_bound(span.end, kind, span.timezone)}"
+
+
+def _count_outside(cursor: dbapi.Cursor, source: DatabaseTable, kind: str, span: Span) -> int:
+    name = quoted(str(source.cursor))
+    parts = [f"{name} IS NULL", f"{name} < {_bound(span.first, kind, span.timezone)}"]
+    parts += [f"{name} >= {_bound(span.last, kind, span.timezone)}"] if span.last else []
+    cursor.execute(f"SELECT count(*) FROM {_table(source.table)} WHERE {' OR '.join(parts)}")  # noqa: S608
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _table(name: str) -> str:
+    return ".".join(quoted(part) for part in name.split("."))
+
+
+@contextmanager
+def _translated(url: str, table: str) -> Iterator[None]:
+    """The driver's errors in words that a person can act on, without the URL's password."""
+    try:
+        yield
+    except adbc_driver_manager.OperationalError as error:
+        raise SourceUnavailable(f"{_host(url)}: {_first_line(error)}") from error
+    except adbc_driver_manager.Error as error:
+        raise SourceError(f"table {table} in {_host(url)}: {_first_line(error)}") from error
+
+
+def _host(url: str) -> str:
+    return re.sub(r"//[^@/]*@", "//", url).partition("?")[0]
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,58 @@
+"""Rows of files: which files a path names, and how DuckDB reads them.
+
+Called by `raw.extraction`, and when definitions load to know the columns of files that are there.
+"""
+
+import glob
+from pathlib import Path
+
+import duckdb
+
+from data_platform.errors import SourceError
+from data_platform.plan.expressions import literal
+from data_platform.plan.nodes import Column, Files, Schema
+from data_platform.plan.conversions import stored_type
+
+
+def matching(source: Files, partition: str) -> list[Path]:
+    """The files that the path names, in order.
+
+    Args:
+        source: with its path or glob.
+        partition: the key that stands in for `{partition_key}`.
+
+    Raises:
+        SourceError: there is none.
+    """
+    pattern = source.path.replace("{partition_key}", glob.escape(partition))
+    found = sorted(Path(path) for path in glob.glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
+    if not found:
+        raise SourceError(f"no file matches {pattern}")
+    return found
+
+
+def reading(source: Files, paths: list[Path]) -> str:
+    """A SELECT over files, columns matched by name."""
+    listed = ", ".join(literal(str(path)) for path in paths)
+    if source.format == "parquet":
+        return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"  # noqa: S608
+    csv = source.csv
+    nulls = ", ".join(literal(value) for value in csv.null_values)
+    options = (
+        f"delim = {literal(csv.delimiter)}, header = {str(csv.header).lower()}, nullstr = [{nulls}], "
+        f"encoding = {literal(csv.encoding)}, sample_size = -1, union_by_name = true, hive_partitioning = false"
+    )
+    return f"SELECT * FROM read_csv([{listed}], {options})"  # noqa: S608
+
+
+def files_schema(source: Files) -> Schema | None:
+    """The columns of the files that are there now; None where there are none or they can't be read."""
+    if "{partition_key}" in source.path:
+        return None
+    try:
+        query = reading(source, matching(source, ""))
+        with duckdb.connect() as connection:
+            rows = connection.execute(f"DESCRIBE {query}").fetchall()
+    except (SourceError, duckdb.Error):
+        return None
+    return Schema(tuple(Column(str(row[0]), stored_type(str(row[1]))) for row in rows), closed=True)
