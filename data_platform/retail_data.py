@@ -66,8 +66,8 @@ def load_shop(url: str, start: date = FIRST_DAY, end: date = AFTER_LAST_DAY) -> 
     null, and an index stands on `transaction_timestamp`:
 
     - `household_id`, `store_id`, `basket_id`, `product_id`; (`basket_id`, `product_id`) is unique;
-    - `quantity`: units, and thousands of them a line for fuel; 0 in 8,869 rows, most of 8,861 of
-      them in 2017;
+    - `quantity`: units, and thousands of them a line for fuel; 0 in 8,869 rows, 8,861 of them in
+      2017;
     - `sales_value`, `retail_disc`, `coupon_disc`, `coupon_match_disc` (`double precision`):
       dollars that the shop received, and the discounts;
     - `week`: 1 to 53;
