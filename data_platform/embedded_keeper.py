@@ -1,9 +1,10 @@
 """Stops the embedded PostgreSQL when nobody uses it any more.
 
 A program of its own, started by `embedded_server` as `python -I -S embedded_keeper.py FOLDER PG_CTL
-USER`, so it imports the standard library only. It sleeps in the kernel, on an exclusive lock of
-the file that every user of the server holds a shared lock on: the kernel gives those up however a
-user dies. Who comes while the server is being stopped waits for its lock and starts it again.
+USER IDLE_SECONDS`, so it imports the standard library only. It sleeps in the kernel, on an
+exclusive lock of the file that every user of the server holds a shared lock on: the kernel gives
+those up however a user dies. Who comes while the server is being stopped waits for its lock and
+starts it again.
 """
 
 import fcntl
@@ -17,13 +18,13 @@ IDLE_SECONDS = 20
 """So that one command after another finds the server running."""
 
 
-def keep(folder: Path, pg_ctl: str, user: str | None) -> None:
-    """Wait until the server of `folder` has been idle, then stop it."""
+def keep(folder: Path, pg_ctl: str, user: str | None, idle_seconds: float) -> None:
+    """Wait until the server of `folder` has been idle so long, then stop it."""
     users = (folder / "users.lock").open("a")
     while True:
         fcntl.flock(users, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_UN)
-        time.sleep(IDLE_SECONDS)
+        time.sleep(idle_seconds)
         if not _is_still(folder / "users.lock", users.fileno()):
             return  # the folder was deleted: PostgreSQL sees that by itself
         try:
@@ -53,7 +54,7 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     os.setsid()
-    keep(folder, pg_ctl, user)
+    keep(folder, pg_ctl, user, float(sys.argv[4]))
 
 
 if __name__ == "__main__":

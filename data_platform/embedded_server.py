@@ -133,9 +133,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _start_keeper(cluster: Cluster) -> None:
     # It returns as soon as the keeper is in the background, or found that there is one.
-    command = [sys.executable, "-I", "-S", embedded_keeper.__file__, str(cluster.folder)]
+    command = [sys.executable, "-I", "-S", embedded_keeper.__file__]
+    keeper = [str(cluster.folder), str(program("pg_ctl")), cluster.server_user() or ""]
     subprocess.run(  # noqa: S603 -- our own program
-        [*command, str(program("pg_ctl")), cluster.server_user() or ""],
+        [*command, *keeper, str(embedded_keeper.IDLE_SECONDS)],
         check=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

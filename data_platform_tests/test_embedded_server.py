@@ -21,7 +21,9 @@ from data_platform.errors import PermanentError
 USER = """
 import sys, time
 from pathlib import Path
+from data_platform import embedded_keeper
 from data_platform.embedded_server import server_url
+embedded_keeper.IDLE_SECONDS = 1
 print(server_url(Path(sys.argv[1]), sys.argv[2]), flush=True)
 if len(sys.argv) > 3:
     time.sleep(300)
@@ -250,7 +252,7 @@ def test_keeper_stops_the_server_when_its_last_user_was_killed(
     server = postmaster(folder)
     (keeper,) = keepers(folder)
     user.kill()
-    wait_for(lambda: not server.is_running(), embedded_keeper.IDLE_SECONDS + 20)
+    wait_for(lambda: not server.is_running())
     wait_for(lambda: not keeper.is_running())
 
 

@@ -3,7 +3,8 @@
 Called by `plan.staging` and `plan.building`; `quality` runs and judges what comes out.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from sqlglot import exp
@@ -71,11 +72,10 @@ def compile_contract(
 ) -> list[Check]:
     """The rules that a contract says in short, in the order of its columns."""
     set_effect: Effect = "fail" if on_violation == "quarantine" else on_violation
-    checks: list[Check] = []
+    required = [name for name, promise in columns.items() if not promise.nullable]
+    checks: list[Check] = [_not_null(required, "not_null", on_violation, at(required[0]))] if required else []
     for name, promise in columns.items():
         location = at(name)
-        if not promise.nullable:
-            checks.append(_not_null(name, f"not_null_{name}", on_violation, location))
         if promise.min is not None or promise.max is not None:
             offends = _outside(name, promise.min, promise.max, schema)
             about = f"{name} is {_bounds(promise.min, promise.max)}."
@@ -128,10 +128,7 @@ def _compile(
     about = rule.description
     match rule:
         case spec.NotNull():
-            stem = rule.name or "not_null"
-            names = {c: rule.name if rule.name and len(rule.columns) == 1 else f"{stem}_{c}" for c in rule.columns}
-            percentage = rule.max_null_percentage
-            return [_not_null(c, name, effect, location, about, rule.on_empty, percentage) for c, name in names.items()]
+            return _not_nulls(rule, effect, location)
         case spec.Unique():
             name = rule.name or f"unique_{'_'.join(rule.columns)}"
             return [
@@ -169,13 +166,27 @@ def _compile(
     return [RowCheck(name, rule.kind, effect, offends, columns, location, about, rule.on_empty)]
 
 
-def _not_null(
-    column: str, name: str, effect: Effect, location: Location, about: str | None = None,
-    on_empty: str = "pass", percentage: float = 0,
-) -> RowCheck:  # fmt: skip
-    about = about or f"{column} is never NULL{f', up to {percentage:g}% of rows' if percentage else ''}."
-    offends = f"{quoted(column)} IS NULL"
-    return RowCheck(name, "not_null", effect, offends, (column,), location, about, on_empty, percentage)  # pyright: ignore[reportArgumentType]
+def _not_nulls(rule: spec.NotNull, effect: Effect, location: Location) -> list[Check]:
+    """One check, or one a column where each has a tolerance of its own."""
+    stem = rule.name or f"not_null_{'_'.join(rule.columns)}"
+    if not rule.max_null_percentage or len(rule.columns) == 1:
+        checks = [_not_null(rule.columns, stem, effect, location)]
+    else:
+        checks = [_not_null([c], f"{rule.name or 'not_null'}_{c}", effect, location) for c in rule.columns]
+    tolerance, about = rule.max_null_percentage, rule.description
+    allowed = f"{', '.join(rule.columns)}: NULL in at most {tolerance:g}% of the rows." if tolerance else None
+    return [
+        replace(
+            check, max_percentage=tolerance, on_empty=rule.on_empty, description=about or allowed or check.description
+        )
+        for check in checks
+    ]
+
+
+def _not_null(columns: Sequence[str], name: str, effect: Effect, location: Location) -> RowCheck:
+    parts = {column: f"{quoted(column)} IS NULL" for column in columns}
+    about = f"{', '.join(columns)}: never NULL."
+    return RowCheck(name, "not_null", effect, " OR ".join(parts.values()), tuple(columns), location, about, parts=parts)
 
 
 def _outside(column: str, low: object, high: object, schema: Schema) -> str:

@@ -133,6 +133,8 @@ class RowCheck:
     on_empty: Literal["pass", "warn", "fail"] = "pass"
     max_percentage: float = 0
     references: Key | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Conditions of which `offends` is any, by the column that each is about."""
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,11 @@ class StepBuilder:
         self, source: Key, location: Location, on_violation: Effect, other_side: Callable[[str, Location], OtherSide]
     ) -> None:
         self.steps = [Step("source", f"SELECT *\nFROM {quoted(source.relation)}", location)]
-        self.checks: list[RowCheck] = []
+        self.violations: dict[str, str] = {}
+        self.strict: dict[str, str] = {}
         self.hidden = list(HIDDEN_TYPES)
         self._on_violation: Effect = on_violation
+        self._location = location
         self._other_side = other_side
 
     def add(self, transformation: spec.AnyTransformation, at: Locate) -> None:
@@ -107,7 +109,7 @@ class StepBuilder:
                 assert_never(transformation)
 
     def convert(self, targets: Mapping[str, spec.ConvertType], name: str, at: Callable[[str], Location]) -> None:
-        """Append exact conversions, with a check for each column.
+        """Append exact conversions, with a flag for each column.
 
         Args:
             targets: `{column: how}`.
@@ -122,17 +124,29 @@ class StepBuilder:
                 continue
             flag = self._fresh(f"_converts_{column}", self.hidden)
             flags[flag] = inexact(column, target, how.format)
-            effect: Effect = "fail" if how.on_error == "fail" else self._on_violation
-            self.checks.append(
-                RowCheck(
-                    self._fresh(f"converts_{column}", [check.name for check in self.checks]),
-                    "convert_types", effect, f"COALESCE({quoted(flag)}, FALSE)", (column,), at(column),
-                    f"Every {column} is exactly a {target.lower()}.",
-                )
-            )  # fmt: skip
+            found = self.strict if how.on_error == "fail" else self.violations
+            found[flag] = column
         flagged = f", {_aliased(flags)}" if flags else ""
         self._append(name, f"SELECT * REPLACE ({_aliased(values)}){flagged}", at(next(iter(targets))))
         self.hidden += flags
+
+    @property
+    def checks(self) -> list[RowCheck]:
+        """What conversions found, in one check for each effect."""
+        return [
+            check
+            for name, effect, found in (("types", self._on_violation, self.violations), ("types_strict", "fail", self.strict))
+            for check in self._conversions(name, effect, found)
+        ]
+
+    def _conversions(self, name: str, effect: Effect, found: Mapping[str, str]) -> list[RowCheck]:
+        if not found:
+            return []
+        parts = {column: f"COALESCE({quoted(flag)}, FALSE)" for flag, column in found.items()}
+        columns = tuple(dict.fromkeys(found.values()))
+        about = "Every value converts to its column's type, and nothing is lost on the way."
+        offends = " OR ".join(parts.values())
+        return [RowCheck(name, "convert_types", effect, offends, columns, self._location, about, parts=parts)]
 
     @property
     def last(self) -> str:

@@ -14,6 +14,9 @@ from data_platform.errors import Problem
 from data_platform.spec.document import Document
 from data_platform.spec.wording import FOUND, hint, not_allowed, one_line, show
 
+MAX_ERRORS = 300
+_OF_KEY = "[key]"
+"""Pydantic's last step to a key that is wrong itself."""
 _EXPECTED = {
     "bool_type": "true or false",
     "date_type": "a date",
@@ -34,15 +37,16 @@ _BOUNDS = {
 
 
 def problems_of(error: ValidationError, document: Document) -> list[Problem]:
-    """One problem an error, at the place of its key."""
-    return [_problem(details, document) for details in error.errors(include_url=False)]
+    """One problem an error, at the place of its key; of very many the first `MAX_ERRORS`."""
+    errors = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+    return [_problem(details, document) for details in errors]
 
 
 def _problem(details: ErrorDetails, document: Document) -> Problem:
     kind, keys = details["type"], details["loc"]
     if kind == "union_tag_invalid":
         keys = (*keys, _discriminator(details))
-    written = document.written(*keys)
+    written = keys[-2] if keys[-1:] == (_OF_KEY,) else document.written(*keys)
     message = one_line(_message(details, written))
     return Problem(document.locate(*keys), message)
 
@@ -108,4 +112,5 @@ def _type(details: ErrorDetails, written: Any) -> str:
         return f"{key!r} is missing"
     types = re.findall(r"'([^']*)'", str(context["expected_tags"]))
     guess = hint(written, types)
-    return f"{show(written)} is no {key} that there is{guess or ';'} There are: {', '.join(types)}"
+    start = f"there is no {key} {show(written)}{f'{guess} There' if guess else '; there'}"
+    return f"{start} are: {', '.join(types)}"

@@ -164,9 +164,8 @@ def _validated(
     except ValidationError as error:
         problems += [p for p in problems_of(error, document) if p.location not in places]
     problems.sort()
-    more = len(problems) - MAX_PROBLEMS
-    if more > 0:
-        last = Problem(problems[MAX_PROBLEMS].location, f"and {more} more problems from here on")
+    if len(problems) > MAX_PROBLEMS:
+        last = Problem(problems[MAX_PROBLEMS].location, "more problems from here on")
         problems[MAX_PROBLEMS:] = [last]
     return result, tuple(problems)
 

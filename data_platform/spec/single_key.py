@@ -36,7 +36,7 @@ def _body(kind: str, model: type[Keyed], value: Any) -> dict[str, Any]:
             return {"kind": kind, _key(model, model.short_field): value}
         keys = ", ".join(_key(model, name) for name in model.model_fields if name != "kind")
         found = kind_of(value)
-        raise problem("single_key", f"{kind} takes a mapping with {keys}; found {found}")
+        raise problem("single_key", f"{kind} takes the keys {keys}; found {found}")
     body = cast("dict[str, Any]", value)
     if "kind" in body:
         keys = [_key(model, name) for name in model.model_fields if name != "kind"]

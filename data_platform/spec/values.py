@@ -4,6 +4,7 @@ Each turns the text that a person wrote into a value, or says what is allowed. U
 this package only; knows neither YAML nor Dagster.
 """
 
+import functools
 import re
 import zoneinfo
 from collections.abc import Iterable
@@ -52,6 +53,8 @@ _CRON_ALIASES = {
     "@monthly": "0 0 1 * *",
 }
 _CRON_FIELDS = 5
+_MAX_UNKNOWN_KEYS = 50
+"""Of one mapping; more of them are one mistake."""
 _TAG_LENGTH = 63
 """Dagster's limit."""
 
@@ -84,9 +87,10 @@ def _is_unknown_key(error: ErrorDetails) -> bool:
 
 def _with_allowed_keys(errors: list[ErrorDetails], allowed: list[str]) -> list[InitErrorDetails]:
     """The errors with unknown keys explained; a key that is missing because misspelled is one."""
-    misspelled = {nearest(error["loc"][0], allowed) for error in errors if _is_unknown_key(error)}
+    unknown = list(filter(_is_unknown_key, errors))
+    misspelled = {nearest(error["loc"][0], allowed) for error in unknown[:_MAX_UNKNOWN_KEYS]}
     details: list[InitErrorDetails] = []
-    for error in errors:
+    for error in [*unknown[:_MAX_UNKNOWN_KEYS], *(e for e in errors if not _is_unknown_key(e))]:
         loc, kind, context = error["loc"], error["type"], error.get("ctx", {})
         detail = InitErrorDetails(type=kind, loc=loc, input=error["input"], ctx=context)
         if _is_unknown_key(error):
@@ -143,11 +147,16 @@ def _owner(value: str) -> str:
     return value
 
 
+@functools.cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
 def _timezone(value: str) -> str:
     try:
         zoneinfo.ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        guess = hint(value, zoneinfo.available_timezones())
+        guess = hint(value, _time_zones())
         template = f"{{found}} is no time zone: an IANA name such as UTC or Europe/Berlin{guess}"
         raise problem("timezone", template, value) from None
     return value

@@ -67,9 +67,9 @@ def _value(match: re.Match[str], environ: Mapping[str, str]) -> str:
         return value or default
     if value is None:
         guess = hint(name, environ)
-        start = f"{guess} " if guess else "; "
         raise VariableError(
-            f"the variable {name} is not set{start}Set it, or give a default: ${{{name}:-...}}"
+            f"the variable {name} is not set{f'{guess} Set' if guess else '; set'} it, "
+            f"or give a default: ${{{name}:-...}}"
         )
     return value
 

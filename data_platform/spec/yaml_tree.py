@@ -24,6 +24,7 @@ MAX_NODES = 100_000
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LONGEST_NUMBER = 40
+_LONGEST_EXPRESSION = 1000
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -251,4 +252,4 @@ def _join(children: dict[str | int, Child], key: str | int, rest: str) -> str | 
     first = children[key]
     joined = f"{first.node.value}, {rest}"
     children[key] = Child(Node(joined), first.line, first.column)
-    return key if _is_open(joined) else None
+    return key if _is_open(joined) and len(joined) < _LONGEST_EXPRESSION else None

@@ -1,0 +1,41 @@
+"""What a step works with: the lake, a DuckDB session and a scratch folder that ends with it.
+
+Made by `resources` from settings and platform.yaml; handed to the stages and to the command.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_platform.engine.session import Session, open_session
+from data_platform.storage.lake import Lake
+from data_platform.storage.scratch import scratch_folder
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """The lake, and how much of the machine one step may take.
+
+    Attributes:
+        lake: all tables.
+        memory_limit: of DuckDB for one step, such as `1GB`.
+        threads: of DuckDB for one step; None means one a core.
+    """
+
+    lake: Lake
+    memory_limit: str = "1GB"
+    threads: int | None = None
+
+    @contextmanager
+    def open(self, folders: Sequence[Path | str] = ()) -> Iterator[tuple[Session, Path]]:
+        """A session that reads the lake, and a scratch folder of its own.
+
+        Args:
+            folders: that statements may read besides.
+        """
+        with (
+            scratch_folder(self.lake.scratch_root) as scratch,
+            open_session(scratch, [self.lake.root, *folders], self.memory_limit, self.threads) as session,
+        ):
+            yield session, scratch

@@ -1,0 +1,177 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import psycopg2
+import pytest
+from dagster._core.storage.runs import RunStorageSqlMetadata
+from dagster_dev import DagsterDev, clean_environment
+from sqlalchemy import create_engine
+
+from data_platform.instance import ENVIRONMENT, PlatformStorage, open_instance
+from data_platform.settings import Settings, load_settings
+
+OPEN = """
+import sys
+from data_platform.instance import PlatformStorage
+PlatformStorage(sys.argv[1])
+"""
+
+
+@dg.asset
+def small(context: dg.AssetExecutionContext) -> None:
+    print("printed by the step")  # noqa: T201
+
+
+def connections(url: str) -> int:
+    """Of others to this database, locks of runs not counted."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND application_name <> 'data_platform run lock'"
+        " AND backend_type = 'client backend'"
+    )
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchone()[0]
+
+
+def test_run_is_stored_and_read_by_another_process_of_the_same_instance(
+    instance: dg.DagsterInstance,
+) -> None:
+    result = dg.materialize([small], instance=instance)
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as other:
+        assert other.get_run_by_id(result.run_id).is_success
+        assert other.get_latest_materialization_event(small.key).run_id == result.run_id
+
+
+def test_output_of_steps_is_below_the_data_folder(
+    instance: dg.DagsterInstance, settings: Settings
+) -> None:
+    result = dg.materialize([small], instance=instance)
+    files = list((settings.data_dir / "compute_logs" / result.run_id).rglob("*.out"))
+    assert ["printed by the step" in file.read_text() for file in files] == [True]
+    assert Path(instance.storage_directory()).is_relative_to(settings.data_dir)
+
+
+def test_event_settings_reach_the_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.setenv(name, "to be restored")
+        monkeypatch.delenv(name)
+    with open_instance(settings):
+        assert {name: os.environ[name] for name in ENVIRONMENT} == ENVIRONMENT
+
+
+def test_event_settings_that_are_set_are_kept(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "7")
+    with open_instance(settings):
+        assert os.environ["DAGSTER_EVENT_BATCH_SIZE"] == "7"
+
+
+def test_instance_keeps_few_connections_and_closes_them(
+    instance: dg.DagsterInstance, dagster_url: str
+) -> None:
+    dg.materialize([small], instance=instance)
+    assert 1 <= connections(dagster_url) <= 2
+    instance.dispose()
+    assert connections(dagster_url) == 0
+
+
+def test_instance_survives_the_loss_of_its_connections(
+    instance: dg.DagsterInstance, dagster_url: str
+) -> None:
+    instance.get_runs()
+    with closing(psycopg2.connect(dagster_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert instance.get_runs() == []
+
+
+def test_forked_child_has_connections_of_its_own(instance: dg.DagsterInstance) -> None:
+    instance.get_runs()
+    child = os.fork()
+    if child == 0:
+        os._exit(len(instance.get_runs()))
+    assert os.waitpid(child, 0)[1] == 0
+    assert instance.get_runs() == []
+
+
+def test_processes_that_start_at_once_make_the_tables_once(postgres_url: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", OPEN, postgres_url]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    errors = [process.communicate(timeout=120)[1].decode() for process in processes]
+    assert errors == ["", "", ""]
+
+
+def test_tables_that_were_half_made_are_completed(postgres_url: str) -> None:
+    engine = create_engine(postgres_url)
+    RunStorageSqlMetadata.create_all(engine)
+    engine.dispose()
+    storage = PlatformStorage(postgres_url)
+    assert storage.run_storage.has_run_stats_index_cols()
+    storage.run_storage.dispose()
+
+
+def test_file_of_the_folder_is_used(settings: Settings) -> None:
+    (settings.home / "dagster.yaml").write_text(
+        "storage: {custom: {module: data_platform.instance, class: PlatformStorage, config: {}}}\n"
+        "run_monitoring: {enabled: false}\n"
+    )
+    with open_instance(settings) as instance:
+        assert not instance.run_monitoring_enabled
+
+
+def test_file_of_dagster_home_comes_first(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "dagster home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("run_monitoring: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with open_instance(settings) as instance:
+        assert not instance.run_monitoring_enabled
+
+
+def test_file_that_ships_is_used_otherwise(instance: dg.DagsterInstance) -> None:
+    assert instance.run_monitoring_enabled
+    assert instance.run_launcher.supports_check_run_worker_health
+    assert not instance.telemetry_enabled
+
+
+def test_password_of_the_environment_stays_out_of_the_reference(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = settings.storage_url.replace("postgres@", "postgres:s3cret@")
+    monkeypatch.setenv("DATA_PLATFORM_STORAGE_URL", url)
+    with open_instance(replace(settings, storage_url=url)) as instance:
+        assert "s3cret" not in str(instance.get_ref())
+        assert instance.get_runs() == []
+
+
+def test_dagster_dev_works_in_a_fresh_folder_and_keeps_what_it_did(
+    project_folder: Path, start_dagster_dev: Callable[..., DagsterDev]
+) -> None:
+    (project_folder / "small.py").write_text(
+        "import dagster as dg\n@dg.asset\ndef small(): print('printed')\n"
+        "defs = dg.Definitions([small], jobs=[dg.define_asset_job('job', [small])])\n"
+    )
+    dev = start_dagster_dev(project_folder, "-f", "small.py")
+    run_id = dev.launch("job", "small.py")
+    assert dev.wait_for_end(run_id) == "SUCCESS", dev.log.read_text()
+    dev.stop()
+    assert not [name for name in clean_environment() if name.startswith("DATA_PLATFORM")]
+    left = {path.name for path in (project_folder / ".data").iterdir()}
+    assert left == {"postgres", "compute_logs", "dagster"}
+    with open_instance(load_settings({"DATA_PLATFORM_HOME": str(project_folder)})) as instance:
+        assert instance.get_run_by_id(run_id).is_success
+    assert list((project_folder / ".data" / "compute_logs" / run_id).rglob("*.out"))

@@ -1,0 +1,106 @@
+import dagster as dg
+import psycopg2
+import pytest
+from dagster import DagsterRunStatus
+from dagster._core.launcher.base import WorkerStatus
+from dagster._core.test_utils import create_run_for_test
+
+from data_platform import run_launcher
+from data_platform.run_launcher import reap_dead_runs
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_launcher, "COMMAND_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(run_launcher, "MONITOR_PATIENCE_SECONDS", 0.0)
+
+
+def started_run(instance: dg.DagsterInstance) -> str:
+    """A run that is STARTED, but that no process executes."""
+    return create_run_for_test(instance, status=DagsterRunStatus.STARTED).run_id
+
+
+def test_started_run_holds_its_lock_until_it_has_ended(instance: dg.DagsterInstance) -> None:
+    seen = {}
+
+    @dg.asset
+    def looking(context: dg.AssetExecutionContext) -> None:
+        run = context.instance.get_run_by_id(context.run.run_id)
+        seen["status"] = run.status
+        seen["health"] = instance.run_launcher.check_run_worker_health(run).status
+
+    result = dg.materialize([looking], instance=instance)
+    assert seen == {"status": DagsterRunStatus.STARTED, "health": WorkerStatus.RUNNING}
+    ended = instance.get_run_by_id(result.run_id)
+    assert instance.run_launcher.check_run_worker_health(ended).status == WorkerStatus.FAILED
+
+
+def test_failed_run_gives_its_lock_back(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def failing() -> None:
+        raise ValueError
+
+    dg.materialize([failing], instance=instance, raise_on_error=False)
+    assert instance.run_storage._locks._runs == set()
+
+
+def test_dead_run_is_failed_and_gives_its_slots_back(instance: dg.DagsterInstance) -> None:
+    run_id = started_run(instance)
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("pool", 1)
+    assert storage.claim_concurrency_slot("pool", run_id, "step").is_claimed
+    assert reap_dead_runs(instance) == [run_id]
+    assert instance.get_run_by_id(run_id).status == DagsterRunStatus.FAILURE
+    assert storage.get_concurrency_info("pool").active_slot_count == 0
+
+
+def test_reason_is_in_the_log_of_the_run(instance: dg.DagsterInstance) -> None:
+    run_id = started_run(instance)
+    reap_dead_runs(instance)
+    assert "process that executed this run is gone" in instance.all_logs(run_id)[-1].message
+
+
+def test_live_run_is_not_reaped(instance: dg.DagsterInstance) -> None:
+    reaped = []
+
+    @dg.asset
+    def reaping() -> None:
+        reaped.extend(reap_dead_runs(instance))
+
+    dead = started_run(instance)
+    assert dg.materialize([reaping], instance=instance).success
+    assert reaped == [dead]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.SUCCESS],
+)
+def test_run_that_isnt_started_is_not_reaped(
+    instance: dg.DagsterInstance, status: DagsterRunStatus
+) -> None:
+    create_run_for_test(instance, status=status)
+    assert reap_dead_runs(instance) == []
+
+
+def test_nothing_is_waited_for_when_nothing_is_dead(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_launcher.time, "sleep", pytest.fail)
+    assert reap_dead_runs(instance) == []
+
+
+def test_other_storages_have_nothing_to_reap() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        started_run(instance)
+        assert reap_dead_runs(instance) == []
+
+
+def test_health_is_unknown_while_the_server_is_away(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Dagster's monitoring logs the error and asks again at its next turn.
+    run = instance.get_run_by_id(started_run(instance))
+    monkeypatch.setattr(instance.run_storage, "postgres_url", "postgresql://x@/x?host=/nowhere")
+    with pytest.raises(psycopg2.OperationalError):
+        instance.run_launcher.check_run_worker_health(run)
