@@ -60,7 +60,7 @@ def _message(details: ErrorDetails, written: Any) -> str:
         return f"expected {_EXPECTED[kind]}, found {show(written)}{_quoting(kind, written)}"
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"expected {words} {context[key]}, found {show(written)}"
+        return f"expected {words} {context[key]:g}, found {show(written)}"
     if kind == "missing":
         return f"{details['loc'][-1]!r} is missing"
     return _other_message(details, context, written)

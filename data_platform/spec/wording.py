@@ -60,8 +60,11 @@ def hint(wrong: object, allowed: Iterable[str]) -> str:
 def nearest(wrong: object, allowed: Iterable[str]) -> str | None:
     """The allowed word that is spelled most like `wrong`, if one is near."""
     words = {word.lower(): word for word in allowed}
-    matches = difflib.get_close_matches(str(wrong)[:LONGEST_VALUE].lower(), list(words), 1)
-    return words[matches[0]] if matches else None
+    text = str(wrong)[:LONGEST_VALUE].lower()
+    matches = difflib.get_close_matches(text, list(words), 1)
+    if not matches and len(text) > 2:  # noqa: PLR2004  two letters are the start of too much
+        matches = [word for word in words if word.startswith(text)]
+    return words[matches[0]] if len(matches) == 1 else None
 
 
 def not_allowed(allowed: Iterable[str], wrong: object, also: str = "") -> str:

@@ -82,7 +82,7 @@ BODIES = {
     "number as a key": (asset("columns: {§1: {}}"), "a key is a text; found 1: put it in quotes"),
     "word as a key": (asset("columns: {§true: {}}"), "a key is a text; found true"),
     "mapping as a key": (asset("columns: {§{ x }: 1}"), "a key is a text; found a mapping"),
-    "nothing as a key": ("§: 1\n", "a key is a text; found nothing"),
+    "nothing as a key": ("? §~\n: 1\n", "a key is a text; found nothing"),
     # missing
     "missing from": ("staging:\n  §sales: {}\n", "'from' is missing"),
     "missing connection": (
@@ -303,7 +303,7 @@ BODIES = {
     "control character": ('description: "a\\0"\n', "a control character in a text"),
     "deep nesting": ("tags: " + "[" * 39 + "§" + "[" * 9000 + "\n", "nested more than 40 levels"),
     "deep block nesting": (
-        "tags:\n" + "\n".join(" " * n + "a:" for n in range(1, 3000)),
+        "tags:\n" + "\n".join(" " * n + "a:" for n in range(1, 600)),
         "nested more than 40 levels",
     ),
     "many values": ("tags: [" + "a," * 200_000 + "]\n", "more than 100,000 values"),
@@ -344,7 +344,7 @@ CONTENTS = {
     "utf-16": (HEADER.encode("utf-16"), 1, 1, "not UTF-8 text"),
     "gzip": (b"\x1f\x8b\x08\x00", 1, 2, "not UTF-8 text"),
     "10 MB": (b"a: b\n" * 2_000_000, 1, 1, "larger than 1,000,000 bytes"),
-    "billion laughs": (HEADER.encode() + LAUGHS.encode(), 9, 13, "more than 100,000 values"),
+    "billion laughs": (HEADER.encode() + LAUGHS.encode(), 9, 10, "more than 100,000 values"),
 }
 
 
