@@ -8,6 +8,7 @@ killed by -9 keeps the server running for ever, and as root it opens every paren
 everybody.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -96,7 +97,11 @@ class Cluster:
         """Stop the server at once, rolling back what is under way. No server is fine too."""
         if self._postmaster_lives():
             arguments = ["-D", str(self.pgdata), "-w", "-m", "fast", "stop"]
+            socket_dir = Path(self._pid_file_lines()[4])
             _run("pg_ctl", arguments, self.server_user())
+            if socket_dir != self.pgdata:
+                with contextlib.suppress(OSError):
+                    socket_dir.rmdir()
 
     def server_user(self) -> str | None:
         """The OS user to become, as PostgreSQL refuses to run as root; None: stay who you are."""

@@ -132,12 +132,17 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _start_keeper(cluster: Cluster) -> None:
-    # It returns as soon as the keeper is in the background, or found that there is one.
+    with (cluster.folder / "keeper.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # there is one
     command = [sys.executable, "-I", "-S", embedded_keeper.__file__]
     keeper = [str(cluster.folder), str(program("pg_ctl")), cluster.server_user() or ""]
+    # Returns as soon as the keeper is in the background. Without one the server would merely stay.
     subprocess.run(  # noqa: S603 -- our own program
         [*command, *keeper, str(embedded_keeper.IDLE_SECONDS)],
-        check=True,
+        check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ pipelines, nor be imported by anything below `cli`: Dagster loads it by name.
 
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -33,6 +33,7 @@ from dagster_postgres import (
     PostgresScheduleStorage,
 )
 from dagster_postgres.utils import create_pg_engine
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from data_platform.embedded_server import resolve_url
@@ -111,12 +112,24 @@ class PlatformStorage(DagsterStorage, ConfigurableClass):
     use the environment, see `settings`.
     """
 
-    def __init__(self, url: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        inst_data: ConfigurableClassData | None = None,
+        revive: Callable[[], object] | None = None,
+    ) -> None:
+        """Open the storage, and make its tables if they are missing.
+
+        Args:
+            url: of the database.
+            inst_data: what the instance was configured with; given by Dagster.
+            revive: starts the server again; called when it can't be reached. None if it isn't ours.
+        """
         super().__init__()
         set_environment_defaults(ENVIRONMENT)
         self._inst_data = inst_data
         _ensure_tables(url)
-        engine = _pooled_engine(url)
+        engine = _pooled_engine(url, revive)
         self._run_storage = PlatformRunStorage(url, engine)
         self._event_log_storage = PlatformEventLogStorage(url, engine)
         self._schedule_storage = PlatformScheduleStorage(url, engine)
@@ -140,7 +153,13 @@ class PlatformStorage(DagsterStorage, ConfigurableClass):
     ) -> "PlatformStorage":
         """Start the embedded server if it is the one to use, and open the storage."""
         settings = _configured(config_value)
-        return cls(resolve_url(settings.storage_url or EMBEDDED_URL, settings.data_dir), inst_data)
+        wanted = settings.storage_url or EMBEDDED_URL
+
+        def resolve() -> str:
+            return resolve_url(wanted, settings.data_dir)
+
+        url = resolve()
+        return cls(url, inst_data, revive=None if url == wanted else resolve)
 
     @property
     def run_storage(self) -> RunStorage:
@@ -254,7 +273,7 @@ def _folder(config: Mapping[str, Any], name: str) -> Path:
     return folder
 
 
-def _pooled_engine(url: str) -> Engine:
+def _pooled_engine(url: str, revive: Callable[[], object] | None) -> Engine:
     # Dagster's default opens a connection for each query, a third of the time that an event takes.
     # A process rarely uses more than two at once; the rest are closed again. The ping before use
     # lets a process live through a restart of the server.
@@ -268,6 +287,16 @@ def _pooled_engine(url: str) -> Engine:
         pool_use_lifo=True,
     )
     _engines.add(engine)
+    if revive is not None:
+
+        def connect(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+            try:
+                return dialect.connect(*arguments, **parameters)
+            except psycopg2.OperationalError:
+                revive()
+                return dialect.connect(*arguments, **parameters)
+
+        event.listen(engine, "do_connect", connect)
     return engine
 
 

@@ -60,33 +60,41 @@ class PlatformRunLauncher(DefaultRunLauncher):
 
 
 def reap_dead_runs(instance: DagsterInstance) -> list[str]:
-    """Fail the started runs whose process is gone, and free their pool slots.
+    """End the runs whose process is gone, and free their pool slots.
 
-    Takes a few milliseconds, and some seconds if there are any.
+    Started runs are failed, those being cancelled are cancelled. Takes a few milliseconds, and some
+    seconds if there are any.
 
     Returns:
-        The ids of the runs that were failed.
+        The ids of the runs that were ended.
     """
     if not isinstance(instance.run_storage, PlatformRunStorage):
         return []
     absences = _absences(instance, COMMAND_PATIENCE_SECONDS)
-    dead = absences.dead(_started(instance))
+    dead = absences.dead(_in_progress(instance))
     if absences.suspected():
         time.sleep(COMMAND_PATIENCE_SECONDS)
-        dead = absences.dead(_started(instance))
-    reaped = []
-    for run_id in sorted(dead):
-        run = instance.get_run_by_id(run_id)
-        if run is not None and run.status == DagsterRunStatus.STARTED:
-            instance.report_run_failed(run, DEAD)
-            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
-            reaped.append(run_id)
-    return reaped
+        dead = absences.dead(_in_progress(instance))
+    return [run_id for run_id in sorted(dead) if _end(instance, run_id)]
 
 
-def _started(instance: DagsterInstance) -> list[str]:
-    runs = instance.get_runs(filters=RunsFilter(statuses=[DagsterRunStatus.STARTED]))
-    return [run.run_id for run in runs]
+def _in_progress(instance: DagsterInstance) -> list[str]:
+    statuses = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    return [run.run_id for run in instance.get_runs(filters=RunsFilter(statuses=statuses))]
+
+
+def _end(instance: DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    if run is None:
+        return False
+    if run.status == DagsterRunStatus.STARTED:
+        instance.report_run_failed(run, DEAD)
+    elif run.status == DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, DEAD)
+    else:
+        return False
+    instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+    return True
 
 
 def _absences(instance: DagsterInstance, patience: float) -> Absences:

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from dagster._core.storage.runs import RunStorageSqlMetadata
 from dagster_dev import DagsterDev, clean_environment
 from sqlalchemy import create_engine
 
+from data_platform.embedded_server import stop_server
 from data_platform.instance import ENVIRONMENT, PlatformStorage, open_instance
 from data_platform.settings import Settings, load_settings
 
@@ -95,6 +97,18 @@ def test_instance_survives_the_loss_of_its_connections(
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     assert instance.get_runs() == []
+
+
+def test_embedded_server_that_was_killed_is_started_again(public_folder: Path) -> None:
+    settings = load_settings({"DATA_PLATFORM_HOME": str(public_folder)})
+    try:
+        with open_instance(settings) as instance:
+            instance.get_runs()
+            lines = (settings.data_dir / "postgres/data/postmaster.pid").read_text().split()
+            os.kill(int(lines[0]), signal.SIGKILL)
+            assert dg.materialize([small], instance=instance).success
+    finally:
+        stop_server(settings.data_dir)
 
 
 def test_forked_child_has_connections_of_its_own(instance: dg.DagsterInstance) -> None:

@@ -15,9 +15,11 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_launcher, "MONITOR_PATIENCE_SECONDS", 0.0)
 
 
-def started_run(instance: dg.DagsterInstance) -> str:
-    """A run that is STARTED, but that no process executes."""
-    return create_run_for_test(instance, status=DagsterRunStatus.STARTED).run_id
+def started_run(
+    instance: dg.DagsterInstance, status: DagsterRunStatus = DagsterRunStatus.STARTED
+) -> str:
+    """A run that looks as if it went on, but that no process executes."""
+    return create_run_for_test(instance, status=status).run_id
 
 
 def test_started_run_holds_its_lock_until_it_has_ended(instance: dg.DagsterInstance) -> None:
@@ -52,6 +54,12 @@ def test_dead_run_is_failed_and_gives_its_slots_back(instance: dg.DagsterInstanc
     assert reap_dead_runs(instance) == [run_id]
     assert instance.get_run_by_id(run_id).status == DagsterRunStatus.FAILURE
     assert storage.get_concurrency_info("pool").active_slot_count == 0
+
+
+def test_dead_run_that_was_being_cancelled_is_cancelled(instance: dg.DagsterInstance) -> None:
+    run_id = started_run(instance, DagsterRunStatus.CANCELING)
+    assert reap_dead_runs(instance) == [run_id]
+    assert instance.get_run_by_id(run_id).status == DagsterRunStatus.CANCELED
 
 
 def test_reason_is_in_the_log_of_the_run(instance: dg.DagsterInstance) -> None:

@@ -8,9 +8,9 @@ look like, not whether its names resolve.
 import re
 from typing import Any, cast
 
+from data_platform.spec.model import Model
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.platform import Platform
-from data_platform.spec.values import Model
 
 Schema = dict[str, Any]
 

@@ -9,20 +9,17 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema, model_validator
 
+from data_platform.spec.model import Model
 from data_platform.spec.rules import Bound, Rule, Scalar
+from data_platform.spec.times import Cron, Date, Duration, TimeZone
 from data_platform.spec.transformations import Transformation
 from data_platform.spec.values import (
-    Cron,
-    Date,
-    Duration,
-    Model,
     Name,
     OnViolation,
     Owner,
     PipelineName,
     Reference,
     Tags,
-    TimeZone,
     either,
 )
 from data_platform.spec.wording import problem

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from data_platform.spec.values import Model, Name
+from data_platform.spec.model import Model
+from data_platform.spec.values import Name
 
 
 class Lake(Model):

@@ -5,7 +5,7 @@ hides the others: it comes out as `BrokenPipeline`, with its problems and what a
 have. Must not resolve references between assets: that is the plan's.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -126,7 +126,7 @@ def read_pipeline(
     try:
         document = read_document(file)
     except ConfigurationError as error:
-        return BrokenPipeline(name, file, error.problems, guess_assets(name, file))
+        return BrokenPipeline(name, file, _bounded(error.problems), guess_assets(name, file))
     data, unset = expand_document(document, environ)
     spec, problems = _validated(Pipeline, data, document, unset)
     if spec and spec.pipeline != name:
@@ -146,7 +146,7 @@ def read_platform(folder: Path) -> tuple[Platform, Document | None, tuple[Proble
     try:
         document = read_document(file)
     except ConfigurationError as error:
-        return Platform(), None, error.problems
+        return Platform(), None, _bounded(error.problems)
     wrong = check_document(document)
     platform, problems = _validated(Platform, document.data, document, wrong)
     return platform or Platform(), document, problems
@@ -163,11 +163,16 @@ def _validated(
         result = model.model_validate(data)
     except ValidationError as error:
         problems += [p for p in problems_of(error, document) if p.location not in places]
-    problems.sort()
-    if len(problems) > MAX_PROBLEMS:
-        last = Problem(problems[MAX_PROBLEMS].location, "more problems from here on")
-        problems[MAX_PROBLEMS:] = [last]
-    return result, tuple(problems)
+    return result, _bounded(problems)
+
+
+def _bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems in order; of very many the first ones."""
+    ordered = sorted(problems)
+    if len(ordered) > MAX_PROBLEMS:
+        last = Problem(ordered[MAX_PROBLEMS].location, "more problems from here on")
+        ordered[MAX_PROBLEMS:] = [last]
+    return tuple(ordered)
 
 
 def _told_apart(

@@ -15,10 +15,10 @@ from pydantic import (
     model_validator,
 )
 
+from data_platform.spec.model import Model
 from data_platform.spec.single_key import Keyed, single_key_union
 from data_platform.spec.values import (
     Expression,
-    Model,
     Names,
     OnViolation,
     Reference,

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from data_platform.spec.values import Model
+from data_platform.spec.model import Model
 from data_platform.spec.wording import kind_of, nearest, problem, show, unknown_key
 
 

@@ -9,9 +9,10 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from data_platform.spec.model import Model
 from data_platform.spec.rules import Scalar
 from data_platform.spec.single_key import Keyed, single_key_union
-from data_platform.spec.values import Expression, Model, Names, Reference
+from data_platform.spec.values import Expression, Names, Reference
 
 
 class ConvertType(Model):

@@ -508,11 +508,15 @@ values = st.recursive(
 @relaxed
 @given(
     data=st.dictionaries(
-        st.sampled_from("partitions schedule sources staging analytics destinations tags".split()),
+        st.sampled_from(
+            ["partitions", "schedule", "sources", "staging", "analytics", "destinations", "tags"]
+        ),
         st.dictionaries(
             st.sampled_from(["a", "every", "cron"]),
             st.dictionaries(
-                st.sampled_from("type from query columns quality transformations tags".split()),
+                st.sampled_from(
+                    ["type", "from", "query", "columns", "quality", "transformations", "tags"]
+                ),
                 values
                 | st.lists(
                     st.dictionaries(
