@@ -6,16 +6,12 @@ deployment behave the same; compute logs and artefacts are below the data folder
 pipelines, nor be imported by anything below `cli`: Dagster loads it by name.
 """
 
-import os
-import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import yaml
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, Field, StringSource
 from dagster._config import UserConfigSchema
@@ -32,12 +28,11 @@ from dagster_postgres import (
     PostgresRunStorage,
     PostgresScheduleStorage,
 )
-from dagster_postgres.utils import create_pg_engine
-from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from data_platform.dagster_database import ensure_tables, pooled_engine
 from data_platform.embedded_server import resolve_url
-from data_platform.liveness import RunLocks, lock_key
+from data_platform.liveness import RunLocks
 from data_platform.settings import (
     PACKAGE_DIR,
     Settings,
@@ -55,14 +50,11 @@ ENVIRONMENT = {
 }
 """Together 10 times faster events of partitioned runs; set unless they are set already."""
 
-_TABLES_MARK = "data_platform.tables"
-_TABLES_VERSION = "1"
 _RUN_ENDS = {
     DagsterEventType.RUN_SUCCESS,
     DagsterEventType.RUN_FAILURE,
     DagsterEventType.RUN_CANCELED,
 }
-_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 
 class PlatformRunStorage(PostgresRunStorage):
@@ -128,8 +120,8 @@ class PlatformStorage(DagsterStorage, ConfigurableClass):
         super().__init__()
         set_environment_defaults(ENVIRONMENT)
         self._inst_data = inst_data
-        _ensure_tables(url)
-        engine = _pooled_engine(url, revive)
+        ensure_tables(url)
+        engine = pooled_engine(url, revive)
         self._run_storage = PlatformRunStorage(url, engine)
         self._event_log_storage = PlatformEventLogStorage(url, engine)
         self._schedule_storage = PlatformScheduleStorage(url, engine)
@@ -271,86 +263,3 @@ def _folder(config: Mapping[str, Any], name: str) -> Path:
     folder = _configured(config).data_dir / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _pooled_engine(url: str, revive: Callable[[], object] | None) -> Engine:
-    # Dagster's default opens a connection for each query, a third of the time that an event takes.
-    # A process rarely uses more than two at once; the rest are closed again. The ping before use
-    # lets a process live through a restart of the server.
-    engine = create_pg_engine(
-        url,
-        isolation_level="AUTOCOMMIT",
-        pool_size=2,
-        max_overflow=30,
-        pool_pre_ping=True,
-        pool_recycle=600,
-        pool_use_lifo=True,
-    )
-    _engines.add(engine)
-    if revive is not None:
-
-        def connect(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
-            try:
-                return dialect.connect(*arguments, **parameters)
-            except psycopg2.OperationalError:
-                revive()
-                return dialect.connect(*arguments, **parameters)
-
-        event.listen(engine, "do_connect", connect)
-    return engine
-
-
-def _ensure_tables(url: str) -> None:
-    """Make Dagster's tables once, whatever number of processes starts at the same time.
-
-    Dagster's own way looks for one table of each storage, so a process killed between making the
-    tables and marking their indexes as built leaves a storage that works by its slow paths.
-    """
-    with closing(psycopg2.connect(url, connect_timeout=10)) as connection:
-        connection.autocommit = True
-        if _has_tables(connection):
-            return
-        with _only_one(connection), connection.cursor() as cursor:
-            if _has_tables(connection):
-                return
-            runs = PostgresRunStorage(url)
-            events = PostgresEventLogStorage(url)
-            schedules = PostgresScheduleStorage(url)
-            for storage in (runs, schedules):
-                storage.migrate()
-                storage.optimize()
-            events.reindex_events()
-            events.reindex_assets()
-            cursor.execute(
-                "INSERT INTO kvs (key, value) VALUES (%s, %s)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                [_TABLES_MARK, _TABLES_VERSION],
-            )
-
-
-def _has_tables(connection: Any) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('kvs') IS NOT NULL")
-        if cursor.fetchone() != (True,):
-            return False
-        cursor.execute("SELECT value FROM kvs WHERE key = %s", [_TABLES_MARK])
-        return cursor.fetchone() == (_TABLES_VERSION,)
-
-
-@contextmanager
-def _only_one(connection: Any) -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [lock_key(_TABLES_MARK)])
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [lock_key(_TABLES_MARK)])
-
-
-def _after_fork() -> None:
-    # Two processes must not talk over one connection; the parent goes on with its own.
-    for engine in list(_engines):
-        engine.dispose(close=False)
-
-
-os.register_at_fork(after_in_child=_after_fork)
