@@ -1,5 +1,4 @@
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import psycopg2
 import pytest
 from dagster._core.storage.runs import RunStorageSqlMetadata
@@ -105,7 +105,11 @@ def test_embedded_server_that_was_killed_is_started_again(public_folder: Path) -
         with open_instance(settings) as instance:
             instance.get_runs()
             lines = (settings.data_dir / "postgres/data/postmaster.pid").read_text().split()
-            os.kill(int(lines[0]), signal.SIGKILL)
+            server = psutil.Process(int(lines[0]))
+            processes = [server, *server.children()]
+            server.kill()
+            # Its other processes see that a little later; until then one may answer a ping.
+            psutil.wait_procs(processes, timeout=20)
             assert dg.materialize([small], instance=instance).success
     finally:
         stop_server(settings.data_dir)
