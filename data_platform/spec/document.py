@@ -24,7 +24,7 @@ class Document:
 
     Attributes:
         path: the file.
-        data: what the YAML means: None, bool, int, float, str, list, dict with text keys.
+        root: what the YAML means, with the place of each key and item.
         problems: mistakes around which reading could go on, such as a key given twice.
     """
 

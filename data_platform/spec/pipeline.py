@@ -151,7 +151,7 @@ class ColumnContract(Model):
     """What a column promises to its readers."""
 
     type: str | None = None
-    """SQL's name of the type; None leaves it open."""
+    """SQL's name of the type; None means any."""
     nullable: bool = True
     """Whether it may be NULL."""
     unique: bool = False

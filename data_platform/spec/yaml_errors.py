@@ -8,7 +8,23 @@ from typing import Any
 import yaml
 
 _QUOTE = "put the text in quotes"
-_BRACKETS = {"'}'": "}", "']'": "]"}
+_FLOW = f"{_QUOTE} if it holds , [ ] {{ }} or ${{...}}"
+_ADVICE = {
+    "mapping values are not allowed": (
+        f"a ':' where none fits: {_QUOTE} if it holds ': ', else look at the indentation"
+    ),
+    "expected alphabetic or numeric character": f"a text can't start with '*' or '&': {_QUOTE}",
+    "expected comment or line break": f"a text can't start with '>' or '|': {_QUOTE}",
+    "expected ',' or '}'": f"expected ',' or '}}': {_FLOW}",
+    "expected ',' or ']'": f"expected ',' or ']': {_FLOW}",
+    "expected node content": f"expected a value; {_QUOTE} if it starts with , ] or }}",
+    "expected key": (
+        "expected a key: the indentation doesn't fit, or a text goes on after its quotes"
+    ),
+    "expected '-' indicator": "expected '- ': the indentation doesn't fit the list",
+    "unknown escape character": ("an unknown escape after \\ in double quotes: use single quotes"),
+}
+"""What to do, by a part of what libyaml says."""
 
 
 def explain(error: yaml.YAMLError, text: str) -> tuple[int, int, str]:
@@ -44,19 +60,4 @@ def _advice(problem: str, character: str) -> str | None:
         return "a tab can't indent: use spaces"
     if "cannot start any token" in problem:
         return f"a text can't start with {character!r}: {_QUOTE}"
-    if "mapping values are not allowed" in problem:
-        return f"a ':' where none fits: {_QUOTE} if it holds ': ', else look at the indentation"
-    if "expected alphabetic or numeric character" in problem:
-        return f"a text can't start with '*' or '&': {_QUOTE}"
-    if "expected comment or line break" in problem:
-        return f"a text can't start with '>' or '|': {_QUOTE}"
-    if "did not find expected ','" in problem:
-        closing = next((end for quoted, end in _BRACKETS.items() if quoted in problem), "")
-        return f"expected ',' or '{closing}': {_QUOTE} if it holds , [ ] {{ }} or ${{...}}"
-    if "did not find expected key" in problem:
-        return "expected a key: the indentation doesn't fit, or a text goes on after its quotes"
-    if "did not find expected '-'" in problem:
-        return "expected '- ': the indentation doesn't fit the list"
-    if "unknown escape character" in problem:
-        return "an unknown escape after \\ in double quotes: use single quotes"
-    return None
+    return next((advice for part, advice in _ADVICE.items() if part in problem), None)

@@ -101,6 +101,7 @@ class _Builder:
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
         self._anchors: dict[str, Node] = {}
         self._count = 0
+        self._split_at: Any = None
 
     def document(self) -> Tree:
         next(self._events)
@@ -174,7 +175,7 @@ class _Builder:
             node = self._node(event, depth + 1)
             size += node.size
             if split is not None and _is_plain(event):
-                split = _join(children, split, event.value)
+                split = self._join(children, split, event.value)
                 continue
             index = len(children)
             children[index] = Child(node, *_position(event))
@@ -191,7 +192,7 @@ class _Builder:
             node = self._node(value_event := next(self._events), depth + 1)
             size += key.size + node.size
             if split is not None and _is_plain(event) and node.value is None:
-                split = _join(children, split, event.value)
+                split = self._join(children, split, event.value)
             elif _is_plain(event) and key.value == "<<":
                 merged += self._merged(event, node)
             elif self._is_new(event, key, children):
@@ -222,16 +223,25 @@ class _Builder:
         return []
 
     def _is_split(self, start: Any, event: Any, value: Any) -> bool:
-        """Whether YAML broke an expression at its comma: `{x: concat(a, b)}`; reported here."""
+        """Whether YAML may have broken an expression at its comma: `{x: concat(a, b)}`."""
         if not (start.flow_style and _is_plain(value) and _is_open(value.value)):
             return False
-        brackets = "[ ]" if isinstance(start, yaml.SequenceStartEvent) else "{ }"
-        self._report(
-            event,
-            f"quote the expression: inside {brackets} YAML splits it at the comma after "
-            f"{show(value.value)}",
-        )
+        self._split_at = event
         return True
+
+    def _join(
+        self, children: dict[str | int, Child], key: str | int, rest: str
+    ) -> str | int | None:
+        """Put a broken expression together again, so that it gives no further problems."""
+        first = children[key]
+        text: str = first.node.value
+        if self._split_at is not None:
+            where = f"inside {{ }} and [ ] YAML splits it at the comma after {show(text)}"
+            self._report(self._split_at, f"quote the expression: {where}")
+            self._split_at = None
+        joined = f"{text}, {rest}"
+        children[key] = Child(Node(joined), first.line, first.column)
+        return key if _is_open(joined) and len(joined) < _LONGEST_EXPRESSION else None
 
 
 def _position(event: Any) -> tuple[int, int]:
@@ -245,11 +255,3 @@ def _is_plain(event: Any) -> bool:
 
 def _is_open(text: str) -> bool:
     return text.count("(") > text.count(")")
-
-
-def _join(children: dict[str | int, Child], key: str | int, rest: str) -> str | int | None:
-    """Put a broken expression together again, so that it gives no further problems."""
-    first = children[key]
-    joined = f"{first.node.value}, {rest}"
-    children[key] = Child(Node(joined), first.line, first.column)
-    return key if _is_open(joined) and len(joined) < _LONGEST_EXPRESSION else None

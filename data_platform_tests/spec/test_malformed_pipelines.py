@@ -263,14 +263,14 @@ BODIES = {
     # yaml
     "split expression": (
         step("add_columns: {§x: concat(a, b)}"),
-        r"quote the expression: inside { } YAML splits it at the comma after 'concat\(a'",
+        r"quote the expression: inside { } and \[ \] YAML splits it at the comma after 'concat\(a'",
     ),
     "split expression with numbers": (
         step("add_columns: {§x: greatest(a, 2, b), y: c}"),
         "quote the",
     ),
     "split type": (step("convert_types: {§x: decimal(12,2)}"), "quote the expression"),
-    "split in a list": (rule("unique: [§least(a, b), c]"), r"inside \[ \] YAML splits"),
+    "split in a list": (rule("unique: [§least(a, b), c]"), "comma after 'least\\(a'"),
     "tab": ("sources:\n§\tsales: {}\n", "a tab can't indent: use spaces"),
     "unclosed double quotes": (
         'description: §"abc\ntags: []\n',
@@ -498,6 +498,8 @@ def test_no_text_raises(tmp_path: Path, parts: list[str]) -> None:
     assert_never_raises(tmp_path, "".join(parts).encode("utf-8", "replace"))
 
 
+SECTIONS = ["partitions", "schedule", "sources", "staging", "analytics", "destinations", "tags"]
+KEYS = ["type", "from", "query", "columns", "quality", "transformations", "tags"]
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
@@ -508,15 +510,11 @@ values = st.recursive(
 @relaxed
 @given(
     data=st.dictionaries(
-        st.sampled_from(
-            ["partitions", "schedule", "sources", "staging", "analytics", "destinations", "tags"]
-        ),
+        st.sampled_from(SECTIONS),
         st.dictionaries(
             st.sampled_from(["a", "every", "cron"]),
             st.dictionaries(
-                st.sampled_from(
-                    ["type", "from", "query", "columns", "quality", "transformations", "tags"]
-                ),
+                st.sampled_from(KEYS),
                 values
                 | st.lists(
                     st.dictionaries(
