@@ -54,8 +54,14 @@ def server_url(data_dir: Path, database: str) -> str:
     check_database_name(database)
     cluster = _cluster(data_dir)
     program("postgres")
-    cluster.folder.mkdir(parents=True, exist_ok=True)
-    first = _register(cluster.folder)
+    try:
+        cluster.folder.mkdir(parents=True, exist_ok=True)
+        first = _register(cluster.folder)
+    except PermissionError as error:
+        raise PermanentError(
+            f"embedded PostgreSQL: {error.filename} belongs to another user; use a folder of your "
+            "own with DATA_PLATFORM_DATA_DIR, or remove this one"
+        ) from error
     if first or not cluster.accepts_connections():
         with _locked(cluster.folder / "start.lock"):
             if not cluster.accepts_connections():
