@@ -1,0 +1,186 @@
+"""What people wrote, read and planned, and the way from its names to real things.
+
+Called by `definitions` and the command, each once a process. Finds all mistakes and never raises
+over one; connections, the lake and secrets are looked up only when somebody asks for them. Must not
+know Dagster.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_platform.errors import (
+    ConfigurationError,
+    Location,
+    PermanentError,
+    PlatformError,
+    Problem,
+    SourceUnavailable,
+)
+from data_platform.plan.building import BuiltPlan, build_plan
+from data_platform.plan.nodes import DatabaseTable, Files, Plan, RawNode, Schema
+from data_platform.settings import Settings
+from data_platform.spec.reading import Workspace, read_workspace
+from data_platform.spec.variables import expand
+
+if TYPE_CHECKING:
+    from data_platform.storage.lake import Lake
+    from data_platform.storage.workbench import Workbench
+
+# Storage, drivers and the embedded server are imported where somebody asks for them: `check` and
+# what else only reads starts in half the time.
+
+_TIME_TYPES = ("DATE", "TIMESTAMP")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All pipelines of a machine or deployment.
+
+    Attributes:
+        workspace: as read.
+        built: the plan of the sound pipelines.
+        problems: of reading and planning together, by place, each once.
+    """
+
+    workspace: Workspace
+    built: BuiltPlan
+    problems: tuple[Problem, ...]
+    _settings: Settings = field(repr=False)
+    _environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def plan(self) -> Plan:
+        """What will exist."""
+        return self.built.plan
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The names of the pipelines that have mistakes, whether found by reading or planning."""
+        names = {entry.name for entry in self.workspace.broken} | set(self.built.broken)
+        return tuple(sorted(names))
+
+    def connection_url(self, name: str) -> str:
+        """The URL of a connection of platform.yaml; starts the embedded server if it names that.
+
+        Raises:
+            PermanentError: there is no such connection, or its variables aren't set.
+            ConfigurationError: platform.yaml has mistakes.
+        """
+        self._require_platform()
+        connection = self.workspace.platform.connections.get(name)
+        if connection is None:
+            known = ", ".join(self.workspace.platform.connections) or "none"
+            raise PermanentError(f"no connection {name!r} in platform.yaml; there are: {known}")
+        return _resolved(expand(connection.url, self._environ), self._settings.data_dir)
+
+    def lake(self) -> "Lake":
+        """The lake of platform.yaml, there or not.
+
+        Raises:
+            PermanentError: a variable of its root isn't set.
+            ConfigurationError: platform.yaml has mistakes.
+        """
+        from data_platform.storage.lake import Lake  # noqa: PLC0415
+
+        self._require_platform()
+        root = expand(self.workspace.platform.lake.root, self._environ)
+        return Lake(self._settings.home / root)
+
+    def workbench(self) -> "Workbench":
+        """The lake, and what the settings let one step take of the machine."""
+        from data_platform.storage.workbench import Workbench  # noqa: PLC0415
+
+        return Workbench(self.lake(), self._settings.memory_limit, self._settings.threads)
+
+    def _require_platform(self) -> None:
+        """Defaults stand in for a broken platform.yaml, but nothing may be done with them."""
+        wrong = [problem for problem in self.workspace.platform_problems if not problem.warning]
+        if wrong:
+            raise ConfigurationError(wrong)
+
+
+def load(settings: Settings, environ: Mapping[str, str], *, connect: bool = False) -> Loaded:
+    """Read and plan all pipelines.
+
+    Args:
+        settings: where they are.
+        environ: what `${VAR}` in them refers to.
+        connect: ask databases for the columns of their tables too, not only files that are there.
+    """
+    workspace = read_workspace(settings.pipelines_dirs, environ, settings.home)
+    columns = _SourceColumns(connect=connect)
+    # The columns of sources are asked for while the plan is built, connections by a plan that
+    # isn't there yet: all that they need of it is platform.yaml.
+    columns.loaded = Loaded(workspace, BuiltPlan(Plan(()), (), {}), (), settings, environ)
+    built = build_plan(workspace, columns)
+    problems = {*workspace.problems, *built.problems, *columns.problems}
+    return Loaded(workspace, built, tuple(sorted(problems)), settings, environ)
+
+
+class _SourceColumns:
+    """Tells the planner the columns of sources; keeps what went wrong as problems."""
+
+    def __init__(self, *, connect: bool) -> None:
+        self.problems: list[Problem] = []
+        self.loaded: Loaded
+        self._connect = connect
+
+    def __call__(self, node: RawNode) -> Schema | None:
+        match node.source:
+            case Files() as source:
+                return self._of_files(source, node.location)
+            case DatabaseTable() as source:
+                return self._of_table(source, node.location) if self._connect else None
+
+    def _of_files(self, source: Files, location: Location) -> Schema | None:
+        from data_platform.sources.files import files_schema, matching  # noqa: PLC0415
+
+        schema = files_schema(source)
+        if schema is None and self._connect and "{partition_key}" not in source.path:
+            self._ask(lambda: matching(source, ""), location)
+        return schema
+
+    def _of_table(self, source: DatabaseTable, location: Location) -> Schema | None:
+        from data_platform.sources.database import table_schema  # noqa: PLC0415
+
+        found: list[Schema] = []
+        url = functools.partial(self.loaded.connection_url, source.connection)
+        self._ask(lambda: found.append(table_schema(url(), source.table)), location)
+        if found and source.cursor and (wrong := _wrong_cursor(source, found[0])):
+            self.problems.append(Problem(location, wrong))
+        return found[0] if found else None
+
+    def _ask(self, question: Callable[[], object], location: Location) -> None:
+        try:
+            question()
+        except ConfigurationError:
+            return  # platform.yaml's own problems are reported there
+        except PlatformError as error:
+            warning = isinstance(error, SourceUnavailable)
+            self.problems.append(Problem(location, _first_line(error), warning=warning))
+
+
+def _wrong_cursor(source: DatabaseTable, schema: Schema) -> str | None:
+    """What is wrong with a cursor, by the database's own word."""
+    if source.cursor not in schema:
+        names = ", ".join(schema.names)
+        return f"table {source.table} has no column {source.cursor!r} for a cursor; it has {names}"
+    kind = schema[source.cursor].type or ""
+    if not kind.startswith(_TIME_TYPES):
+        return f"cursor {source.cursor} of {source.table} is {kind}: it must be a date or timestamp"
+    return None
+
+
+@functools.cache
+def _resolved(url: str, data_dir: Path) -> str:
+    """A URL as libpq takes it; once a process, since a server that was started stays up."""
+    from data_platform.embedded_server import resolve_url  # noqa: PLC0415
+
+    return resolve_url(url, data_dir)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

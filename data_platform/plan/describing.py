@@ -1,0 +1,259 @@
+"""Assets of a plan as plain values, ready for JSON: keys, inputs, columns, SQL, checks.
+
+Called by `plan.explaining`, whose text is made of the same values. Keys of a description are an
+interface: one may be added, but none changes its meaning or goes.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, assert_never
+
+from data_platform.errors import Location
+from data_platform.plan.checks import relation_of
+from data_platform.plan.nodes import (
+    AnalyticsNode,
+    AnyNode,
+    Check,
+    Column,
+    ConservationCheck,
+    DatabaseTable,
+    DestinationNode,
+    Files,
+    Input,
+    LakeNode,
+    Node,
+    PipelinePlan,
+    RawNode,
+    ReconcileCheck,
+    RowCheck,
+    RowCountCheck,
+    StagingNode,
+    UniqueCheck,
+)
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.spec.model import Model
+
+Description = dict[str, Any]
+
+
+def describe_pipeline(
+    pipeline: PipelinePlan, nodes: Sequence[AnyNode] | None = None, home: Path | None = None
+) -> Description:
+    """A pipeline as JSON has it.
+
+    Args:
+        pipeline: of the plan.
+        nodes: which of its assets are told; None means all.
+        home: the folder from which paths of files start; None leaves them absolute.
+    """
+    schedule = pipeline.schedule
+    return {
+        "pipeline": pipeline.name,
+        "description": pipeline.description,
+        "owner": pipeline.owner,
+        "declared": _place(pipeline.location, home),
+        "schedule": {"cron": schedule.cron, "timezone": schedule.timezone} if schedule else None,
+        "assets": [
+            describe_asset(node, home) for node in (pipeline.nodes if nodes is None else nodes)
+        ],
+    }
+
+
+def describe_asset(node: AnyNode, home: Path | None = None) -> Description:
+    """An asset as JSON has it."""
+    lake = node if isinstance(node, LakeNode) else None
+    return {
+        "key": str(node.key),
+        "description": node.description,
+        "owner": node.owner,
+        "criticality": node.criticality,
+        "tags": dict(node.tags),
+        "runbook": node.runbook,
+        "declared": _place(node.location, home),
+        "partitions": _partitions(node.partitions),
+        "inputs": [_input(given) for given in node.inputs],
+        **_layer(node),
+        "columns": [_column(column) for column in node.schema.columns],
+        "more_columns": not node.schema.closed,
+        "quarantine": str(lake.quarantine_key) if lake and lake.has_quarantine else None,
+        "checks": [_check(check, home) for check in (lake.checks if lake else ())],
+        **_when(node),
+        "code_version": node.code_version,
+    }
+
+
+def partition_words(partitions: DailyPartitions | None) -> str:
+    """Which partitions there are, in words."""
+    if partitions is None:
+        return "none"
+    end = f" to {partitions.end} (exclusive)" if partitions.end else ", without end"
+    return f"daily from {partitions.start}{end}, {partitions.timezone}"
+
+
+def input_words(given: Input) -> str:
+    """What is read of an upstream, in words."""
+    match given.reads:
+        case "same":
+            return "the same partition"
+        case "last":
+            return f"the last {given.last} partitions, its own included"
+        case "all":
+            return "all published partitions"
+        case "whole":
+            return "whole"
+
+
+def duration_words(span: timedelta) -> str:
+    """A duration as the language writes it, such as `6h`."""
+    seconds = int(span.total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def condition_words(check: Check) -> str:
+    """When a check passes, in words or in SQL."""
+    match check:
+        case RowCheck():
+            most = (
+                f" on more than {check.max_percentage:g} % of the rows"
+                if check.max_percentage
+                else ""
+            )
+            return f"offends where {check.offends}{most}"
+        case UniqueCheck():
+            columns = ", ".join(check.columns)
+            scope = " in the whole asset" if check.whole_asset else ""
+            nulls = ", NULL counted" if check.count_nulls else ""
+            return (
+                f"at most {check.max_duplicates} rows beyond one of each ({columns}){scope}{nulls}"
+            )
+        case RowCountCheck():
+            return f"rows {_bounds(check.min_rows, check.max_rows)}"
+        case ReconcileCheck():
+            kept = " with quarantined rows" if check.including_quarantine else ""
+            return (
+                f"{check.expression}{kept} = {check.other_expression} of {check.other}, "
+                f"within {check.tolerance:g}"
+            )
+        case ConservationCheck():
+            return "rows in = out + quarantined + filtered + deduplicated"
+        case _:
+            assert_never(check)
+
+
+def _layer(node: AnyNode) -> Description:
+    """What only assets of its layer have; SQL is None where the platform asks a source itself."""
+    match node:
+        case RawNode():
+            return {"source": _source(node.source), "sql": None, "steps": [], "parameters": []}
+        case StagingNode():
+            steps = [{"name": step.name, "effect": step.effect} for step in node.steps]
+            return {"source": None, "sql": node.sql, "steps": steps, "parameters": []}
+        case AnalyticsNode():
+            parameters = list(node.parameters)
+            return {"source": None, "sql": node.sql, "steps": [], "parameters": parameters}
+        case DestinationNode():
+            target = {
+                "type": "database",
+                "connection": node.connection,
+                "table": node.table,
+                "write": node.write,
+                "partition_column": node.partition_column,
+            }
+            return {"target": target, "sql": None, "steps": [], "parameters": []}
+        case _:
+            assert_never(node)
+
+
+def _source(source: DatabaseTable | Files) -> Description:
+    match source:
+        case DatabaseTable():
+            return {
+                "type": "database",
+                "connection": source.connection,
+                "table": source.table,
+                "cursor": source.cursor,
+            }
+        case Files():
+            return {"type": "file", "path": source.path, "format": source.format}
+
+
+def _partitions(partitions: DailyPartitions | None) -> Description | None:
+    if partitions is None:
+        return None
+    return {
+        "every": "day",
+        "start": partitions.start.isoformat(),
+        "end": partitions.end.isoformat() if partitions.end else None,
+        "timezone": partitions.timezone,
+        "words": partition_words(partitions),
+    }
+
+
+def _input(given: Input) -> Description:
+    return {
+        "key": str(given.key),
+        "relation": relation_of(given),
+        "reads": given.reads,
+        "last": given.last if given.reads == "last" else None,
+        "words": input_words(given),
+    }
+
+
+def _column(column: Column) -> Description:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "nullable": column.nullable,
+        "unique": column.unique,
+        "description": column.description,
+    }
+
+
+def _check(check: Check, home: Path | None) -> Description:
+    return {
+        "name": check.name,
+        "kind": check.kind,
+        "on_violation": check.effect,
+        "condition": condition_words(check),
+        "description": check.description,
+        "declared": _place(check.location, home),
+    }
+
+
+def _when(node: Node) -> Description:
+    automation = node.automation
+    return {
+        "automation": _written(automation) if isinstance(automation, Model) else automation,
+        "freshness": _written(node.freshness) if node.freshness else None,
+        "retries": _written(node.retries) if node.retries else None,
+        "pool": node.pool,
+    }
+
+
+def _written(model: Model) -> Description:
+    """A part of the language as a person writes it, what isn't set left out."""
+    values = {name: getattr(model, name) for name in type(model).model_fields}
+    return {
+        name: duration_words(value) if isinstance(value, timedelta) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _bounds(least: int | None, most: int | None) -> str:
+    parts = [
+        f">= {least:,}" if least is not None else "",
+        f"<= {most:,}" if most is not None else "",
+    ]
+    return " and ".join(part for part in parts if part) or "of any number"
+
+
+def _place(location: Location, home: Path | None) -> str:
+    file = location.file
+    if home is not None and file.is_absolute() and file.is_relative_to(home):
+        file = file.relative_to(home)
+    return f"{file}:{location.line}"

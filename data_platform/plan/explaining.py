@@ -1,0 +1,181 @@
+"""What a plan says, for people and for programs: the very nodes that run.
+
+Called by the command's `explain`. The text is made of the description that the JSON is, so neither
+tells more than the other. Must not ask anybody: what it prints is known before a run.
+"""
+
+import re
+import textwrap
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from data_platform.plan.describing import Description, describe_pipeline
+from data_platform.plan.nodes import Key, Plan
+
+FORMAT_VERSION = 1
+"""Of the JSON as a whole."""
+
+_WIDTH = 80
+_QUOTED = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s])+""")
+_LABEL = 12
+
+
+def explain_json(
+    plan: Plan, keys: Collection[Key] | None = None, home: Path | None = None
+) -> Description:
+    """Assets as plain values, by pipeline.
+
+    Args:
+        plan: all that will exist.
+        keys: of the assets that are told; None means all. A pipeline without any is left out.
+        home: the folder from which paths of files start; None leaves them absolute.
+    """
+    pipelines: list[Description] = []
+    for pipeline in plan.pipelines:
+        nodes = [node for node in pipeline.nodes if keys is None or node.key in keys]
+        if nodes or keys is None:
+            pipelines.append(describe_pipeline(pipeline, nodes, home))
+    return {"format": FORMAT_VERSION, "pipelines": pipelines}
+
+
+def explain_text(
+    plan: Plan, keys: Collection[Key] | None = None, home: Path | None = None, width: int = _WIDTH
+) -> str:
+    """Assets as text for a terminal.
+
+    Args:
+        plan: all that will exist.
+        keys: of the assets that are told; None means all.
+        home: the folder from which paths of files start.
+        width: of a line, in characters; only a name or a literal that is longer goes beyond it.
+    """
+    told = explain_json(plan, keys, home)["pipelines"]
+    lines = [line for pipeline in told for line in _pipeline(pipeline, width)]
+    return "\n".join(lines)
+
+
+def _pipeline(told: Description, width: int) -> Iterator[str]:
+    count = len(told["assets"])
+    yield f"pipeline {told['pipeline']} · {told['owner']} · {count} asset{'s'[: count != 1]}"
+    if told["description"]:
+        yield from textwrap.wrap(told["description"], width)
+    schedule = told["schedule"]
+    if schedule:
+        yield f"sources run at {schedule['cron']} ({schedule['timezone']})"
+    yield f"declared in {told['declared']}"
+    for asset in told["assets"]:
+        yield ""
+        yield from _asset(asset, width)
+    yield ""
+
+
+def _asset(told: Description, width: int) -> Iterator[str]:
+    yield told["key"]
+    if told["description"]:
+        yield from textwrap.wrap(
+            told["description"], width, initial_indent="  ", subsequent_indent="  "
+        )
+    for label, text in _facts(told):
+        yield from _labelled(label, text, width)
+    yield from _columns(told, width)
+    if told["sql"]:
+        runs = "once for each partition" if told["parameters"] else ""
+        yield f"  SQL{f', {runs}' if runs else ''}"
+        yield from (line for text in told["sql"].splitlines() for line in _filled(text, 4, width))
+    if told["checks"]:
+        yield "  checks"
+    for check in told["checks"]:
+        about = f": {check['description']}" if check["description"] else ""
+        yield from _hanging(f"{check['name']} ({check['on_violation']}s){about}", 4, width)
+        yield from _filled(check["condition"], 8, width)
+
+
+def _facts(told: Description) -> Iterator[tuple[str, str]]:
+    partitions = told["partitions"]
+    yield "declared", told["declared"]
+    yield "partitions", partitions["words"] if partitions else "none"
+    for given in told["inputs"]:
+        yield "reads", f"{given['key']}: {given['words']}"
+    if source := told.get("source"):
+        yield "source", _source_words(source)
+    if target := told.get("target"):
+        column = (
+            f", partition in {target['partition_column']}" if target["partition_column"] else ""
+        )
+        place = f"table {target['table']} of connection {target['connection']}"
+        yield "writes", f"{place}, {target['write']}{column}"
+    if told["quarantine"]:
+        yield "quarantine", told["quarantine"]
+    if told["automation"]:
+        yield "runs", _mapping_words(told["automation"])
+    if told["freshness"]:
+        yield "freshness", _mapping_words(told["freshness"])
+    if told["retries"]:
+        yield "retries", _mapping_words(told["retries"])
+    if told["pool"]:
+        yield "pool", told["pool"]
+
+
+def _source_words(source: Description) -> str:
+    if source["type"] == "file":
+        return f"{source['format']} files {source['path']}"
+    by = f", partitions by {source['cursor']}" if source["cursor"] else ""
+    return f"table {source['table']} of connection {source['connection']}{by}"
+
+
+def _mapping_words(value: str | Description) -> str:
+    if isinstance(value, str):
+        return value
+    return ", ".join(f"{name} {_scalar(item)}" for name, item in value.items())
+
+
+def _scalar(item: object) -> str:
+    return str(item).lower() if isinstance(item, bool) else str(item)
+
+
+def _columns(told: Description, width: int) -> Iterator[str]:
+    if not told["columns"]:
+        yield from _labelled("columns", "not known before a run", width)
+        return
+    more = ", and others that arrive" if told["more_columns"] else ""
+    yield f"  columns{more}"
+    names = min(30, max(len(column["name"]) for column in told["columns"]))
+    for column in told["columns"]:
+        notes = [
+            (column["type"] or "type not known before a run").lower(),
+            "" if column["nullable"] else "not null",
+            "unique" if column["unique"] else "",
+        ]
+        text = ", ".join(note for note in notes if note)
+        about = f"  {column['description']}" if column["description"] else ""
+        yield from _hanging(f"{column['name']:<{names}}  {text}{about}", 4, width)
+
+
+def _labelled(label: str, text: str, width: int) -> Iterator[str]:
+    first = f"  {label:<{_LABEL}}"
+    wrapped = textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=" " * len(first),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    yield from wrapped or [first.rstrip()]
+
+
+def _hanging(text: str, indent: int, width: int) -> Iterator[str]:
+    """Wrapped text whose further lines stand further in; runs of spaces in it are kept."""
+    yield from textwrap.wrap(
+        text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _filled(sql: str, indent: int, width: int) -> Iterator[str]:
+    """A line of SQL broken at spaces outside of quotes, so that it still means the same."""
+    own = len(sql) - len(sql.lstrip())
+    line, start = "", " " * (indent + own)
+    for word in _QUOTED.findall(sql):
+        if line and len(start) + len(line) + 1 + len(word) > width:
+            yield f"{start}{line}"
+            line, start = word, " " * (indent + own + 4)
+        else:
+            line = f"{line} {word}" if line else word
+    yield f"{start}{line}"
