@@ -118,10 +118,10 @@ def read_pipeline(
     path: Path, environ: Mapping[str, str], home: Path
 ) -> PipelineFile | BrokenPipeline:
     """Read one pipeline, from its folder or its file."""
-    file = path if path.is_file() else path / PIPELINE_FILE
+    file = path if _is_yaml(path) else path / PIPELINE_FILE
     folder = file.parent
     name = folder.absolute().name
-    if not file.exists() and (problem := _misnamed(folder)):
+    if problem := _misnamed(folder):
         return BrokenPipeline(name, folder, (problem,))
     try:
         document = read_document(file)
@@ -141,7 +141,7 @@ def read_pipeline(
 def read_platform(folder: Path) -> tuple[Platform, Document | None, tuple[Problem, ...]]:
     """`platform.yaml` of a pipelines folder; the defaults where it is missing or broken."""
     file = folder / PLATFORM_FILE
-    if not file.exists():
+    if file not in (_entries(folder) or ()):
         return Platform(), None, ()
     try:
         document = read_document(file)
@@ -199,30 +199,30 @@ def _told_apart(
 
 
 def _folders(pipelines_dir: Path) -> Iterator[Path]:
-    """The folders that hold a pipeline, or look as if they should."""
-    for folder in _entries(pipelines_dir):
-        if not folder.is_dir() or folder.name.startswith((".", "__")):
+    """The folders that hold a pipeline, or look as if they should, or can't be looked into."""
+    for path in _entries(pipelines_dir) or ():
+        if path.name.startswith((".", "__")) or not _may_be_folder(path):
             continue
-        if (folder / PIPELINE_FILE).exists() or _misnamed(folder):
-            yield folder
+        inside = _entries(path)
+        if inside is None or any(map(_is_yaml, inside)):
+            yield path
 
 
 def _misnamed(folder: Path) -> Problem | None:
     """What is wrong with a folder that has YAML but no pipeline."""
-    others = [entry.name for entry in _entries(folder) if entry.suffix in {".yaml", ".yml"}]
-    if not others:
+    names = [entry.name for entry in _entries(folder) or () if _is_yaml(entry)]
+    if not names or PIPELINE_FILE in names:
         return None
-    message = f"no {PIPELINE_FILE} in this folder, but {show(others[0])}"
+    message = f"no {PIPELINE_FILE} in this folder, but {show(names[0])}"
     return Problem(Location(folder), f"{message}: a pipeline stands in {PIPELINE_FILE}")
 
 
 def _loose(pipelines_dir: Path, index: int) -> Iterator[Problem]:
     """Problems of a pipelines folder itself."""
-    if not pipelines_dir.is_dir():
-        yield Problem(Location(pipelines_dir), "there is no such pipelines folder")
-    for entry in _entries(pipelines_dir):
-        if entry.suffix not in {".yaml", ".yml"} or not entry.is_file():
-            continue
+    entries = _entries(pipelines_dir)
+    if entries is None:
+        yield Problem(Location(pipelines_dir), "no pipelines folder that can be read")
+    for entry in filter(_is_yaml, entries or ()):
         if entry.name == "platform.yml":
             yield Problem(Location(entry), f"is not read: name it {PLATFORM_FILE}")
         elif entry.name != PLATFORM_FILE:
@@ -233,11 +233,24 @@ def _loose(pipelines_dir: Path, index: int) -> Iterator[Problem]:
             yield Problem(Location(entry), text, warning=True)
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[Path] | None:
+    """What is in a folder; None where it can't be looked into."""
     try:
         return sorted(folder.iterdir())
     except OSError:
-        return []
+        return None
+
+
+def _is_yaml(path: Path) -> bool:
+    return path.suffix in {".yaml", ".yml"}
+
+
+def _may_be_folder(path: Path) -> bool:
+    """Also of links to nowhere and what can't be asked: it would else vanish without a word."""
+    try:
+        return path.is_dir() or (path.is_symlink() and not path.exists() and not _is_yaml(path))
+    except OSError:
+        return True
 
 
 def _base_dir(folder: Path, home: Path) -> Path:

@@ -474,7 +474,7 @@ words = st.sampled_from(
     ]
 )
 relaxed = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.settings import PACKAGE_DIR
+from data_platform.spec import reading
 from data_platform.spec.pipeline import Daily
 from data_platform.spec.reading import (
     BrokenPipeline,
@@ -79,7 +80,7 @@ def test_no_folder_no_platform_file_and_no_pipelines(tmp_path: Path) -> None:
     assert (found.pipelines, found.problems, found.platform_document) == ((), (), None)
     assert found.platform.lake.root == "${LAKE_ROOT:-.data/lake}"
     assert messages(workspace(tmp_path / "x")) == [
-        f"{tmp_path / 'x'}:1:1: there is no such pipelines folder"
+        f"{tmp_path / 'x'}:1:1: no pipelines folder that can be read"
     ]
 
 
@@ -95,6 +96,32 @@ def test_a_folder_with_other_yaml_is_broken(tmp_path: Path, file: str) -> None:
     write(tmp_path, "shop", "a: 1", file=file)
     [entry] = workspace(tmp_path).broken
     assert str(entry.problems[0]).startswith(f"{tmp_path / 'shop'}:1:1: no pipeline.yaml in this")
+
+
+def test_links_to_nowhere_are_broken(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "pipeline.yaml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder" / "pipeline.yaml").mkdir(parents=True)
+    found = workspace(tmp_path)
+    assert [entry.name for entry in found.broken] == ["folder", "gone", "loop", "shop"]
+    assert len(found.problems) == 4
+
+
+def test_a_folder_that_cannot_be_looked_into_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "shop")
+    write(tmp_path, "secret")
+    entries = reading._entries
+    monkeypatch.setattr(
+        reading, "_entries", lambda path: None if path.name == "secret" else entries(path)
+    )
+    (tmp_path / "secret" / "pipeline.yaml").unlink()
+    found = workspace(tmp_path)
+    assert names(found) == ["shop"]
+    assert [entry.name for entry in found.broken] == ["secret"]
 
 
 def test_yaml_that_is_not_read_is_pointed_at(tmp_path: Path) -> None:
@@ -166,6 +193,11 @@ def test_a_broken_platform_file(tmp_path: Path, text: str, match: str) -> None:
     with pytest.raises(AssertionError, match=match):
         assert messages(found) == []
     assert found.platform_problems == found.problems
+
+
+def test_a_platform_file_that_is_a_link_to_nowhere_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "platform.yaml").symlink_to(tmp_path / "nowhere")
+    assert "there is no such file" in str(workspace(tmp_path).platform_problems[0])
 
 
 def test_texts_of_the_platform_stay_references(tmp_path: Path) -> None:
