@@ -26,7 +26,9 @@ class Upstream(Protocol):
         ...
 
 
-def partitions_read(given: Input, node: Node, keys: Sequence[str], published: Iterable[str]) -> list[str]:
+def partitions_read(
+    given: Input, node: Node, keys: Sequence[str], published: Iterable[str]
+) -> list[str]:
     """The upstream's partitions that a step over `keys` reads.
 
     Args:
@@ -50,7 +52,12 @@ def partitions_read(given: Input, node: Node, keys: Sequence[str], published: It
 
 
 def show_inputs(
-    session: Session, node: Node, keys: Sequence[str], upstreams: Mapping[str, Upstream], *, hidden: bool = True
+    session: Session,
+    node: Node,
+    keys: Sequence[str],
+    upstreams: Mapping[str, Upstream],
+    *,
+    hidden: bool = True,
 ) -> None:
     """Make all inputs of a node readable.
 

@@ -38,7 +38,9 @@ class Session:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
 
-    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+    def rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> list[tuple[Any, ...]]:
         """Run one statement and fetch what it gives."""
         return self.connection.execute(sql, parameters or None).fetchall()
 
@@ -58,7 +60,9 @@ class Session:
             files: of one snapshot.
             hidden: whether the platform's own columns are there too.
         """
-        self.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {_reading(files, hidden=hidden)}")
+        self.run(
+            f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {_reading(files, hidden=hidden)}"
+        )
 
     def hide(self, relation: str) -> None:
         """Forget a view."""

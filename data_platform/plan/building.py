@@ -53,7 +53,12 @@ from data_platform.spec.pipeline import (
 )
 from data_platform.spec.reading import PipelineFile, Workspace
 
-SECTIONS = {"raw": "sources", "staging": "staging", "analytics": "analytics", "destinations": "destinations"}
+SECTIONS = {
+    "raw": "sources",
+    "staging": "staging",
+    "analytics": "analytics",
+    "destinations": "destinations",
+}
 SourceColumns = Callable[[RawNode], Schema | None]
 
 
@@ -99,13 +104,17 @@ class _Builder:
         }
         self._built: dict[Key, AnyNode | None] = {}
         self._stack: list[Key] = []
-        self._problems: dict[str, list[Problem]] = {file.spec.pipeline: [] for file in workspace.pipelines}
+        self._problems: dict[str, list[Problem]] = {
+            file.spec.pipeline: [] for file in workspace.pipelines
+        }
 
     def build(self) -> BuiltPlan:
         for key in self._declared:
             with suppress(_Unbuildable):  # its own problems are kept
                 self._node(key)
-        sound = [file for file in self._workspace.pipelines if not self._problems[file.spec.pipeline]]
+        sound = [
+            file for file in self._workspace.pipelines if not self._problems[file.spec.pipeline]
+        ]
         plan = Plan(tuple(self._pipeline_plan(file) for file in sound))
         broken = {
             name: tuple(key for key in self._declared if key.pipeline == name)
@@ -119,8 +128,12 @@ class _Builder:
         spec = file.spec
         schedule = Schedule(cron=spec.schedule) if isinstance(spec.schedule, str) else spec.schedule
         # `_built` is filled upstreams first, so its order is an order in which assets can run.
-        nodes = tuple(node for node in self._built.values() if node and node.key.pipeline == spec.pipeline)
-        return PipelinePlan(spec.pipeline, spec.description, spec.owner, file.locate("pipeline"), schedule, nodes)
+        nodes = tuple(
+            node for node in self._built.values() if node and node.key.pipeline == spec.pipeline
+        )
+        return PipelinePlan(
+            spec.pipeline, spec.description, spec.owner, file.locate("pipeline"), schedule, nodes
+        )
 
     def _node(self, key: Key) -> AnyNode:
         if key in self._built:
@@ -139,7 +152,9 @@ class _Builder:
         except _Unbuildable as error:
             upstream = Key.parse(str(error))
             if upstream.pipeline != key.pipeline:
-                self._problems[key.pipeline].append(Problem(self._at(key)(), f"{upstream}, which it reads, has errors"))
+                self._problems[key.pipeline].append(
+                    Problem(self._at(key)(), f"{upstream}, which it reads, has errors")
+                )
             raise _Unbuildable(str(key)) from None
         finally:
             self._stack.pop()
@@ -164,7 +179,9 @@ class _Builder:
 
     def _raw(self, key: Key, file: PipelineFile, spec: DatabaseSource | FileSource) -> RawNode:
         at = self._at(key)
-        partitions = self._partitions(file.spec.partitions if spec.partitions is None else spec.partitions)
+        partitions = self._partitions(
+            file.spec.partitions if spec.partitions is None else spec.partitions
+        )
         if isinstance(spec, DatabaseSource):
             self._require_connection(spec.connection, at("connection"))
             if partitions and not spec.cursor:
@@ -181,7 +198,9 @@ class _Builder:
         schema = self._source_columns(node) or node.schema
         inputs: dict[str, Input] = {}
         checks = self._checks(key, spec, schema, inputs)
-        return replace(node, schema=schema, checks=checks, contract=declared, inputs=tuple(inputs.values()))
+        return replace(
+            node, schema=schema, checks=checks, contract=declared, inputs=tuple(inputs.values())
+        )
 
     def _staging(self, key: Key, file: PipelineFile, spec: StagingAsset) -> StagingNode:
         at = self._at(key)
@@ -198,7 +217,9 @@ class _Builder:
             keys = tuple(
                 frozenset(check.columns)
                 for check in other.checks
-                if isinstance(check, UniqueCheck) and check.effect == "fail" and not check.max_duplicates
+                if isinstance(check, UniqueCheck)
+                and check.effect == "fail"
+                and not check.max_duplicates
             )
             return OtherSide(relation_of(given), other.schema.names, given.reads == "same", keys)
 
@@ -209,7 +230,9 @@ class _Builder:
             others.setdefault(relation_of(given), other.schema)
             return given
 
-        compiler = StagingCompiler(spec, (source.key, source.schema), at, other_side, reads, lambda: others)
+        compiler = StagingCompiler(
+            spec, (source.key, source.schema), at, other_side, reads, lambda: others
+        )
         steps, schema, contract, checks = compiler.compile()
         return StagingNode(
             key=key, source=source.key, partitions=partitions, inputs=tuple(inputs.values()), schema=schema,
@@ -222,12 +245,23 @@ class _Builder:
         text, location = self._sql_text(file, spec, at)
         windows = dict(spec.inputs)
         upstreams: dict[str, LakeNode] = {}
-        first = compile_query(text, location, lambda reference, place: self._probe(key, reference, place, upstreams))
+        first = compile_query(
+            text, location, lambda reference, place: self._probe(key, reference, place, upstreams)
+        )
         unused = [reference for reference in windows if reference not in upstreams]
         if unused:
-            raise _problem(at("inputs", unused[0]), f"the SQL doesn't read {unused[0]}; it reads {', '.join(upstreams)}")
-        partitioned = next((node.partitions for node in upstreams.values() if node.partitions), None)
-        written = spec.partitions if spec.partitions is not None else (file.spec.partitions if partitioned else "none")
+            raise _problem(
+                at("inputs", unused[0]),
+                f"the SQL doesn't read {unused[0]}; it reads {', '.join(upstreams)}",
+            )
+        partitioned = next(
+            (node.partitions for node in upstreams.values() if node.partitions), None
+        )
+        written = (
+            spec.partitions
+            if spec.partitions is not None
+            else (file.spec.partitions if partitioned else "none")
+        )
         partitions = self._partitions(written)
 
         def reads(reference: str, place: Location) -> Input:
@@ -241,8 +275,13 @@ class _Builder:
 
         query = compile_query(text, location, reads)
         if partitions is None and first.parameters:
-            raise _problem(location, f":{first.parameters[0]} has no value: the asset has no partitions")
-        schemas = {relation_of(given): upstreams_by_key(upstreams)[given.key].schema for given in query.inputs}
+            raise _problem(
+                location, f":{first.parameters[0]} has no value: the asset has no partitions"
+            )
+        schemas = {
+            relation_of(given): upstreams_by_key(upstreams)[given.key].schema
+            for given in query.inputs
+        }
         schema = self._query_schema(query.sql, schemas, location)
         contract = self._declared_columns(spec, at)
         self._hold_to_contract(contract, schema, at)
@@ -254,16 +293,23 @@ class _Builder:
             **self._common(key, file, spec, None),
         )  # fmt: skip
 
-    def _destination(self, key: Key, file: PipelineFile, spec: DatabaseDestination) -> DestinationNode:
+    def _destination(
+        self, key: Key, file: PipelineFile, spec: DatabaseDestination
+    ) -> DestinationNode:
         at = self._at(key)
         source = self._upstream(key, spec.from_, at("from"))
         self._require_connection(spec.connection, at("connection"))
         partitions = self._own_partitions(spec, source.partitions, at)
         write = spec.write or ("replace_partition" if partitions else "replace")
         if write == "replace_partition" and partitions is None:
-            raise _problem(at("write"), f"{spec.from_} has no partitions to replace: write is `replace`")
+            raise _problem(
+                at("write"), f"{spec.from_} has no partitions to replace: write is `replace`"
+            )
         if write == "replace" and source.partitions is not None:
-            raise _problem(at("write"), f"`replace` would leave one partition of {spec.from_}: use replace_partition")
+            raise _problem(
+                at("write"),
+                f"`replace` would leave one partition of {spec.from_}: use replace_partition",
+            )
         return DestinationNode(
             key=key, source=source.key, connection=spec.connection, table=spec.table, write=write,
             partition_column=spec.partition_column, partitions=partitions, inputs=(self._same(source, partitions),),
@@ -272,7 +318,9 @@ class _Builder:
 
     # References -------------------------------------------------------------------------------
 
-    def _upstream(self, key: Key, reference: str, location: Location, layers: set[str] | None = None) -> LakeNode:
+    def _upstream(
+        self, key: Key, reference: str, location: Location, layers: set[str] | None = None
+    ) -> LakeNode:
         target = self._target(key, reference, location)
         if layers and target.layer not in layers:
             raise _problem(location, f"{reference} is no {' or '.join(sorted(layers))} asset")
@@ -289,15 +337,27 @@ class _Builder:
         target = Key(parts[0], key.pipeline, parts[1]) if len(parts) == 2 else None  # noqa: PLR2004  layer.name
         target = Key(parts[1], parts[0], parts[2]) if len(parts) == 3 else target  # noqa: PLR2004  pipeline.layer.name
         if target is None or target.layer not in {"raw", "staging", "analytics"}:
-            raise _problem(location, f"{reference!r} is no reference: layer.name, or pipeline.layer.name")
+            raise _problem(
+                location, f"{reference!r} is no reference: layer.name, or pipeline.layer.name"
+            )
         if target not in self._declared:
-            known = [f"{known.layer}.{known.name}" for known in self._declared if known.pipeline == target.pipeline]
+            known = [
+                f"{known.layer}.{known.name}"
+                for known in self._declared
+                if known.pipeline == target.pipeline
+            ]
             near = difflib.get_close_matches(f"{target.layer}.{target.name}", known, 1, 0.5)
-            hint = f"; did you mean {near[0]}?" if near else f"; pipeline {target.pipeline} has {', '.join(known) or 'none'}"
+            hint = (
+                f"; did you mean {near[0]}?"
+                if near
+                else f"; pipeline {target.pipeline} has {', '.join(known) or 'none'}"
+            )
             raise _problem(location, f"there is no asset {reference}{hint}")
         return target
 
-    def _probe(self, key: Key, reference: str, place: Location, upstreams: dict[str, LakeNode]) -> Input:
+    def _probe(
+        self, key: Key, reference: str, place: Location, upstreams: dict[str, LakeNode]
+    ) -> Input:
         upstreams[reference] = self._upstream(key, reference, place)
         return Input(upstreams[reference].key, "whole")
 
@@ -312,11 +372,19 @@ class _Builder:
     # Columns and checks -----------------------------------------------------------------------
 
     def _checks(
-        self, key: Key, spec: LakeAsset, schema: Schema, inputs: dict[str, Input], partitions: DailyPartitions | None = None
+        self,
+        key: Key,
+        spec: LakeAsset,
+        schema: Schema,
+        inputs: dict[str, Input],
+        partitions: DailyPartitions | None = None,
     ) -> tuple[Check, ...]:
         at = self._at(key)
         if spec.on_violation == "quarantine":
-            raise _problem(at("on_violation"), "quarantine belongs to staging assets: here a rule fails or warns")
+            raise _problem(
+                at("on_violation"),
+                "quarantine belongs to staging assets: here a rule fails or warns",
+            )
 
         def reads(reference: str, location: Location, whole: bool) -> Input:
             other = self._upstream(key, reference, location)
@@ -324,11 +392,18 @@ class _Builder:
             inputs.setdefault(relation_of(given), given)
             return given
 
-        checks = compile_contract(spec.columns, spec.on_violation, schema, lambda name: at("columns", name))
-        checks += compile_rules(spec.quality, spec.on_violation, schema, lambda *keys: at("quality", *keys), reads)
+        checks = compile_contract(
+            spec.columns, spec.on_violation, schema, lambda name: at("columns", name)
+        )
+        checks += compile_rules(
+            spec.quality, spec.on_violation, schema, lambda *keys: at("quality", *keys), reads
+        )
         for check in checks:
             if check.effect == "quarantine":
-                raise _problem(check.location, "quarantine belongs to staging assets: here a rule fails or warns")
+                raise _problem(
+                    check.location,
+                    "quarantine belongs to staging assets: here a rule fails or warns",
+                )
         return named_apart(checks)
 
     def _declared_columns(self, spec: LakeAsset, at: Callable[..., Location]) -> Schema | None:
@@ -344,7 +419,10 @@ class _Builder:
         return Schema(tuple(columns), closed=False)
 
     def _query_schema(self, sql: str, schemas: Mapping[str, Schema], location: Location) -> Schema:
-        known = all(schema.closed and all(column.type for column in schema.columns) for schema in schemas.values())
+        known = all(
+            schema.closed and all(column.type for column in schema.columns)
+            for schema in schemas.values()
+        )
         with catalog() as relations:
             for relation, schema in schemas.items():
                 relations.declare(relation, schema)
@@ -353,22 +431,32 @@ class _Builder:
             except BindingError as error:
                 if not known:
                     return UNKNOWN_SCHEMA
-                raise ConfigurationError([Problem(place_of(error, location), error.message)]) from None
+                raise ConfigurationError(
+                    [Problem(place_of(error, location), error.message)]
+                ) from None
         schema = schema_of(described)
-        unkept = [f"{name} is {kind}" for name, kind in described if kind and schema[name].type is None]
+        unkept = [
+            f"{name} is {kind}" for name, kind in described if kind and schema[name].type is None
+        ]
         if unkept:
-            raise _problem(location, f"the lake can't keep this type: {unkept[0]}; cast it to another")
+            raise _problem(
+                location, f"the lake can't keep this type: {unkept[0]}; cast it to another"
+            )
         names = [name.lower() for name in schema.names]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise _problem(location, f"two columns are called {twice!r}: give one an alias")
         return schema if known else Schema(schema.columns, closed=False)
 
-    def _hold_to_contract(self, contract: Schema | None, schema: Schema, at: Callable[..., Location]) -> None:
+    def _hold_to_contract(
+        self, contract: Schema | None, schema: Schema, at: Callable[..., Location]
+    ) -> None:
         problems: list[Problem] = []
         for column in contract.columns if contract and schema.closed else ():
             if column.name not in schema:
-                message = f"the SQL gives no column {column.name!r}; it gives {', '.join(schema.names)}"
+                message = (
+                    f"the SQL gives no column {column.name!r}; it gives {', '.join(schema.names)}"
+                )
                 problems.append(Problem(at("columns", column.name), message))
             elif column.type and column.type != schema[column.name].type:
                 message = f"the SQL gives {column.name} as {schema[column.name].type}, the contract says {column.type}: cast it"
@@ -382,11 +470,16 @@ class _Builder:
         file, _ = self._declared[key]
         return lambda *keys: file.locate(SECTIONS[key.layer], key.name, *keys)
 
-    def _common(self, key: Key, file: PipelineFile, spec: Asset, retries: Retries | None) -> dict[str, Any]:
+    def _common(
+        self, key: Key, file: PipelineFile, spec: Asset, retries: Retries | None
+    ) -> dict[str, Any]:
         pool = spec.pool
         if pool is not None and pool not in self._workspace.platform.pools:
             known = ", ".join(self._workspace.platform.pools) or "none"
-            raise _problem(self._at(key)("pool"), f"there is no pool {pool!r} in platform.yaml; there are {known}")
+            raise _problem(
+                self._at(key)("pool"),
+                f"there is no pool {pool!r} in platform.yaml; there are {known}",
+            )
         return {
             "location": self._at(key)(),
             "description": spec.description,
@@ -404,32 +497,58 @@ class _Builder:
         known = self._workspace.platform.connections
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+            )
             raise _problem(location, f"there is no connection {name!r} in platform.yaml; {hint}")
 
     def _own_partitions(
         self, spec: Asset, inherited: DailyPartitions | None, at: Callable[..., Location]
     ) -> DailyPartitions | None:
         if spec.partitions is not None and self._partitions(spec.partitions) != inherited:
-            raise _problem(at("partitions"), "this asset has the partitions of what it is made from; leave the key out")
+            raise _problem(
+                at("partitions"),
+                "this asset has the partitions of what it is made from; leave the key out",
+            )
         return inherited
 
     @staticmethod
     def _partitions(spec: Partitions) -> DailyPartitions | None:
-        return DailyPartitions(spec.start, spec.end, spec.timezone) if isinstance(spec, Daily) else None
+        return (
+            DailyPartitions(spec.start, spec.end, spec.timezone)
+            if isinstance(spec, Daily)
+            else None
+        )
 
-    def _files(self, file: PipelineFile, spec: FileSource, at: Callable[..., Location], *, partitioned: bool) -> Files:
+    def _files(
+        self,
+        file: PipelineFile,
+        spec: FileSource,
+        at: Callable[..., Location],
+        *,
+        partitioned: bool,
+    ) -> Files:
         by_partition = "{partition_key}" in spec.path
         if partitioned != by_partition:
             message = "the path needs {partition_key}, or the source `partitions: none`"
-            raise _problem(at("path"), message if partitioned else "{partition_key} has no value: the source has no partitions")
+            raise _problem(
+                at("path"),
+                message
+                if partitioned
+                else "{partition_key} has no value: the source has no partitions",
+            )
         suffix = Path(spec.path).suffix.lower().lstrip(".")
         kind = spec.format or {"csv": "csv", "parquet": "parquet"}.get(suffix)
         if kind is None:
-            raise _problem(at("path"), f"the ending of {spec.path!r} doesn't tell the format: set format to csv or parquet")
+            raise _problem(
+                at("path"),
+                f"the ending of {spec.path!r} doesn't tell the format: set format to csv or parquet",
+            )
         return Files(str(file.base_dir / spec.path), kind, spec.csv)  # pyright: ignore[reportArgumentType]
 
-    def _sql_text(self, file: PipelineFile, spec: AnalyticsAsset, at: Callable[..., Location]) -> tuple[str, Location]:
+    def _sql_text(
+        self, file: PipelineFile, spec: AnalyticsAsset, at: Callable[..., Location]
+    ) -> tuple[str, Location]:
         if spec.query is not None:
             place = at("query")
             return spec.query, Location(place.file, place.line + 1, 1)
@@ -450,7 +569,13 @@ def _described_by(contract: Schema | None, schema: Schema) -> Schema:
     if contract is None:
         return schema
     columns = [
-        Column(c.name, c.type, contract[c.name].description, contract[c.name].nullable, contract[c.name].unique)
+        Column(
+            c.name,
+            c.type,
+            contract[c.name].description,
+            contract[c.name].nullable,
+            contract[c.name].unique,
+        )
         if c.name in contract
         else c
         for c in schema.columns

@@ -68,26 +68,45 @@ def compile_rules(
 
 
 def compile_contract(
-    columns: Mapping[str, ColumnContract], on_violation: Effect, schema: Schema, at: Callable[[str], Location]
+    columns: Mapping[str, ColumnContract],
+    on_violation: Effect,
+    schema: Schema,
+    at: Callable[[str], Location],
 ) -> list[Check]:
     """The rules that a contract says in short, in the order of its columns."""
     set_effect: Effect = "fail" if on_violation == "quarantine" else on_violation
     required = [name for name, promise in columns.items() if not promise.nullable]
-    checks: list[Check] = [_not_null(required, "not_null", on_violation, at(required[0]))] if required else []
+    checks: list[Check] = (
+        [_not_null(required, "not_null", on_violation, at(required[0]))] if required else []
+    )
     for name, promise in columns.items():
         location = at(name)
         if promise.min is not None or promise.max is not None:
             offends = _outside(name, promise.min, promise.max, schema)
             about = f"{name} is {_bounds(promise.min, promise.max)}."
-            checks.append(RowCheck(f"range_{name}", "range", on_violation, offends, (name,), location, about))
+            checks.append(
+                RowCheck(f"range_{name}", "range", on_violation, offends, (name,), location, about)
+            )
         if promise.accepted_values:
             offends = _not_among(name, promise.accepted_values)
             about = f"{name} is one of {_some(promise.accepted_values)}."
             checks.append(
-                RowCheck(f"accepted_values_{name}", "accepted_values", on_violation, offends, (name,), location, about)
+                RowCheck(
+                    f"accepted_values_{name}",
+                    "accepted_values",
+                    on_violation,
+                    offends,
+                    (name,),
+                    location,
+                    about,
+                )
             )
         if promise.unique:
-            checks.append(UniqueCheck(f"unique_{name}", set_effect, (name,), location, description=f"{name} is a key."))
+            checks.append(
+                UniqueCheck(
+                    f"unique_{name}", set_effect, (name,), location, description=f"{name} is a key."
+                )
+            )
     return checks
 
 
@@ -110,7 +129,10 @@ def named_apart(checks: Iterable[Check]) -> tuple[Check, ...]:
 
 
 def _effect_of(rule: spec.AnyRule, on_violation: Effect, location: Location) -> Effect:
-    row_level = isinstance(rule, spec.NotNull | spec.Range | spec.AcceptedValues | spec.ExpressionRule | spec.ForeignKey)
+    row_level = isinstance(
+        rule,
+        spec.NotNull | spec.Range | spec.AcceptedValues | spec.ExpressionRule | spec.ForeignKey,
+    )
     if rule.on_violation == "quarantine" and not row_level:
         message = f"{rule.kind} judges the whole set: on_violation is fail or warn, not quarantine"
         raise ConfigurationError([Problem(location, message)])
@@ -141,7 +163,10 @@ def _compile(
             offends = _outside(rule.column, rule.min, rule.max, schema)
             if rule.nulls == "violation":
                 offends = f"{offends} OR {quoted(rule.column)} IS NULL"
-            columns, about = (rule.column,), about or f"{rule.column} is {_bounds(rule.min, rule.max)}."
+            columns, about = (
+                (rule.column,),
+                about or f"{rule.column} is {_bounds(rule.min, rule.max)}.",
+            )
         case spec.AcceptedValues():
             offends, columns = _not_among(rule.column, rule.values), (rule.column,)
             about = about or f"{rule.column} is one of {_some(rule.values)}."
@@ -155,9 +180,26 @@ def _compile(
             offends, columns = _missing_from(rule, given), rule.own_columns
             about = about or f"{', '.join(columns)} is found in {rule.referenced_asset}."
             name = rule.name or f"foreign_key_{'_'.join(columns)}"
-            return [RowCheck(name, "foreign_key", effect, offends, columns, location, about, rule.on_empty, 0, given.key)]
+            return [
+                RowCheck(
+                    name,
+                    "foreign_key",
+                    effect,
+                    offends,
+                    columns,
+                    location,
+                    about,
+                    rule.on_empty,
+                    0,
+                    given.key,
+                )
+            ]
         case spec.RowCount():
-            return [RowCountCheck(rule.name or "row_count", effect, rule.min_rows, rule.max_rows, location, about)]
+            return [
+                RowCountCheck(
+                    rule.name or "row_count", effect, rule.min_rows, rule.max_rows, location, about
+                )
+            ]
         case spec.Reconcile():
             return [_reconcile(rule, effect, location, reads)]
         case _:
@@ -172,12 +214,21 @@ def _not_nulls(rule: spec.NotNull, effect: Effect, location: Location) -> list[C
     if not rule.max_null_percentage or len(rule.columns) == 1:
         checks = [_not_null(rule.columns, stem, effect, location)]
     else:
-        checks = [_not_null([c], f"{rule.name or 'not_null'}_{c}", effect, location) for c in rule.columns]
+        checks = [
+            _not_null([c], f"{rule.name or 'not_null'}_{c}", effect, location) for c in rule.columns
+        ]
     tolerance, about = rule.max_null_percentage, rule.description
-    allowed = f"{', '.join(rule.columns)}: NULL in at most {tolerance:g}% of the rows." if tolerance else None
+    allowed = (
+        f"{', '.join(rule.columns)}: NULL in at most {tolerance:g}% of the rows."
+        if tolerance
+        else None
+    )
     return [
         replace(
-            check, max_percentage=tolerance, on_empty=rule.on_empty, description=about or allowed or check.description
+            check,
+            max_percentage=tolerance,
+            on_empty=rule.on_empty,
+            description=about or allowed or check.description,
         )
         for check in checks
     ]
@@ -186,7 +237,16 @@ def _not_nulls(rule: spec.NotNull, effect: Effect, location: Location) -> list[C
 def _not_null(columns: Sequence[str], name: str, effect: Effect, location: Location) -> RowCheck:
     parts = {column: f"{quoted(column)} IS NULL" for column in columns}
     about = f"{', '.join(columns)}: never NULL."
-    return RowCheck(name, "not_null", effect, " OR ".join(parts.values()), tuple(columns), location, about, parts=parts)
+    return RowCheck(
+        name,
+        "not_null",
+        effect,
+        " OR ".join(parts.values()),
+        tuple(columns),
+        location,
+        about,
+        parts=parts,
+    )
 
 
 def _outside(column: str, low: object, high: object, schema: Schema) -> str:
@@ -196,7 +256,9 @@ def _outside(column: str, low: object, high: object, schema: Schema) -> str:
     parts += [f"{name} > {literal(high)}"] if high is not None else []
     kind = schema[column].type if column in schema else None
     if high is None and kind in {None, "FLOAT", "DOUBLE"}:
-        parts.append(f"CASE WHEN TYPEOF({name}) IN ('FLOAT', 'DOUBLE') THEN ISNAN(TRY_CAST({name} AS DOUBLE)) END")
+        parts.append(
+            f"CASE WHEN TYPEOF({name}) IN ('FLOAT', 'DOUBLE') THEN ISNAN(TRY_CAST({name} AS DOUBLE)) END"
+        )
     return f"COALESCE({' OR '.join(parts)}, FALSE)"
 
 
@@ -207,14 +269,22 @@ def _not_among(column: str, values: Iterable[object]) -> str:
 def _missing_from(rule: spec.ForeignKey, given: Input) -> str:
     there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in rule.own_columns)
     known = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in rule.referenced_columns)
-    own, other = (", ".join(quoted(name) for name in side) for side in (rule.own_columns, rule.referenced_columns))
+    own, other = (
+        ", ".join(quoted(name) for name in side)
+        for side in (rule.own_columns, rule.referenced_columns)
+    )
     if len(rule.own_columns) > 1:
         own, other = f"ROW({own})", f"ROW({other})"
-    return f"{there} AND {own} NOT IN (SELECT {other} FROM {quoted(relation_of(given))} WHERE {known})"  # noqa: S608
+    return (
+        f"{there} AND {own} NOT IN (SELECT {other} FROM {quoted(relation_of(given))} WHERE {known})"  # noqa: S608
+    )
 
 
 def _reconcile(
-    rule: spec.Reconcile, effect: Effect, location: Location, reads: Callable[[str, Location, bool], Input]
+    rule: spec.Reconcile,
+    effect: Effect,
+    location: Location,
+    reads: Callable[[str, Location, bool], Input],
 ) -> ReconcileCheck:
     given = reads(rule.with_, location, False)  # noqa: FBT003
     own = render(parse_expression(rule.expression, location))
@@ -222,7 +292,15 @@ def _reconcile(
     name = rule.name or f"reconcile_{given.key.name}"
     about = rule.description or f"{rule.expression} agrees with {rule.with_}."
     return ReconcileCheck(
-        name, effect, own, given.key, other, rule.tolerance, rule.including_quarantine, location, about
+        name,
+        effect,
+        own,
+        given.key,
+        other,
+        rule.tolerance,
+        rule.including_quarantine,
+        location,
+        about,
     )
 
 
@@ -242,5 +320,6 @@ def _bounds(low: object, high: object) -> str:
 
 def _some(values: Iterable[object], most: int = 5) -> str:
     listed = [str(value) for value in values]
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
-
+    return ", ".join(listed[:most]) + (
+        f" and {len(listed) - most} more" if len(listed) > most else ""
+    )

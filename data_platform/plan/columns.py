@@ -5,12 +5,13 @@ DuckDB's own binder answers, since types inferred elsewhere differ from what it 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 import duckdb
 
 from data_platform.errors import Location
+from data_platform.plan.binder import binder
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import quoted
 from data_platform.plan.nodes import Column, Schema
@@ -36,15 +37,14 @@ class BindingError(Exception):
 
 
 class Catalog:
-    """Empty tables that stand for assets, one DuckDB in memory."""
+    """Empty tables that stand for assets."""
 
-    def __init__(self) -> None:
-        self._connection = duckdb.connect(
-            config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "1"}
-        )
-        self._connection.execute("SET enable_external_access = false")
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
 
-    def declare(self, relation: str, schema: Schema, hidden: Mapping[str, str] | None = None) -> None:
+    def declare(
+        self, relation: str, schema: Schema, hidden: Mapping[str, str] | None = None
+    ) -> None:
         """Make an empty table; columns of unknown type are left out.
 
         Args:
@@ -52,11 +52,18 @@ class Catalog:
             schema: its columns.
             hidden: further columns and their types.
         """
-        columns = {column.name: column.type for column in schema.columns if column.type} | dict(hidden or {})
-        body = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items()) or "_nothing INTEGER"
-        self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(relation)} ({body})")
+        columns = {column.name: column.type for column in schema.columns if column.type} | dict(
+            hidden or {}
+        )
+        body = (
+            ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
+            or "_nothing INTEGER"
+        )
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} ({body})")
 
-    def describe(self, sql: str, parameters: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    def describe(
+        self, sql: str, parameters: Mapping[str, str] | None = None
+    ) -> list[tuple[str, str]]:
         """The names and types of a statement's columns, in order.
 
         Args:
@@ -74,19 +81,12 @@ class Catalog:
             raise BindingError(error) from error
         return [(str(row[0]), str(row[1])) for row in rows]
 
-    def close(self) -> None:
-        """Let go of the memory."""
-        self._connection.close()
-
 
 @contextmanager
-def catalog() -> Iterator[Catalog]:
-    """A catalog that is closed at the end."""
-    opened = Catalog()
-    try:
-        yield opened
-    finally:
-        opened.close()
+def catalog() -> Generator[Catalog]:
+    """A catalog of its own; its tables end with it."""
+    with binder() as connection:
+        yield Catalog(connection)
 
 
 def schema_of(described: list[tuple[str, str]], *, closed: bool = True) -> Schema:
@@ -96,4 +96,8 @@ def schema_of(described: list[tuple[str, str]], *, closed: bool = True) -> Schem
 
 def place_of(error: BindingError, location: Location) -> Location:
     """Where in a file of SQL that begins at `location` an error is."""
-    return Location(location.file, location.line + (error.line or 1) - 1, 1 if error.line and error.line > 1 else location.column)
+    return Location(
+        location.file,
+        location.line + (error.line or 1) - 1,
+        1 if error.line and error.line > 1 else location.column,
+    )

@@ -4,11 +4,13 @@ Called by `plan.steps` for `convert_types` and for the types of a contract. The 
 type that the column turns out to have, because what a source holds isn't known before it is read.
 """
 
+import functools
 import re
 
 import duckdb
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.binder import binder
 from data_platform.plan.expressions import literal, quoted
 
 _SYNONYMS = {"datetime": "TIMESTAMP", "numeric": "DOUBLE", "string": "VARCHAR", "text": "VARCHAR"}
@@ -55,25 +57,38 @@ def named_type(text: str, location: Location) -> str:
     """
     written = _SYNONYMS.get(text.strip().lower(), text.strip())
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ ]*(\(\s*\d+\s*(,\s*\d+\s*)?\))?(\[\])?", written):
-        raise ConfigurationError([Problem(location, f"{text!r} is no type of SQL, such as bigint or decimal(12,2)")])
-    try:
-        with duckdb.connect() as connection:
-            row = connection.execute(f"SELECT typeof(CAST(NULL AS {written}))").fetchone()  # noqa: S608
-    except duckdb.Error:
         raise ConfigurationError(
-            [Problem(location, f"{text!r} is no type; such as bigint, decimal(12,2), double, varchar, date, timestamp")]
-        ) from None
-    kept = stored_type(str(row[0])) if row else None
+            [Problem(location, f"{text!r} is no type of SQL, such as bigint or decimal(12,2)")]
+        )
+    named = _asked(written)
+    if named is None:
+        message = f"{text!r} is no type; such as bigint, decimal(12,2), double, varchar, date"
+        raise ConfigurationError([Problem(location, message)])
+    kept = stored_type(named)
     if kept is None:
-        raise ConfigurationError([Problem(location, f"the lake has no type {text!r}; convert to varchar, or to a number")])
+        message = f"the lake has no type {text!r}; convert to varchar, or to a number"
+        raise ConfigurationError([Problem(location, message)])
     return kept
+
+
+@functools.cache
+def _asked(written: str) -> str | None:
+    """DuckDB's own name of a type; None where it knows none."""
+    try:
+        with binder() as cursor:
+            row = cursor.execute(f"SELECT typeof(CAST(NULL AS {written}))").fetchone()
+    except duckdb.Error:
+        return None
+    return str(row[0]) if row else None
 
 
 def converted(column: str, target: str, time_format: str | None = None) -> str:
     """The column as `target`, NULL where that fails."""
     name = quoted(column)
     if time_format is not None and target in _TIMES:
-        return f"TRY_CAST(TRY_STRPTIME(CAST({name} AS VARCHAR), {literal(time_format)}) AS {target})"
+        return (
+            f"TRY_CAST(TRY_STRPTIME(CAST({name} AS VARCHAR), {literal(time_format)}) AS {target})"
+        )
     if target in _TIMES:
         return f"TRY_CAST(CAST({name} AS VARCHAR) AS {target})"
     return f"TRY_CAST({name} AS {target})"
@@ -118,5 +133,7 @@ def assignable(source: str, target: str) -> bool:
     if source == target or source == '"NULL"':
         return True
     numbers = _INTEGERS | _FLOATS
-    both_numbers = all(name in numbers or bool(_DECIMAL.fullmatch(name)) for name in (source, target))
+    both_numbers = all(
+        name in numbers or bool(_DECIMAL.fullmatch(name)) for name in (source, target)
+    )
     return both_numbers or (source in _TIMES and target in _TIMES)

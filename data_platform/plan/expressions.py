@@ -6,6 +6,7 @@ environment, settings or other tables. What runs is generated from the tree that
 """
 
 import difflib
+import math
 from typing import NoReturn
 
 import sqlglot
@@ -64,7 +65,16 @@ _OPERATORS = (
     exp.Window, exp.WindowSpec, exp.Ordered, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls,
     exp.PropertyEQ, exp.Array, exp.Struct,
 )  # fmt: skip
-_ALWAYS_REFUSED = (exp.Command, exp.DDL, exp.DML, exp.Introducer, exp.SessionParameter, exp.Pivot, exp.Into, exp.Lock)
+_ALWAYS_REFUSED = (
+    exp.Command,
+    exp.DDL,
+    exp.DML,
+    exp.Introducer,
+    exp.SessionParameter,
+    exp.Pivot,
+    exp.Into,
+    exp.Lock,
+)
 
 
 def parse_expression(text: str, location: Location) -> exp.Expression:
@@ -75,12 +85,20 @@ def parse_expression(text: str, location: Location) -> exp.Expression:
     """
     tree = _parse(text, location, what="expression")
     if isinstance(tree, exp.Alias):
-        _refuse(location, f"{_shown(text)}: an expression has no alias; the key before it is its name")
+        _refuse(
+            location, f"{_shown(text)}: an expression has no alias; the key before it is its name"
+        )
     for node in tree.walk():
         if isinstance(node, (*_QUERIES, exp.Star)) and not _belongs_to_aggregate(node):
-            _refuse(location, f"{_shown(text)}: an expression reads columns of its own asset; a query or * is not allowed")
+            _refuse(
+                location,
+                f"{_shown(text)}: an expression reads columns of its own asset; a query or * is not allowed",
+            )
         if isinstance(node, exp.Column) and (node.args.get("db") or node.args.get("catalog")):
-            _refuse(location, f"{_shown(text)}: columns of other tables are not allowed in an expression")
+            _refuse(
+                location,
+                f"{_shown(text)}: columns of other tables are not allowed in an expression",
+            )
         if isinstance(node, exp.Placeholder | exp.Parameter):
             _refuse(location, f"{_shown(text)}: bind parameters belong into SQL files and queries")
     _check_nodes(tree, text, location)
@@ -107,12 +125,22 @@ def render(tree: exp.Expression, *, pretty: bool = False) -> str:
 
 def quoted(name: str) -> str:
     """A name as a quoted identifier."""
-    return render(exp.to_identifier(name, quoted=True))
+    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: object) -> str:
     """A scalar as a literal of SQL."""
-    return render(exp.convert(value))
+    match value:
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case str():
+            return "'" + value.replace("'", "''") + "'"
+        case float() if not math.isfinite(value):
+            return f"CAST('{value}' AS DOUBLE)"
+        case int() | float():
+            return str(value)
+        case _:
+            return render(exp.convert(value))
 
 
 def _parse(text: str, location: Location, what: str) -> exp.Expression:
@@ -138,8 +166,15 @@ def _syntax_problem(error: Exception, text: str, location: Location, what: str) 
     near = (first.get("highlight") or "").strip()
     place = location
     if what == "query":
-        place = Location(location.file, location.line + line - 1, column if line > 1 else location.column + column - 1)
-    return Problem(place, f"{what} can't be read{f' near {near!r}' if near else ''}: {first.get('description')}")
+        place = Location(
+            location.file,
+            location.line + line - 1,
+            column if line > 1 else location.column + column - 1,
+        )
+    return Problem(
+        place,
+        f"{what} can't be read{f' near {near!r}' if near else ''}: {first.get('description')}",
+    )
 
 
 def _check_nodes(tree: exp.Expression, text: str, location: Location) -> None:
@@ -155,7 +190,10 @@ def _check_nodes(tree: exp.Expression, text: str, location: Location) -> None:
         else:
             _refuse(location, f"{_shown(text)}: {type(node).__name__} is not allowed")
         if isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
-            _refuse(location, f"{_shown(node.sql('duckdb'))}: table functions are not allowed; name an asset")
+            _refuse(
+                location,
+                f"{_shown(node.sql('duckdb'))}: table functions are not allowed; name an asset",
+            )
 
 
 def _belongs_to_aggregate(node: exp.Expression) -> bool:
@@ -168,7 +206,9 @@ def _belongs_to_aggregate(node: exp.Expression) -> bool:
 
 def _check_function(node: exp.Func, text: str, location: Location) -> None:
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
-    written = name if isinstance(node, exp.Anonymous) else render(node).partition("(")[0].strip().lower()
+    written = (
+        name if isinstance(node, exp.Anonymous) else render(node).partition("(")[0].strip().lower()
+    )
     if name in ALLOWED_FUNCTIONS or written in ALLOWED_FUNCTIONS:
         return
     near = difflib.get_close_matches(written, ALLOWED_FUNCTIONS, 1)

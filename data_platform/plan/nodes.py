@@ -192,7 +192,9 @@ class ConservationCheck:
     location: Location
     name: str = "conservation"
     effect: Effect = "fail"
-    description: str | None = "Every row that came in went out, to quarantine, or was left out by a step."
+    description: str | None = (
+        "Every row that came in went out, to quarantine, or was left out by a step."
+    )
     kind: str = "conservation"
 
 

@@ -64,7 +64,11 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
         inputs[relation_of(given)] = given
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(parts[-1]))
         table.replace(
-            exp.Table(this=exp.to_identifier(relation_of(given), quoted=True), alias=alias, joins=table.args.get("joins"))
+            exp.Table(
+                this=exp.to_identifier(relation_of(given), quoted=True),
+                alias=alias,
+                joins=table.args.get("joins"),
+            )
         )
     parameters = _parameters(tree, location, problems)
     if problems:
@@ -72,7 +76,9 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
     return Query(render(tree, pretty=True), tuple(inputs.values()), parameters)
 
 
-def _parameters(tree: exp.Expression, location: Location, problems: list[Problem]) -> tuple[str, ...]:
+def _parameters(
+    tree: exp.Expression, location: Location, problems: list[Problem]
+) -> tuple[str, ...]:
     names: Sequence[str] = [node.name for node in tree.find_all(exp.Placeholder, exp.Parameter)]
     for name in names:
         if name not in PARAMETERS:
@@ -86,4 +92,6 @@ def _place(table: exp.Table, location: Location) -> Location:
     if line is None or column is None:
         return location
     shift = location.column - 1 if line == 1 else 0
-    return Location(location.file, location.line + line - 1, max(1, column - len(table.this.name) + 1 + shift))
+    return Location(
+        location.file, location.line + line - 1, max(1, column - len(table.this.name) + 1 + shift)
+    )

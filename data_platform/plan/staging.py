@@ -13,7 +13,17 @@ from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.conversions import assignable, named_type
 from data_platform.plan.expressions import parse_expression, quoted, render
 from data_platform.plan.naming import HIDDEN_TYPES
-from data_platform.plan.nodes import Check, Column, ConservationCheck, Input, Key, RowCheck, Schema, Step, statement_of
+from data_platform.plan.nodes import (
+    Check,
+    Column,
+    ConservationCheck,
+    Input,
+    Key,
+    RowCheck,
+    Schema,
+    Step,
+    statement_of,
+)
 from data_platform.plan.steps import OtherSide, StepBuilder
 from data_platform.spec.pipeline import StagingAsset
 from data_platform.spec.transformations import AddColumns, Aggregate, ConvertType
@@ -76,7 +86,10 @@ class StagingCompiler:
                 for relation, other in self._others().items():
                     relations.declare(relation, other, HIDDEN_TYPES)
                 expressions = (
-                    {name: (text, at("columns", name)) for name, text in transformation.columns.items()}
+                    {
+                        name: (text, at("columns", name))
+                        for name, text in transformation.columns.items()
+                    }
                     if isinstance(transformation, AddColumns | Aggregate)
                     else {}
                 )
@@ -99,14 +112,18 @@ class StagingCompiler:
             if not before.closed:
                 return Schema((), closed=False)
             raise ConfigurationError(
-                self._culprits(relations, steps[:-1], previous, expressions) or [Problem(location, error.message)]
+                self._culprits(relations, steps[:-1], previous, expressions)
+                or [Problem(location, error.message)]
             ) from None
         visible = [(name, kind) for name, kind in described if name not in self._builder.hidden]
         return schema_of(visible, closed=before.closed)
 
     @staticmethod
     def _culprits(
-        relations: Catalog, steps: tuple[Step, ...], previous: str, expressions: Mapping[str, tuple[str, Location]]
+        relations: Catalog,
+        steps: tuple[Step, ...],
+        previous: str,
+        expressions: Mapping[str, tuple[str, Location]],
     ) -> list[Problem]:
         """Which of a step's expressions are wrong, each at its own place."""
         problems: list[Problem] = []
@@ -125,14 +142,27 @@ class StagingCompiler:
         columns: list[Column] = []
         for name, promise in self._spec.columns.items():
             location = self._at("columns", name)
-            kind = named_type(promise.type, self._at("columns", name, "type")) if promise.type else None
+            kind = (
+                named_type(promise.type, self._at("columns", name, "type"))
+                if promise.type
+                else None
+            )
             known = schema[name].type if name in schema else None
             if schema.closed and name not in schema:
-                problems.append(Problem(location, f"no column {name!r} arrives here; there are {', '.join(schema.names)}"))
+                problems.append(
+                    Problem(
+                        location,
+                        f"no column {name!r} arrives here; there are {', '.join(schema.names)}",
+                    )
+                )
             if kind and known and not assignable(known, kind):
-                message = f"{name} is {known}, the contract says {kind}: convert it by convert_types"
+                message = (
+                    f"{name} is {known}, the contract says {kind}: convert it by convert_types"
+                )
                 problems.append(Problem(self._at("columns", name, "type"), message))
-            columns.append(Column(name, kind or known, promise.description, promise.nullable, promise.unique))
+            columns.append(
+                Column(name, kind or known, promise.description, promise.nullable, promise.unique)
+            )
         extra = [name for name in schema.names if name not in self._spec.columns]
         if extra and schema.closed and self._spec.extra_columns == "fail":
             message = f"columns that the contract doesn't name: {', '.join(extra)}; name them, drop them, or set extra_columns"
@@ -143,7 +173,12 @@ class StagingCompiler:
 
     def _convert_to_contract(self, schema: Schema) -> None:
         """Bring columns to the contract's types, exactly; those known to have it stay as they are."""
-        done = {name for step in self._spec.transformations if step.kind == "convert_types" for name in step.columns}
+        done = {
+            name
+            for step in self._spec.transformations
+            if step.kind == "convert_types"
+            for name in step.columns
+        }
         targets: dict[str, ConvertType] = {}
         for name, promise in self._spec.columns.items():
             if promise.type is None:
@@ -153,7 +188,9 @@ class StagingCompiler:
             if known != kind and not (known is None and name in done):
                 targets[name] = ConvertType(type=promise.type)
         if targets:
-            self._builder.convert(targets, "contract", lambda column: self._at("columns", column, "type"))
+            self._builder.convert(
+                targets, "contract", lambda column: self._at("columns", column, "type")
+            )
 
     def _leaving(self, schema: Schema, contract: Schema | None) -> Schema:
         if contract is None:
@@ -168,10 +205,16 @@ class StagingCompiler:
         spec = self._spec
         problems: list[Problem] = []
         checks: list[Check] = [ConservationCheck(self._at()), *self._builder.checks]
-        checks += compile_contract(spec.columns, spec.on_violation, schema, lambda name: self._at("columns", name))
+        checks += compile_contract(
+            spec.columns, spec.on_violation, schema, lambda name: self._at("columns", name)
+        )
         try:
             checks += compile_rules(
-                spec.quality, spec.on_violation, schema, lambda *keys: self._at("quality", *keys), self._reads
+                spec.quality,
+                spec.on_violation,
+                schema,
+                lambda *keys: self._at("quality", *keys),
+                self._reads,
             )
             named_apart(checks)
         except ConfigurationError as error:

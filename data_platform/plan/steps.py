@@ -51,7 +51,11 @@ class StepBuilder:
     """
 
     def __init__(
-        self, source: Key, location: Location, on_violation: Effect, other_side: Callable[[str, Location], OtherSide]
+        self,
+        source: Key,
+        location: Location,
+        on_violation: Effect,
+        other_side: Callable[[str, Location], OtherSide],
     ) -> None:
         self.steps = [Step("source", f"SELECT *\nFROM {quoted(source.relation)}", location)]
         self.violations: dict[str, str] = {}
@@ -81,12 +85,18 @@ class StepBuilder:
                 }
                 self._append("add_columns", f"SELECT {_all_but(named)}, {_aliased(named)}", at())
             case spec.RenameColumns():
-                renames = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in transformation.columns.items())
+                renames = ", ".join(
+                    f"{quoted(old)} AS {quoted(new)}" for old, new in transformation.columns.items()
+                )
                 self._append("rename_columns", f"SELECT * RENAME ({renames})", at())
             case spec.DropColumns():
                 self._append("drop_columns", f"SELECT {_all_but(transformation.columns)}", at())
             case spec.SelectColumns():
-                self._append("select_columns", f"SELECT {_listed([*transformation.columns, *self.hidden])}", at())
+                self._append(
+                    "select_columns",
+                    f"SELECT {_listed([*transformation.columns, *self.hidden])}",
+                    at(),
+                )
             case spec.FilterRows():
                 self._filter(transformation, at)
             case spec.Deduplicate():
@@ -99,16 +109,22 @@ class StepBuilder:
                 self._union(transformation, at)
             case spec.FillNulls():
                 filled = {
-                    name: f"COALESCE({quoted(name)}, {literal(value)})" for name, value in transformation.columns.items()
+                    name: f"COALESCE({quoted(name)}, {literal(value)})"
+                    for name, value in transformation.columns.items()
                 }
                 self._append("fill_nulls", f"SELECT * REPLACE ({_aliased(filled)})", at())
             case spec.Round():
-                rounded = {name: f"ROUND({quoted(name)}, {digits})" for name, digits in transformation.columns.items()}
+                rounded = {
+                    name: f"ROUND({quoted(name)}, {digits})"
+                    for name, digits in transformation.columns.items()
+                }
                 self._append("round", f"SELECT * REPLACE ({_aliased(rounded)})", at())
             case _:
                 assert_never(transformation)
 
-    def convert(self, targets: Mapping[str, spec.ConvertType], name: str, at: Callable[[str], Location]) -> None:
+    def convert(
+        self, targets: Mapping[str, spec.ConvertType], name: str, at: Callable[[str], Location]
+    ) -> None:
         """Append exact conversions, with a flag for each column.
 
         Args:
@@ -127,7 +143,9 @@ class StepBuilder:
             found = self.strict if how.on_error == "fail" else self.violations
             found[flag] = column
         flagged = f", {_aliased(flags)}" if flags else ""
-        self._append(name, f"SELECT * REPLACE ({_aliased(values)}){flagged}", at(next(iter(targets))))
+        self._append(
+            name, f"SELECT * REPLACE ({_aliased(values)}){flagged}", at(next(iter(targets)))
+        )
         self.hidden += flags
 
     @property
@@ -135,7 +153,10 @@ class StepBuilder:
         """What conversions found, in one check for each effect."""
         return [
             check
-            for name, effect, found in (("types", self._on_violation, self.violations), ("types_strict", "fail", self.strict))
+            for name, effect, found in (
+                ("types", self._on_violation, self.violations),
+                ("types_strict", "fail", self.strict),
+            )
             for check in self._conversions(name, effect, found)
         ]
 
@@ -146,7 +167,11 @@ class StepBuilder:
         columns = tuple(dict.fromkeys(found.values()))
         about = "Every value converts to its column's type, and nothing is lost on the way."
         offends = " OR ".join(parts.values())
-        return [RowCheck(name, "convert_types", effect, offends, columns, self._location, about, parts=parts)]
+        return [
+            RowCheck(
+                name, "convert_types", effect, offends, columns, self._location, about, parts=parts
+            )
+        ]
 
     @property
     def last(self) -> str:
@@ -168,7 +193,10 @@ class StepBuilder:
 
     def _deduplicate(self, transformation: spec.Deduplicate, at: Locate) -> None:
         keys = _listed([*transformation.by, PARTITION])
-        order = [_order(text, transformation.keep, at("order_by", n)) for n, text in enumerate(transformation.order_by)]
+        order = [
+            _order(text, transformation.keep, at("order_by", n))
+            for n, text in enumerate(transformation.order_by)
+        ]
         order += [quoted(name) for name in (FILE, ROW) if name in self.hidden]
         lost = (
             f"SELECT {PARTITION}, SUM(copies - 1) AS rows FROM (\n"
@@ -179,49 +207,80 @@ class StepBuilder:
 
     def _aggregate(self, transformation: spec.Aggregate, at: Locate) -> None:
         named = {
-            name: render(parse_expression(text, at("columns", name))) for name, text in transformation.columns.items()
+            name: render(parse_expression(text, at("columns", name)))
+            for name, text in transformation.columns.items()
         }
         flags = [name for name in self.hidden if name not in HIDDEN_TYPES]
         named |= {flag: f"BOOL_OR({quoted(flag)})" for flag in flags}
         keys = _listed([*transformation.group_by, PARTITION])
-        self._append("aggregate", f"SELECT {keys}, {_aliased(named)}", at(), f"GROUP BY {keys}", "reshapes")
+        self._append(
+            "aggregate", f"SELECT {keys}, {_aliased(named)}", at(), f"GROUP BY {keys}", "reshapes"
+        )
         self.hidden = [PARTITION, *flags]
 
     def _join(self, transformation: spec.Join, at: Locate) -> None:
         other = self._other_side(transformation.with_, at("with"))
         on = [*transformation.on, *([PARTITION] if other.partitioned else [])]
         condition = " AND ".join(f"l.{quoted(name)} = r.{quoted(name)}" for name in on)
-        tail = f"AS l\n{transformation.how.upper()} JOIN {quoted(other.relation)} AS r ON {condition}"
+        tail = (
+            f"AS l\n{transformation.how.upper()} JOIN {quoted(other.relation)} AS r ON {condition}"
+        )
         if transformation.how in {"semi", "anti"}:
             inverse = "ANTI" if transformation.how == "semi" else "SEMI"
-            lost = _count(self.last, f"AS l {inverse} JOIN {quoted(other.relation)} AS r ON {condition}", "l.")
+            lost = _count(
+                self.last, f"AS l {inverse} JOIN {quoted(other.relation)} AS r ON {condition}", "l."
+            )
             self._append("join", "SELECT l.*", at(), tail, "filters", lost)
             return
-        names = list(transformation.columns or [name for name in other.columns if name not in transformation.on])
+        names = list(
+            transformation.columns
+            or [name for name in other.columns if name not in transformation.on]
+        )
         if transformation.columns is None and not other.columns:
-            raise _problem(at("with"), f"the columns of {transformation.with_} aren't known: name those to add in `columns`")
+            raise _problem(
+                at("with"),
+                f"the columns of {transformation.with_} aren't known: name those to add in `columns`",
+            )
         added = "".join(f", r.{quoted(name)}" for name in names)
         if transformation.how in {"right", "full"}:
             if not other.partitioned:
-                raise _problem(at("how"), f"a {transformation.how} join needs the same partitions on both sides")
-            merged = _aliased({name: f"COALESCE(l.{quoted(name)}, r.{quoted(name)})" for name in on})
+                raise _problem(
+                    at("how"),
+                    f"a {transformation.how} join needs the same partitions on both sides",
+                )
+            merged = _aliased(
+                {name: f"COALESCE(l.{quoted(name)}, r.{quoted(name)})" for name in on}
+            )
             self._append("join", f"SELECT l.* REPLACE ({merged}){added}", at(), tail, "reshapes")
             return
         if not other.is_unique_on(on):
             self._append("join", f"SELECT l.*{added}", at(), tail, "reshapes")
         elif transformation.how == "inner":
-            lost = _count(self.last, f"AS l ANTI JOIN {quoted(other.relation)} AS r ON {condition}", "l.")
+            lost = _count(
+                self.last, f"AS l ANTI JOIN {quoted(other.relation)} AS r ON {condition}", "l."
+            )
             self._append("join", f"SELECT l.*{added}", at(), tail, "filters", lost)
         else:
             self._append("join", f"SELECT l.*{added}", at(), tail)
 
     def _union(self, transformation: spec.Union, at: Locate) -> None:
-        others = [self._other_side(reference, at("with", n)) for n, reference in enumerate(transformation.with_)]
-        parts = "".join(f"\nUNION ALL BY NAME\nSELECT * FROM {quoted(other.relation)}" for other in others)
+        others = [
+            self._other_side(reference, at("with", n))
+            for n, reference in enumerate(transformation.with_)
+        ]
+        parts = "".join(
+            f"\nUNION ALL BY NAME\nSELECT * FROM {quoted(other.relation)}" for other in others
+        )
         self._append("union_all", "SELECT *", at(), parts.removeprefix("\n"), "reshapes")
 
     def _append(
-        self, name: str, select: str, location: Location, tail: str = "", effect: str = "row-wise", lost: str | None = None
+        self,
+        name: str,
+        select: str,
+        location: Location,
+        tail: str = "",
+        effect: str = "row-wise",
+        lost: str | None = None,
     ) -> None:
         separator = " " if tail.startswith("AS l") else "\n"
         sql = f"{select}\nFROM {self.last}{separator + tail if tail else ''}"
@@ -261,6 +320,8 @@ def _count(relation: str, tail: str, qualifier: str = "") -> str:
 def _order(text: str, keep: str, location: Location) -> str:
     name, _, direction = text.strip().partition(" ")
     if direction.lower() not in {"", "asc", "desc"}:
-        raise _problem(location, f"{text!r}: order_by takes column names, each with asc or desc if you like")
+        raise _problem(
+            location, f"{text!r}: order_by takes column names, each with asc or desc if you like"
+        )
     descending = (direction.lower() == "desc") != (keep == "last")
     return f"{quoted(name)} {'DESC' if descending else 'ASC'} NULLS LAST"

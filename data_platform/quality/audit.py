@@ -11,7 +11,14 @@ from typing import assert_never
 from data_platform.engine.session import Session
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW
-from data_platform.plan.nodes import Check, ConservationCheck, ReconcileCheck, RowCheck, RowCountCheck, UniqueCheck
+from data_platform.plan.nodes import (
+    Check,
+    ConservationCheck,
+    ReconcileCheck,
+    RowCheck,
+    RowCountCheck,
+    UniqueCheck,
+)
 from data_platform.quality.outcomes import MAX_EXAMPLES, Audit, Finding, Outcome, Verdict
 
 SMALLEST_JUDGED_BY_PERCENTAGE = 100
@@ -71,11 +78,15 @@ class Auditor:
         """Judge everything."""
         rows, broken = self._count()
         row_findings = {
-            number: {key: self._judge_rows(check, rows[key], broken[number][key]) for key in self._keys}
+            number: {
+                key: self._judge_rows(check, rows[key], broken[number][key]) for key in self._keys
+            }
             for number, check in self._numbered(RowCheck)
         }
         held_back = self._held_back(row_findings)
-        quarantined = self._by_partition(f"SELECT {PARTITION}, COUNT(*) FROM {self._relation} WHERE {held_back} GROUP BY 1")
+        quarantined = self._by_partition(
+            f"SELECT {PARTITION}, COUNT(*) FROM {self._relation} WHERE {held_back} GROUP BY 1"
+        )
         good = f"(SELECT * FROM {self._relation} WHERE NOT ({held_back}))"  # noqa: S608
         outcomes: list[Outcome] = []
         for number, check in enumerate(self._checks):
@@ -96,13 +107,17 @@ class Auditor:
         return Audit(tuple(outcomes), rows, quarantined, held_back, failed)
 
     def _numbered(self, kind: type[RowCheck]) -> list[tuple[int, RowCheck]]:
-        return [(number, check) for number, check in enumerate(self._checks) if isinstance(check, kind)]
+        return [
+            (number, check) for number, check in enumerate(self._checks) if isinstance(check, kind)
+        ]
 
     def _count(self) -> tuple[dict[str, int], dict[int, dict[str, int]]]:
         """Rows, and offending rows of each row-level check, in one scan."""
         numbers = [number for number, _ in self._numbered(RowCheck)]
         counts = "".join(f", COUNT_IF({flag(number)})" for number in numbers)
-        found = self._session.rows(f"SELECT {PARTITION}, COUNT(*){counts} FROM {self._relation} GROUP BY 1")  # noqa: S608
+        found = self._session.rows(
+            f"SELECT {PARTITION}, COUNT(*){counts} FROM {self._relation} GROUP BY 1"
+        )  # noqa: S608
         by_key = {str(row[0]): row[1:] for row in found}
         nothing = (0,) * (len(numbers) + 1)
         rows = {key: int(by_key.get(key, nothing)[0]) for key in self._keys}
@@ -123,10 +138,16 @@ class Auditor:
         """Rows that a check with effect quarantine acts on; one whose tolerance holds acts on none."""
         parts: list[str] = []
         for number, check in self._numbered(RowCheck):
-            acting = [key for key, finding in findings[number].items() if finding.verdict == "quarantine"]
+            acting = [
+                key for key, finding in findings[number].items() if finding.verdict == "quarantine"
+            ]
             if not acting:
                 continue
-            where = f" AND {PARTITION} IN ({', '.join(map(literal, acting))})" if check.max_percentage else ""
+            where = (
+                f" AND {PARTITION} IN ({', '.join(map(literal, acting))})"
+                if check.max_percentage
+                else ""
+            )
             parts.append(f"({flag(number)}{where})")
         return " OR ".join(parts) or "FALSE"
 
@@ -134,17 +155,27 @@ class Auditor:
         outcome = Outcome(check, findings)
         if outcome.verdict == "pass" or not outcome.offending:
             return outcome
-        return Outcome(check, findings, self._examples(f"SELECT * FROM {self._relation} WHERE {flag(number)}", check.columns))  # noqa: S608
+        return Outcome(
+            check,
+            findings,
+            self._examples(f"SELECT * FROM {self._relation} WHERE {flag(number)}", check.columns),
+        )  # noqa: S608
 
     def _unique(
         self, check: UniqueCheck, good: str, rows: Mapping[str, int], quarantined: Mapping[str, int]
     ) -> Outcome:
         names = [quoted(name) for name in check.columns]
         keys = ", ".join(names)
-        present = "TRUE" if check.count_nulls else " AND ".join(f"{name} IS NOT NULL" for name in names)
+        present = (
+            "TRUE" if check.count_nulls else " AND ".join(f"{name} IS NOT NULL" for name in names)
+        )
         source = f"SELECT {PARTITION}, {keys} FROM {good} WHERE {present}"  # noqa: S608
         if check.whole_asset:
-            others = f" UNION ALL SELECT {PARTITION}, {keys} FROM {self._others} WHERE {present}" if self._others else ""
+            others = (
+                f" UNION ALL SELECT {PARTITION}, {keys} FROM {self._others} WHERE {present}"
+                if self._others
+                else ""
+            )
             source = f"{source}{others}"
             repeated = (
                 f"SELECT {PARTITION}, {keys}, COUNT(*) - (CASE WHEN {PARTITION} = MIN({PARTITION}) OVER (PARTITION BY {keys}) "
@@ -165,47 +196,80 @@ class Auditor:
         query = f"SELECT * FROM ({repeated}) WHERE beyond > 0 AND {PARTITION} IN ({broken})"  # noqa: S608
         return Outcome(check, findings, self._examples(query, check.columns))
 
-    def _row_count(self, check: RowCountCheck, rows: Mapping[str, int], quarantined: Mapping[str, int]) -> Outcome:
+    def _row_count(
+        self, check: RowCountCheck, rows: Mapping[str, int], quarantined: Mapping[str, int]
+    ) -> Outcome:
         findings: dict[str, Finding] = {}
         for key in self._keys:
             count = rows[key] - quarantined.get(key, 0)
             low = check.min_rows is not None and count < check.min_rows
             high = check.max_rows is not None and count > check.max_rows
-            wanted = " to ".join(str(bound) for bound in (check.min_rows, check.max_rows) if bound is not None)
-            detail = f"{count:,} rows, wanted {'at least ' if check.max_rows is None else ''}{wanted}" if low or high else None
+            wanted = " to ".join(
+                str(bound) for bound in (check.min_rows, check.max_rows) if bound is not None
+            )
+            detail = (
+                f"{count:,} rows, wanted {'at least ' if check.max_rows is None else ''}{wanted}"
+                if low or high
+                else None
+            )
             findings[key] = Finding(count, 0, check.effect if low or high else "pass", detail)
         return Outcome(check, findings)
 
     def _reconcile(
-        self, check: ReconcileCheck, good: str, rows: Mapping[str, int], quarantined: Mapping[str, int]
+        self,
+        check: ReconcileCheck,
+        good: str,
+        rows: Mapping[str, int],
+        quarantined: Mapping[str, int],
     ) -> Outcome:
         own_side = self._relation if check.including_quarantine else good
         partitioned = list(self._keys) != [""]
         own = self._values(check.expression, own_side)
-        other = self._values(check.other_expression, quoted(check.other.relation), grouped=partitioned)
+        other = self._values(
+            check.other_expression, quoted(check.other.relation), grouped=partitioned
+        )
         findings: dict[str, Finding] = {}
         for key in self._keys:
             left, right = own.get(key), other.get(key)
             agree = left == right or (
-                left is not None and right is not None and abs(Decimal(str(left)) - Decimal(str(right))) <= Decimal(str(check.tolerance))
+                left is not None
+                and right is not None
+                and abs(Decimal(str(left)) - Decimal(str(right))) <= Decimal(str(check.tolerance))
             )
             detail = None if agree else f"{left} here, {right} in {check.other}"
-            findings[key] = Finding(rows[key] - quarantined.get(key, 0), 0, "pass" if agree else check.effect, detail)
+            findings[key] = Finding(
+                rows[key] - quarantined.get(key, 0), 0, "pass" if agree else check.effect, detail
+            )
         return Outcome(check, findings)
 
     def _values(self, expression: str, relation: str, *, grouped: bool = True) -> dict[str, object]:
         key = PARTITION if grouped else "''"
-        return {str(k): value for k, value in self._session.rows(f"SELECT {key}, {expression} FROM {relation} GROUP BY ALL")}  # noqa: S608
+        return {
+            str(k): value
+            for k, value in self._session.rows(
+                f"SELECT {key}, {expression} FROM {relation} GROUP BY ALL"
+            )
+        }  # noqa: S608
 
     def _failed(
         self, outcomes: Sequence[Outcome], rows: Mapping[str, int], quarantined: Mapping[str, int]
     ) -> dict[str, str]:
         failed: dict[str, str] = {}
         for key in self._keys:
-            reasons = [_reason(outcome, key) for outcome in outcomes if outcome.findings[key].verdict == "fail"]
+            reasons = [
+                _reason(outcome, key)
+                for outcome in outcomes
+                if outcome.findings[key].verdict == "fail"
+            ]
             share = 100 * quarantined.get(key, 0) / rows[key] if rows[key] else 0.0
-            if self._limit is not None and rows[key] >= SMALLEST_JUDGED_BY_PERCENTAGE and share > self._limit:
-                reasons.append(f"{share:.2f}% of {rows[key]:,} rows would be quarantined, at most {self._limit:g}% may")
+            if (
+                self._limit is not None
+                and rows[key] >= SMALLEST_JUDGED_BY_PERCENTAGE
+                and share > self._limit
+            ):
+                reasons.append(
+                    f"{share:.2f}% of {rows[key]:,} rows would be quarantined, at most {self._limit:g}% may"
+                )
             if reasons:
                 failed[key] = "; ".join(reasons)
         return failed
@@ -216,11 +280,20 @@ class Auditor:
     def _examples(self, query: str, columns: Sequence[str]) -> list[dict[str, str]]:
         """At most five rows as text, what the check is about first."""
         hidden = {FILE, ROW, *flag_names(self._checks)}
-        there = [name for name in self._session.columns(query) if name not in hidden and not name.startswith("_converts_")]
+        there = [
+            name
+            for name in self._session.columns(query)
+            if name not in hidden and not name.startswith("_converts_")
+        ]
         chosen = [*columns, *[name for name in there if name not in columns]]
         listed = ", ".join(f"LEFT(CAST({quoted(name)} AS VARCHAR), 200)" for name in chosen)
-        found = self._session.rows(f"SELECT {listed} FROM ({query}) ORDER BY ALL LIMIT {MAX_EXAMPLES}")  # noqa: S608
-        return [dict(zip(chosen, ("NULL" if v is None else str(v) for v in row), strict=True)) for row in found]
+        found = self._session.rows(
+            f"SELECT {listed} FROM ({query}) ORDER BY ALL LIMIT {MAX_EXAMPLES}"
+        )  # noqa: S608
+        return [
+            dict(zip(chosen, ("NULL" if v is None else str(v) for v in row), strict=True))
+            for row in found
+        ]
 
 
 def _reason(outcome: Outcome, key: str) -> str:

@@ -68,7 +68,9 @@ class Outcome:
 
     def worst(self, most: int = 10) -> list[tuple[str, Finding]]:
         """The partitions that didn't pass, those with most offending rows first."""
-        broken = [(key, finding) for key, finding in self.findings.items() if finding.verdict != "pass"]
+        broken = [
+            (key, finding) for key, finding in self.findings.items() if finding.verdict != "pass"
+        ]
         return sorted(broken, key=lambda item: (-item[1].offending, item[0]))[:most]
 
 

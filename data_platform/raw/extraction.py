@@ -62,7 +62,15 @@ def extract(
         new = [name for name in written.schema.names if name not in known]
         notices = [_notice(NEW_COLUMNS, node, keys[-1], len(new), f"new columns: {', '.join(new)}")]
         if outside is not None:
-            notices.append(_notice(OUTSIDE, node, keys[-1], outside, f"{outside:,} rows whose cursor is NULL or out of range"))
+            notices.append(
+                _notice(
+                    OUTSIDE,
+                    node,
+                    keys[-1],
+                    outside,
+                    f"{outside:,} rows whose cursor is NULL or out of range",
+                )
+            )
         return Passage(publication, audit.failed, [*audit.outcomes, *notices], audit.rows)
 
 
@@ -76,7 +84,9 @@ def _arriving(
             span = _span(node.partitions, keys) if node.partitions else None
             with read_table(url_of(source.connection), source, span) as extraction:
                 session.register("_batches", extraction.reader)
-                session.run(f"CREATE TEMP VIEW {ARRIVING} AS {_select(extraction, source, node.partitions)}")
+                session.run(
+                    f"CREATE TEMP VIEW {ARRIVING} AS {_select(extraction, source, node.partitions)}"
+                )
                 yield extraction.outside if span else None
         case Files() as source:
             parts = [
@@ -93,7 +103,9 @@ def _arriving(
 def _land(session: Session, scratch: Path, keys: Sequence[str], node: RawNode) -> Written:
     taken = RESERVED_COLUMNS & set(session.columns(f"SELECT * FROM {ARRIVING}")) - {PARTITION}  # noqa: S608
     if taken:
-        raise SourceError(f"{node.key}: columns {', '.join(sorted(taken))} have names that the platform needs; rename them")
+        raise SourceError(
+            f"{node.key}: columns {', '.join(sorted(taken))} have names that the platform needs; rename them"
+        )
     select = stored_select(session, ARRIVING, [PARTITION])
     return write(session, select, f"FROM {ARRIVING}", scratch / "landed", keys, computed=False)
 
@@ -106,7 +118,9 @@ def _span(partitions: DailyPartitions, keys: Sequence[str]) -> Span:
     return Span(start, end, first, last, partitions.timezone)
 
 
-def _select(extraction: Extraction, source: DatabaseTable, partitions: DailyPartitions | None) -> str:
+def _select(
+    extraction: Extraction, source: DatabaseTable, partitions: DailyPartitions | None
+) -> str:
     key = literal(WHOLE)
     if partitions and source.cursor:
         moment = quoted(source.cursor)

@@ -103,10 +103,16 @@ def read_table(url: str, source: DatabaseTable, span: Span | None) -> Iterator[E
         SourceUnavailable: the database can't be reached, or broke off.
         SourceError: there is no such table or column.
     """
-    with _translated(url, source.table), dbapi.connect(url) as connection, connection.cursor() as cursor:
+    with (
+        _translated(url, source.table),
+        dbapi.connect(url) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         columns = _columns(cursor, source.table)
-        listed = ", ".join(f"{quoted(c.name)}::text" if c.as_text else quoted(c.name) for c in columns)
+        listed = ", ".join(
+            f"{quoted(c.name)}::text" if c.as_text else quoted(c.name) for c in columns
+        )
         query, outside, cursor_type = f"SELECT {listed} FROM {_table(source.table)}", 0, None  # noqa: S608
         if span is not None and source.cursor is not None:
             cursor_type = _cursor_type(columns, source)
@@ -119,7 +125,9 @@ def read_table(url: str, source: DatabaseTable, span: Span | None) -> Iterator[E
         names = [column.name for column in columns]
         reader = cursor.fetch_record_batch()
         renamed = pa.RecordBatchReader.from_batches(
-            pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)]),
+            pa.schema(
+                [field.with_name(name) for field, name in zip(reader.schema, names, strict=True)]
+            ),
             (batch.rename_columns(names) for batch in reader),
         )
         yield Extraction(renamed, {c.name: _cast(c) for c in columns}, cursor_type, outside)
@@ -132,8 +140,15 @@ def table_schema(url: str, table: str) -> Schema:
         SourceUnavailable: the database can't be reached.
         SourceError: there is no such table.
     """
-    with _translated(url, table), dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
-        return Schema(tuple(Column(column.name, column.type) for column in _columns(cursor, table)), closed=True)
+    with (
+        _translated(url, table),
+        dbapi.connect(url, autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        return Schema(
+            tuple(Column(column.name, column.type) for column in _columns(cursor, table)),
+            closed=True,
+        )
 
 
 def _columns(cursor: dbapi.Cursor, table: str) -> list[SourceColumn]:
@@ -156,16 +171,24 @@ def _column(name: str, declared: str) -> SourceColumn:
 
 def _cast(column: SourceColumn) -> str:
     name = quoted(column.name)
-    return f"CAST({name} AS {column.type}) AS {name}" if column.as_text and column.type != "VARCHAR" else name
+    return (
+        f"CAST({name} AS {column.type}) AS {name}"
+        if column.as_text and column.type != "VARCHAR"
+        else name
+    )
 
 
 def _cursor_type(columns: list[SourceColumn], source: DatabaseTable) -> str:
     kind = next((column.type for column in columns if column.name == source.cursor), None)
     if kind is None:
         names = ", ".join(column.name for column in columns)
-        raise SourceError(f"table {source.table} has no column {source.cursor} to be the cursor; it has {names}")
+        raise SourceError(
+            f"table {source.table} has no column {source.cursor} to be the cursor; it has {names}"
+        )
     if kind not in {"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}:
-        raise SourceError(f"cursor {source.cursor} of {source.table} is {kind}: it must be a date or a timestamp")
+        raise SourceError(
+            f"cursor {source.cursor} of {source.table} is {kind}: it must be a date or a timestamp"
+        )
     return kind
 
 
@@ -174,7 +197,11 @@ def _bound(moment: datetime, kind: str, timezone: str) -> str:
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"TIMESTAMPTZ '{moment.isoformat()}'"
     local = moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
-    return f"TIMESTAMP '{local.isoformat(sep=' ')}'" if kind == "TIMESTAMP" else f"DATE '{local.date()}'"
+    return (
+        f"TIMESTAMP '{local.isoformat(sep=' ')}'"
+        if kind == "TIMESTAMP"
+        else f"DATE '{local.date()}'"
+    )
 
 
 def _within(cursor: str, kind: str, span: Span) -> str:

@@ -25,7 +25,9 @@ def matching(source: Files, partition: str) -> list[Path]:
         SourceError: there is none.
     """
     pattern = source.path.replace("{partition_key}", glob.escape(partition))
-    found = sorted(Path(path) for path in glob.glob(pattern, recursive=True) if Path(path).is_file())  # noqa: PTH207
+    found = sorted(
+        Path(path) for path in glob.glob(pattern, recursive=True) if Path(path).is_file()
+    )  # noqa: PTH207
     if not found:
         raise SourceError(f"no file matches {pattern}")
     return found

@@ -82,7 +82,12 @@ class Snapshot:
 
     def files(self, keys: Iterable[str]) -> LakeFiles:
         """The files of these partitions; those that aren't published have none."""
-        paths = [file.path for key in keys if key in self.partitions for file in self.partitions[key].files]
+        paths = [
+            file.path
+            for key in keys
+            if key in self.partitions
+            for file in self.partitions[key].files
+        ]
         return LakeFiles(paths, self.schema, self.partitioned)
 
 
@@ -119,7 +124,10 @@ class LakeTable:
         return _snapshot_of(table, self.path) if table else None
 
     def publish(
-        self, versions: Mapping[str, PartitionVersion], schema: pa.Schema, metadata: Mapping[str, str]
+        self,
+        versions: Mapping[str, PartitionVersion],
+        schema: pa.Schema,
+        metadata: Mapping[str, str],
     ) -> int:
         """Make new versions of partitions current, all in one commit.
 
@@ -144,13 +152,17 @@ class LakeTable:
         properties = CommitProperties(custom_metadata=dict(metadata))
         for attempt in range(COMMIT_TRIES):
             try:
-                return self._commit(actions, list(versions), schema, properties, partitioned=partitioned)
+                return self._commit(
+                    actions, list(versions), schema, properties, partitioned=partitioned
+                )
             except CommitFailedError:
                 time.sleep(0.01 * 2 ** min(attempt, 6))
             except DeltaError as error:
                 if "already exists" not in str(error).lower():
                     raise StorageError(f"{self.path}: {error}") from error
-        raise StorageUnavailable(f"{self.path}: other writers kept committing; {COMMIT_TRIES} tries")
+        raise StorageUnavailable(
+            f"{self.path}: other writers kept committing; {COMMIT_TRIES} tries"
+        )
 
     def history(self, limit: int | None = None) -> list[dict[str, object]]:
         """The commits, newest first."""
@@ -186,7 +198,9 @@ class LakeTable:
         )  # fmt: skip
         return DeltaTable(str(self.path)).version()
 
-    def _adopted(self, file: DataFile, key: str, version: PartitionVersion, *, single: bool) -> AddAction:
+    def _adopted(
+        self, file: DataFile, key: str, version: PartitionVersion, *, single: bool
+    ) -> AddAction:
         """Move a scratch file to its name under the table.
 
         A single file is named after its rows alone, so what an interrupted run left there is the
@@ -200,14 +214,20 @@ class LakeTable:
             shutil.move(file.path, target)
         values: dict[str, str | None] = {} if key == WHOLE else {PARTITION_FIELD: key}
         stats = json.dumps({"numRecords": file.rows})
-        return AddAction(relative, target.stat().st_size, values, int(time.time() * 1000), True, stats)  # noqa: FBT003
+        return AddAction(
+            relative, target.stat().st_size, values, int(time.time() * 1000), True, stats
+        )  # noqa: FBT003
 
 
 def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
     fields = pa.schema(table.schema().to_arrow())
     partitioned = PARTITION_FIELD in table.metadata().partition_columns
     actions = pa.table(table.get_add_actions(flatten=True))
-    keys = actions.column(f"partition.{PARTITION_FIELD}").to_pylist() if partitioned else [WHOLE] * len(actions)
+    keys = (
+        actions.column(f"partition.{PARTITION_FIELD}").to_pylist()
+        if partitioned
+        else [WHOLE] * len(actions)
+    )
     found: dict[str, list[tuple[str, DataFile]]] = {}
     for key, relative, size, rows in zip(
         keys,
@@ -219,10 +239,14 @@ def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
         version = Path(relative).stem.partition("-")[0]
         found.setdefault(key, []).append((version, DataFile(str(path / relative), rows, size)))
     partitions = {
-        key: PartitionVersion(files[0][0], tuple(file for _, file in sorted(files, key=lambda item: item[1].path)))
+        key: PartitionVersion(
+            files[0][0], tuple(file for _, file in sorted(files, key=lambda item: item[1].path))
+        )
         for key, files in sorted(found.items())
     }
-    visible = pa.schema([field for field in fields if not (partitioned and field.name == PARTITION_FIELD)])
+    visible = pa.schema(
+        [field for field in fields if not (partitioned and field.name == PARTITION_FIELD)]
+    )
     return Snapshot(table.version(), visible, partitioned, partitions)
 
 
@@ -250,5 +274,6 @@ def _same_stored(known: pa.DataType, new: pa.DataType) -> bool:
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     binaries = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
     return any(
-        any(test(known) for test in family) and any(test(new) for test in family) for family in (texts, binaries)
+        any(test(known) for test in family) and any(test(new) for test in family)
+        for family in (texts, binaries)
     ) or str(known) == str(new)

@@ -67,8 +67,14 @@ def stored_select(session: Session, relation: str, hidden: Iterable[str]) -> str
             continue
         stored = stored_type(kind)
         if stored is None:
-            raise StorageError(f"column {name} is {kind}, which the lake can't keep: convert it to varchar or a number")
-        parts.append(quoted(name) if stored == kind else f"CAST({quoted(name)} AS {stored}) AS {quoted(name)}")
+            raise StorageError(
+                f"column {name} is {kind}, which the lake can't keep: convert it to varchar or a number"
+            )
+        parts.append(
+            quoted(name)
+            if stored == kind
+            else f"CAST({quoted(name)} AS {stored}) AS {quoted(name)}"
+        )
     return f"SELECT {', '.join(parts)}"
 
 
@@ -99,10 +105,16 @@ def write(
     paths = [file.path for found in files.values() for file in found if file.rows]
     session.show(WRITTEN, LakeFiles(paths, schema, partitioned))
     skip = {*unversioned, *HIDDEN_TYPES}
-    columns = {name: kind for name, kind in session.columns(f"SELECT * FROM {WRITTEN}").items() if name not in skip}
+    columns = {
+        name: kind
+        for name, kind in session.columns(f"SELECT * FROM {WRITTEN}").items()
+        if name not in skip
+    }
     hashes = _data_versions(session, columns, computed=computed)
     empty = _version(columns, 0, 0, 0)
-    return Written({key: PartitionVersion(hashes.get(key, empty), files[key]) for key in keys}, schema)
+    return Written(
+        {key: PartitionVersion(hashes.get(key, empty), files[key]) for key in keys}, schema
+    )
 
 
 def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> Publication:
@@ -121,7 +133,11 @@ def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> 
         if key not in standing or standing[key].data_version != version.data_version
     }
     if not changed:
-        return Publication({key: standing[key] for key in written.versions}, frozenset(), before.version if before else 0)
+        return Publication(
+            {key: standing[key] for key in written.versions},
+            frozenset(),
+            before.version if before else 0,
+        )
     lake_version = table.publish(changed, written.schema, metadata)
     versions = {key: changed.get(key) or standing[key] for key in written.versions}
     return Publication(versions, frozenset(changed), lake_version)
@@ -150,7 +166,9 @@ def _empty_file(session: Session, query: str, folder: Path, key: str) -> DataFil
     return DataFile(str(path), 0, path.stat().st_size)
 
 
-def _data_versions(session: Session, columns: Mapping[str, str], *, computed: bool) -> dict[str, str]:
+def _data_versions(
+    session: Session, columns: Mapping[str, str], *, computed: bool
+) -> dict[str, str]:
     """A hash of each partition's rows: two sums of row hashes, so that order doesn't count."""
     values = ", ".join(_hashed(name, kind, computed=computed) for name, kind in columns.items())
     rows = session.rows(

@@ -18,7 +18,9 @@ def snapshots_of(node: Node, lake: Lake) -> dict[str, Snapshot]:
     return {relation: snapshot for relation, snapshot in found.items() if snapshot is not None}
 
 
-def missing_inputs(node: Node, keys: Sequence[str], snapshots: Mapping[str, Snapshot]) -> dict[str, str]:
+def missing_inputs(
+    node: Node, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
+) -> dict[str, str]:
     """Which of the partitions can't be built, because something that they read isn't published."""
     missing: dict[str, str] = {}
     for given in node.inputs:
@@ -31,5 +33,7 @@ def missing_inputs(node: Node, keys: Sequence[str], snapshots: Mapping[str, Snap
             wanted = partitions_read(given, node, [key], snapshot.partitions)
             absent = [past for past in wanted if past not in snapshot.partitions]
             if absent:
-                missing.setdefault(key, f"{given.key} has no published partition {', '.join(absent[:3])}")
+                missing.setdefault(
+                    key, f"{given.key} has no published partition {', '.join(absent[:3])}"
+                )
     return missing

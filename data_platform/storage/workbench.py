@@ -36,6 +36,8 @@ class Workbench:
         """
         with (
             scratch_folder(self.lake.scratch_root) as scratch,
-            open_session(scratch, [self.lake.root, *folders], self.memory_limit, self.threads) as session,
+            open_session(
+                scratch, [self.lake.root, *folders], self.memory_limit, self.threads
+            ) as session,
         ):
             yield session, scratch

@@ -1,0 +1,38 @@
+"""DuckDB as the judge of types and statements while a plan is built: one instance a process.
+
+Called by `plan.conversions` and `plan.columns`. It holds no data and reaches no file; making an
+instance takes 15 ms, a cursor of one that is there a hundredth of that.
+"""
+
+import functools
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import duckdb
+
+
+@contextmanager
+def binder() -> Generator[duckdb.DuckDBPyConnection]:
+    """A connection of its own: what it makes as TEMP ends with it."""
+    cursor = _instance(os.getpid()).cursor()
+    try:
+        yield cursor
+    finally:
+        cursor.close()
+
+
+@functools.cache
+def _instance(_pid: int) -> duckdb.DuckDBPyConnection:
+    """One for each process: a forked child must not go on with its parent's."""
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "threads": "1",
+        }
+    )
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
