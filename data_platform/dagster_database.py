@@ -15,7 +15,7 @@ from dagster_postgres import (
     PostgresRunStorage,
     PostgresScheduleStorage,
 )
-from dagster_postgres.utils import create_pg_engine
+from dagster_postgres.utils import create_pg_engine, set_pg_statement_timeout
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -24,6 +24,7 @@ from data_platform.liveness import lock_key
 _TABLES_MARK = "data_platform.tables"
 _TABLES_VERSION = "1"
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+_limited: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 
 def pooled_engine(url: str, revive: Callable[[], object] | None) -> Engine:
@@ -57,6 +58,18 @@ def pooled_engine(url: str, revive: Callable[[], object] | None) -> Engine:
 
         event.listen(engine, "do_connect", connect)
     return engine
+
+
+def limit_statements(engine: Engine, milliseconds: int) -> None:
+    """Let no statement over `engine` take longer. Said again, it changes nothing."""
+    if engine not in _limited:
+        _limited.add(engine)
+        event.listen(
+            engine,
+            "connect",
+            lambda connection, _record: set_pg_statement_timeout(connection, milliseconds),
+        )
+        engine.dispose()
 
 
 def ensure_tables(url: str) -> None:

@@ -30,7 +30,7 @@ from dagster_postgres import (
 )
 from sqlalchemy.engine import Engine
 
-from data_platform.dagster_database import ensure_tables, pooled_engine
+from data_platform.dagster_database import ensure_tables, limit_statements, pooled_engine
 from data_platform.embedded_server import resolve_url
 from data_platform.liveness import RunLocks
 from data_platform.settings import (
@@ -57,7 +57,22 @@ _RUN_ENDS = {
 }
 
 
-class PlatformRunStorage(PostgresRunStorage):
+class _Pooled:
+    """What the three storages have in common: one pool of connections, in the webserver too."""
+
+    _engine: Engine
+
+    def optimize_for_webserver(
+        self,
+        statement_timeout: int,
+        pool_recycle: int,  # noqa: ARG002 -- Dagster's signature
+        max_overflow: int,  # noqa: ARG002
+    ) -> None:
+        """Keep the pool, which outlives a restart of the server; Dagster's would replace it."""
+        limit_statements(self._engine, statement_timeout)
+
+
+class PlatformRunStorage(_Pooled, PostgresRunStorage):
     """Runs; the process that starts one holds its lock of life until it has ended."""
 
     def __init__(self, url: str, engine: Engine) -> None:
@@ -80,7 +95,7 @@ class PlatformRunStorage(PostgresRunStorage):
         self._engine.dispose()
 
 
-class PlatformEventLogStorage(PostgresEventLogStorage):
+class PlatformEventLogStorage(_Pooled, PostgresEventLogStorage):
     """Events, over the pooled connections."""
 
     def __init__(self, url: str, engine: Engine) -> None:
@@ -88,7 +103,7 @@ class PlatformEventLogStorage(PostgresEventLogStorage):
         self._engine = engine
 
 
-class PlatformScheduleStorage(PostgresScheduleStorage):
+class PlatformScheduleStorage(_Pooled, PostgresScheduleStorage):
     """Schedules and sensors, over the pooled connections."""
 
     def __init__(self, url: str, engine: Engine) -> None:

@@ -149,7 +149,11 @@ class _SourceColumns:
         found: list[Schema] = []
         url = functools.partial(self.loaded.connection_url, source.connection)
         self._ask(lambda: found.append(table_schema(url(), source.table)), location)
-        if found and source.cursor and (wrong := _wrong_cursor(source, found[0])):
+        if (
+            found
+            and source.cursor
+            and (wrong := _wrong_cursor(source.table, source.cursor, found[0]))
+        ):
             self.problems.append(Problem(location, wrong))
         return found[0] if found else None
 
@@ -163,14 +167,15 @@ class _SourceColumns:
             self.problems.append(Problem(location, _first_line(error), warning=warning))
 
 
-def _wrong_cursor(source: DatabaseTable, schema: Schema) -> str | None:
+def _wrong_cursor(table: str, cursor: str, schema: Schema) -> str | None:
     """What is wrong with a cursor, by the database's own word."""
-    if source.cursor not in schema:
-        names = ", ".join(schema.names)
-        return f"table {source.table} has no column {source.cursor!r} for a cursor; it has {names}"
-    kind = schema[source.cursor].type or ""
+    if cursor not in schema:
+        return (
+            f"table {table} has no column {cursor!r} for a cursor; it has {', '.join(schema.names)}"
+        )
+    kind = schema[cursor].type or ""
     if not kind.startswith(_TIME_TYPES):
-        return f"cursor {source.cursor} of {source.table} is {kind}: it must be a date or timestamp"
+        return f"cursor {cursor} of {table} is {kind}: it must be a date or a timestamp"
     return None
 
 

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from dagster._core.storage.runs import RunStorageSqlMetadata
 from dagster_dev import DagsterDev, clean_environment
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from data_platform.embedded_server import stop_server
 from data_platform.instance import ENVIRONMENT, PlatformStorage, open_instance
@@ -97,6 +97,17 @@ def test_instance_survives_the_loss_of_its_connections(
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     assert instance.get_runs() == []
+
+
+def test_webserver_keeps_the_pool_with_a_limit_on_statements(
+    instance: dg.DagsterInstance, dagster_url: str
+) -> None:
+    instance.get_runs()
+    instance.optimize_for_webserver(statement_timeout=1234, pool_recycle=60, max_overflow=5)
+    with instance.event_log_storage._connect() as connection:
+        assert connection.execute(text("SHOW statement_timeout")).scalar() == "1234ms"
+    instance.get_runs()
+    assert 1 <= connections(dagster_url) <= 2
 
 
 def test_embedded_server_that_was_killed_is_started_again(public_folder: Path) -> None:

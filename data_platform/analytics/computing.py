@@ -49,7 +49,7 @@ def compute(node: AnalyticsNode, keys: Sequence[str], workbench: Workbench, meta
         audit = gate.audit()
         written = gate.write_sound(audit, computed=True)
         publication = gate.publish(written, audit.failed)
-        return Passage(publication, {**absent, **audit.failed}, audit.outcomes, rows_in)
+        return Passage(publication, {**absent, **audit.failed}, audit.outcomes, rows_in, upstreams=snapshots)
 
 
 def _gather(

@@ -5,13 +5,14 @@ the table holds already are left alone.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
+from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.warehouse import Target, Version, load
 from data_platform.storage.workbench import Workbench
@@ -28,11 +29,13 @@ class Loading:
         versions: of the partitions that the table holds now.
         loaded: those that were brought in; the others were there.
         failed: why a partition isn't loaded, by partition.
+        upstreams: the snapshot that was read, by relation.
     """
 
     versions: Mapping[str, Version]
     loaded: frozenset[str]
     failed: Mapping[str, str]
+    upstreams: Mapping[str, Snapshot] = field(default_factory=dict)
 
 
 def deliver(node: DestinationNode, keys: Sequence[str], workbench: Workbench, url: str, run_id: str) -> Loading:
@@ -69,7 +72,7 @@ def deliver(node: DestinationNode, keys: Sequence[str], workbench: Workbench, ur
             return session.connection.sql(query).to_arrow_reader(BATCH_ROWS)
 
         loaded = load(url, target, versions, columns, rows, run_id)
-    return Loading(versions, frozenset(loaded), absent)
+    return Loading(versions, frozenset(loaded), absent, snapshots)
 
 
 def target_of(node: DestinationNode) -> Target:

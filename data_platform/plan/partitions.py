@@ -38,6 +38,11 @@ class DailyPartitions:
         last = self._first_open_day(now) - timedelta(days=1)
         return last.isoformat() if last >= self.start else None
 
+    def has_ended(self, now: datetime) -> bool:
+        """Whether the last partition was over a day or more before `now` (aware)."""
+        today = now.astimezone(ZoneInfo(self.timezone)).date()
+        return self.end is not None and self.end < today
+
     def between(self, first: str, end: str) -> list[str]:
         """The keys from `first`, included, to `end`, not included, cut to what exists."""
         begin = max(date.fromisoformat(first), self.start)

@@ -13,7 +13,7 @@ from data_platform.plan.naming import HIDDEN_TYPES, PARTITION
 from data_platform.plan.nodes import LakeNode, StagingNode
 from data_platform.quality.audit import Auditor, flag_names, flagged
 from data_platform.quality.outcomes import Audit, Outcome
-from data_platform.storage.lake import LakeTable
+from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
 
 CANDIDATE, OTHERS = "_candidate", "_others"
@@ -30,6 +30,7 @@ class Passage:
         rows_in: by partition.
         quarantined: rows held back, by partition, of what was published.
         quarantine: what the quarantine's own commit did.
+        upstreams: the snapshots that were read, by relation.
     """
 
     publication: Publication | None
@@ -38,6 +39,7 @@ class Passage:
     rows_in: Mapping[str, int] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
     quarantine: Publication | None = None
+    upstreams: Mapping[str, Snapshot] = field(default_factory=dict)
 
 
 class Gate:

@@ -61,7 +61,7 @@ def compute(node: StagingNode, keys: Sequence[str], workbench: Workbench, metada
         beside = _publish_quarantine(node, quarantined, failed, workbench, metadata)
         publication = gate.publish(written, failed)
         sound = {key: count for key, count in audit.quarantined.items() if key not in failed}
-        return Passage(publication, failed, [conservation, *audit.outcomes], audit.rows, sound, beside)
+        return Passage(publication, failed, [conservation, *audit.outcomes], audit.rows, sound, beside, snapshots)
 
 
 def _stage(session: Session, node: StagingNode) -> None:

@@ -1,0 +1,189 @@
+"""From what a step did to what Dagster records of it: materializations, check results, failures.
+
+Called by the stages' `assets.py`. Every partition gets a materialization of its own with its own
+data version, in batches, also when others of the range failed: this takes internals of Dagster,
+which are kept here and watched by a test.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    get_input_data_version_tag,
+)
+from dagster._core.definitions.metadata import normalize_metadata
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
+
+from data_platform.asset_specs import asset_key
+from data_platform.engine.inputs import partitions_read
+from data_platform.errors import PlatformError, TransientError
+from data_platform.plan.checks import relation_of
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import Key, Node
+from data_platform.quality.outcomes import Outcome
+from data_platform.storage.lake import Snapshot
+
+BATCH = 500
+FAILED = "failed_partitions"
+"""In a failure's metadata: the partitions that weren't published."""
+
+MAX_NAMED = 10
+"""Failed partitions that a failure names with their reasons."""
+
+
+@dataclass(frozen=True)
+class PartitionEvent:
+    """What is recorded of a partition.
+
+    Attributes:
+        data_version: a hash of its rows.
+        metadata: figures for people.
+        inputs: the data versions of what it was built from, by upstream.
+    """
+
+    data_version: str
+    metadata: Mapping[str, Any]
+    inputs: Mapping[Key, str] = field(default_factory=dict)
+
+
+def record_materializations(
+    context: dg.AssetExecutionContext, key: Key, code_version: str, partitions: Mapping[str, PartitionEvent]
+) -> None:
+    """Write a materialization for each partition, with its own data version.
+
+    Args:
+        context: of the step.
+        key: of the asset, which may also be a by-product of the step.
+        code_version: of the asset.
+        partitions: by key; `WHOLE` for an asset that has none.
+    """
+    step = context.get_step_execution_context()
+    entries = list(partitions.items())
+    for start in range(0, len(entries), BATCH):
+        batch = entries[start : start + BATCH]
+        batch_id = f"{step.step.key}-{context.run.run_id}-{'-'.join(key)}-{start}"
+        for number, (partition, event) in enumerate(batch):
+            materialization = dg.AssetMaterialization(
+                asset_key(key),
+                partition=None if partition == WHOLE else partition,
+                metadata=normalize_metadata(dict(event.metadata)),
+                tags=_tags(event, code_version),
+            )
+            in_batch = DagsterEventBatchMetadata(batch_id, number == len(batch) - 1) if len(batch) > 1 else None
+            DagsterEvent.asset_materialization(step, materialization, in_batch)
+
+
+def results(
+    node: Node,
+    outcomes: Sequence[Outcome],
+    failed: Mapping[str, str],
+    standing: Mapping[str, str],
+    figures: Mapping[str, int],
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """What a step yields after its materializations are recorded: check results, then success or failure.
+
+    Args:
+        node: the asset.
+        outcomes: of its checks.
+        failed: why a partition wasn't published, by partition.
+        standing: the data version that stands instead, by partition.
+        figures: of the step as a whole, for its log and the closing table of a run.
+
+    Raises:
+        dagster.Failure: partitions failed; it names them, and isn't retried.
+    """
+    if not failed:
+        # The flag tells Dagster that the materializations are written already.
+        metadata = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True, **figures}
+        yield dg.MaterializeResult(asset_key(node.key), metadata=metadata)
+    for outcome in outcomes:
+        yield _check_result(node, outcome, failed, standing)
+    if failed:
+        metadata = {**figures, FAILED: dg.MetadataValue.json(sorted(failed))}
+        raise dg.Failure(_failure_text(node, failed, standing), metadata, allow_retries=False)
+
+
+def failure_of(error: PlatformError) -> Exception:
+    """What a step raises for an error of the platform's: a person sees the message, not the code."""
+    if isinstance(error, TransientError):
+        return dg.Failure(str(error))
+    return dg.Failure(str(error), allow_retries=False)
+
+
+def inputs_of(node: Node, partition: str, upstreams: Mapping[str, Snapshot]) -> dict[Key, str]:
+    """The data versions that a partition was built from, as Dagster computes them for its staleness."""
+    found: dict[Key, str] = {}
+    for given in node.inputs:
+        snapshot = upstreams[relation_of(given)]
+        wanted = partitions_read(given, node, [partition], snapshot.partitions)
+        versions = [snapshot.partitions[key].data_version for key in sorted(wanted)]
+        found[given.key] = hashlib.sha256("".join(versions).encode()).hexdigest() if snapshot.partitioned else versions[0]
+    return found
+
+
+def _tags(event: PartitionEvent, code_version: str) -> dict[str, str]:
+    return {
+        CODE_VERSION_TAG: code_version,
+        DATA_VERSION_TAG: event.data_version,
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        **{get_input_data_version_tag(asset_key(key)): version for key, version in event.inputs.items()},
+    }
+
+
+def _check_result(
+    node: Node, outcome: Outcome, failed: Mapping[str, str], standing: Mapping[str, str]
+) -> dg.AssetCheckResult:
+    verdict = outcome.verdict
+    worst = outcome.worst()
+    metadata: dict[str, Any] = {"rows": outcome.rows, "offending": outcome.offending}
+    if outcome.rows and outcome.offending:
+        metadata["percentage"] = round(100 * outcome.offending / outcome.rows, 4)
+    if len(outcome.findings) > 1:
+        metadata["partitions"] = len(outcome.findings)
+        metadata["partitions_broken"] = sum(finding.verdict != "pass" for finding in outcome.findings.values())
+    if worst:
+        metadata["worst"] = _table(
+            [
+                {"partition": key or "(whole)", "rows": finding.rows, "offending": finding.offending,
+                 "verdict": finding.verdict, "detail": finding.detail or ""}
+                for key, finding in worst
+            ]
+        )  # fmt: skip
+    if outcome.examples:
+        metadata["examples"] = _table([dict(row) for row in outcome.examples])
+    candidates = [key for key, finding in outcome.findings.items() if finding.verdict == "fail" and key in failed]
+    if candidates:
+        metadata["candidate"] = f"judged before publication; not published: {_listed(candidates)}"
+        metadata["standing_version"] = standing.get(candidates[0], "none")
+    elif len(outcome.findings) == 1 and (detail := next(iter(outcome.findings.values())).detail):
+        metadata["detail"] = detail
+    severity = dg.AssetCheckSeverity.ERROR if verdict == "fail" else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        asset_key=asset_key(node.key), check_name=outcome.check.name, passed=verdict == "pass", severity=severity,
+        metadata=metadata,
+    )  # fmt: skip
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
+
+
+def _failure_text(node: Node, failed: Mapping[str, str], standing: Mapping[str, str]) -> str:
+    if list(failed) == [WHOLE]:
+        stands = "the last good version stands" if WHOLE in standing else "nothing is published yet"
+        return f"{node.key} was not published ({stands}): {failed[WHOLE]}"
+    reasons = "\n".join(f"  {key}: {reason}" for key, reason in sorted(failed.items())[:MAX_NAMED])
+    more = f"\n  and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
+    return f"{node.key}: {len(failed)} partitions were not published and keep their last version:\n{reasons}{more}"
+
+
+def _listed(keys: Sequence[str]) -> str:
+    named = ", ".join(key or "(whole)" for key in sorted(keys)[:MAX_NAMED])
+    return named if len(keys) <= MAX_NAMED else f"{named} and {len(keys) - MAX_NAMED} more"

@@ -1,0 +1,177 @@
+"""What Dagster shows of a node: key, group, owners, kinds, partitions, dependencies, checks.
+
+Called by the stages' `assets.py`; nothing here runs.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import dagster as dg
+
+from data_platform.plan.nodes import (
+    AnalyticsNode,
+    AnyNode,
+    Check,
+    DatabaseTable,
+    DestinationNode,
+    Input,
+    Key,
+    LakeNode,
+    Node,
+    RawNode,
+    Schema,
+    StagingNode,
+)
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.spec.pipeline import Retries
+
+_BACKOFF = {"constant": None, "linear": dg.Backoff.LINEAR, "exponential": dg.Backoff.EXPONENTIAL}
+_PRIORITY = {"low": "-1", "medium": "0", "high": "1", "critical": "2"}
+
+
+def asset_key(key: Key) -> dg.AssetKey:
+    """Dagster's key of an asset."""
+    return dg.AssetKey(list(key))
+
+
+def asset_spec(node: AnyNode) -> dg.AssetSpec:
+    """The spec of a node."""
+    return dg.AssetSpec(
+        asset_key(node.key),
+        deps=_deps(node),
+        description=_description(node),
+        group_name=node.key.pipeline,
+        owners=[node.owner],
+        tags={**{name: value for name, value in node.tags.items()}, "criticality": node.criticality},
+        kinds=_kinds(node),
+        code_version=node.code_version,
+        partitions_def=partitions_definition(node.partitions),
+        metadata=_metadata(node),
+        freshness_policy=None,
+    )
+
+
+def quarantine_spec(node: LakeNode) -> dg.AssetSpec:
+    """The quarantine beside a staging asset: a by-product of its step."""
+    return dg.AssetSpec(
+        asset_key(node.quarantine_key),
+        deps=[asset_key(node.key)],
+        description=f"Rows that {node.key.name} held back, as they came, with their reasons. "
+        f"See `data-platform quarantine show {node.key}`.",
+        group_name=node.key.pipeline,
+        owners=[node.owner],
+        kinds={"delta"},
+        partitions_def=partitions_definition(node.partitions),
+    )
+
+
+def check_specs(node: LakeNode, further: Sequence[Check] = ()) -> list[dg.AssetCheckSpec]:
+    """The checks of a node. None blocks in Dagster: what fails is never published in the first place."""
+    return [
+        dg.AssetCheckSpec(
+            check.name,
+            asset=asset_key(node.key),
+            description=check.description,
+            metadata={"kind": check.kind, "on_violation": check.effect, **_reference(check.location)},
+        )
+        for check in [*node.checks, *further]
+    ]
+
+
+def partitions_definition(partitions: DailyPartitions | None) -> dg.DailyPartitionsDefinition | None:
+    """Dagster's partitions."""
+    if partitions is None:
+        return None
+    end = partitions.end.isoformat() if partitions.end else None
+    return dg.DailyPartitionsDefinition(partitions.start.isoformat(), end, timezone=partitions.timezone)
+
+
+def retry_policy(retries: Retries | None) -> dg.RetryPolicy | None:
+    """Dagster's retries; what can't be mended by a retry raises a Failure that forbids them."""
+    if retries is None or not retries.attempts:
+        return None
+    jitter = dg.Jitter.PLUS_MINUS if retries.jitter else None
+    return dg.RetryPolicy(retries.attempts, retries.delay.total_seconds(), _BACKOFF[retries.backoff], jitter)
+
+
+def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
+    """The arguments of `multi_asset` that follow from a node."""
+    return {
+        "name": "__".join(node.key),
+        "required_resource_keys": resources,
+        "retry_policy": retry_policy(node.retries),
+        "pool": node.pool,
+        "backfill_policy": dg.BackfillPolicy.single_run() if node.partitions else None,
+        "op_tags": {"dagster/priority": _PRIORITY[node.criticality]},
+    }
+
+
+def table_schema(schema: Schema) -> dg.TableSchema:
+    """Dagster's column schema."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                (column.type or "unknown").lower(),
+                column.description,
+                dg.TableColumnConstraints(nullable=column.nullable, unique=column.unique),
+            )
+            for column in schema.columns
+        ]
+    )
+
+
+def _deps(node: Node) -> list[dg.AssetDep]:
+    """One dependency an upstream: where it is read in several ways, the widest."""
+    widest: dict[Key, Input] = {}
+    order = ("same", "whole", "last", "all")
+    for given in node.inputs:
+        known = widest.get(given.key)
+        if known is None or order.index(given.reads) > order.index(known.reads):
+            widest[given.key] = given
+    return [dg.AssetDep(asset_key(given.key), partition_mapping=_mapping(given)) for given in widest.values()]
+
+
+def _mapping(given: Input) -> dg.PartitionMapping | None:
+    if given.reads == "last":
+        return dg.TimeWindowPartitionMapping(start_offset=1 - given.last, allow_nonexistent_upstream_partitions=True)
+    return dg.AllPartitionMapping() if given.reads == "all" else None
+
+
+def _description(node: AnyNode) -> str:
+    parts = [node.description or ""]
+    if isinstance(node, StagingNode | AnalyticsNode):
+        parts.append(f"```sql\n{node.sql}\n```")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _kinds(node: AnyNode) -> set[str]:
+    match node:
+        case RawNode():
+            return {"postgres" if isinstance(node.source, DatabaseTable) else node.source.format, "delta"}
+        case StagingNode() | AnalyticsNode():
+            return {"sql", "delta"}
+        case DestinationNode():
+            return {"postgres"}
+
+
+def _metadata(node: AnyNode) -> dict[str, Any]:
+    metadata: dict[str, Any] = {**_reference(node.location)}
+    if node.runbook:
+        metadata["runbook"] = dg.MetadataValue.url(node.runbook)
+    if node.schema.columns:
+        metadata["dagster/column_schema"] = table_schema(node.schema)
+    match node:
+        case RawNode():
+            source = node.source
+            metadata["source"] = f"{source.connection}: {source.table}" if isinstance(source, DatabaseTable) else source.path
+        case DestinationNode():
+            metadata["dagster/table_name"] = f"{node.connection}.{node.table}"
+        case StagingNode() | AnalyticsNode():
+            metadata["dagster/table_name"] = node.key.relation
+    return metadata
+
+
+def _reference(location: Any) -> dict[str, Any]:
+    reference = dg.LocalFileCodeReference(file_path=str(location.file), line_number=location.line)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=cast("Any", [reference]))}

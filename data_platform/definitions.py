@@ -1,0 +1,99 @@
+"""The one entry point of Dagster: settings -> specs -> plan -> assets.
+
+Loaded by the code server and by the command. One broken pipeline never hides the others.
+"""
+
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import assert_never
+
+import dagster as dg
+
+from data_platform.analytics.assets import analytics_asset
+from data_platform.asset_specs import asset_key, quarantine_spec
+from data_platform.automation.conditions import condition_of
+from data_platform.automation.pools import pools_sensor
+from data_platform.automation.schedules import pipeline_schedule
+from data_platform.destinations.assets import destination_asset
+from data_platform.loading import Loaded, load
+from data_platform.observability.freshness_policies import policy_of
+from data_platform.observability.validity import broken_asset_specs, platform_definitions
+from data_platform.plan.nodes import AnalyticsNode, AnyNode, DestinationNode, LakeNode, RawNode, StagingNode
+from data_platform.raw.assets import raw_asset
+from data_platform.resources import platform_resources
+from data_platform.settings import Settings, environment, load_settings
+from data_platform.staging.assets import staging_asset
+
+# Code references and pools are in beta in Dagster; whoever loads a pipeline can't change that.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, module="data_platform")
+
+
+def build_definitions(settings: Settings, environ: Mapping[str, str]) -> dg.Definitions:
+    """Everything that Dagster shows and runs."""
+    return definitions_of(load(settings, environ), datetime.now(UTC))
+
+
+def definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
+    """The definitions of what was loaded.
+
+    Args:
+        loaded: the pipelines.
+        now: aware; decides which partitions have ended.
+    """
+    nodes = loaded.plan.nodes
+    quarantines = [quarantine_spec(node) for node in nodes if isinstance(node, LakeNode) and node.has_quarantine]
+    schedules = [pipeline_schedule(pipeline) for pipeline in loaded.plan.pipelines]
+    pools = loaded.workspace.platform.pools
+    pipelines = dg.Definitions(
+        assets=[*(asset_of(node, now) for node in nodes), *quarantines, *broken_asset_specs(_broken_keys(loaded))],
+        schedules=[schedule for schedule in schedules if schedule],
+        sensors=[_automation(), *([pools_sensor(pools)] if pools else [])],
+        resources=platform_resources(loaded.workspace.platform),
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))
+
+
+def asset_of(node: AnyNode, now: datetime) -> dg.AssetsDefinition:
+    """The asset of a node, with its condition and freshness policy."""
+    condition, policy = condition_of(node), policy_of(node, now)
+    key = asset_key(node.key)
+    return _made(node).map_asset_specs(
+        lambda spec: spec.replace_attributes(automation_condition=condition, freshness_policy=policy)
+        if spec.key == key
+        else spec
+    )
+
+
+def _made(node: AnyNode) -> dg.AssetsDefinition:
+    match node:
+        case RawNode():
+            return raw_asset(node)
+        case StagingNode():
+            return staging_asset(node)
+        case AnalyticsNode():
+            return analytics_asset(node)
+        case DestinationNode():
+            return destination_asset(node)
+        case _:
+            assert_never(node)
+
+
+def _broken_keys(loaded: Loaded) -> list[tuple[str, ...]]:
+    read = [tuple(name) for pipeline in loaded.workspace.broken for name in pipeline.assets]
+    planned = [tuple(key) for keys in loaded.built.broken.values() for key in keys]
+    return list(dict.fromkeys([*read, *planned]))
+
+
+def _automation() -> dg.AutomationConditionSensorDefinition:
+    """Dagster's own sensor for conditions, on from the first start."""
+    return dg.AutomationConditionSensorDefinition(
+        "default_automation_condition_sensor", target=dg.AssetSelection.all(), default_status=dg.DefaultSensorStatus.RUNNING
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return build_definitions(load_settings(), environment())

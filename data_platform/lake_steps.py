@@ -1,0 +1,107 @@
+"""The step of an asset that is kept in the lake: run it, record it, report it.
+
+Called by the `assets.py` of raw, staging and analytics, which differ only in what they compute.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from data_platform.asset_events import PartitionEvent, failure_of, inputs_of, record_materializations, results
+from data_platform.asset_specs import asset_spec, check_specs, step_options
+from data_platform.errors import PlatformError
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import AnalyticsNode, Check, RawNode, StagingNode
+from data_platform.quality.gate import Passage
+from data_platform.resources import LAKE
+from data_platform.storage.lake import PartitionVersion
+from data_platform.storage.workbench import Workbench
+
+LakeAsset = RawNode | StagingNode | AnalyticsNode
+Work = Callable[[dg.AssetExecutionContext, Sequence[str], Workbench, dict[str, str]], Passage]
+"""Computes partitions: (context, keys, workbench, metadata of the commit)."""
+
+
+def lake_asset(
+    node: LakeAsset, work: Work, resources: set[str], further_checks: Sequence[Check] = ()
+) -> dg.AssetsDefinition:
+    """The Dagster asset of a node.
+
+    Args:
+        node: what it is.
+        work: computes partitions and publishes what passed.
+        resources: that `work` needs besides the lake.
+        further_checks: outcomes that `work` gives besides the node's checks.
+    """
+
+    @dg.multi_asset(
+        specs=[asset_spec(node)],
+        check_specs=check_specs(node, further_checks),
+        **step_options(node, {LAKE, *resources}),
+    )
+    def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        keys = list(context.partition_keys) if node.partitions else [WHOLE]
+        workbench: Workbench = getattr(context.resources, LAKE).workbench()
+        metadata = {"run_id": context.run.run_id, "code_version": node.code_version, "asset": str(node.key)}
+        started = time.monotonic()
+        try:
+            passage = work(context, keys, workbench, metadata)
+        except PlatformError as error:
+            raise failure_of(error) from error
+        _record(context, node, passage, workbench, time.monotonic() - started)
+        standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
+        versions = {key: version.data_version for key, version in standing.partitions.items()} if standing else {}
+        yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage))
+
+    return step
+
+
+def _record(
+    context: dg.AssetExecutionContext, node: LakeAsset, passage: Passage, workbench: Workbench, seconds: float
+) -> None:
+    """Materializations of what was published; quarantine is a by-product with its own."""
+    publication = passage.publication
+    if publication is None:
+        return
+    uri = workbench.lake.table(node.key).uri
+    events = {
+        key: PartitionEvent(
+            version.data_version,
+            {
+                **_figures(node, version, changed=key in publication.changed),
+                "rows_in": passage.rows_in.get(key, 0),
+                **({"rows_quarantined": passage.quarantined.get(key, 0)} if node.has_quarantine else {}),
+                "seconds": round(seconds / len(publication.versions), 4),
+                "delta_version": publication.lake_version,
+                "dagster/uri": uri,
+            },
+            inputs_of(node, key, passage.upstreams) if passage.upstreams else {},
+        )
+        for key, version in publication.versions.items()
+    }
+    record_materializations(context, node.key, node.code_version, events)
+    if passage.quarantine:
+        beside = {
+            key: PartitionEvent(version.data_version, _figures(node, version, changed=key in passage.quarantine.changed))
+            for key, version in passage.quarantine.versions.items()
+        }
+        record_materializations(context, node.quarantine_key, node.code_version, beside)
+
+
+def _totals(passage: Passage) -> dict[str, int]:
+    publication = passage.publication
+    published = publication.versions if publication else {}
+    return {
+        "partitions": len(published),
+        "changed": len(publication.changed) if publication else 0,
+        "rows_in": sum(passage.rows_in.values()),
+        "rows_out": sum(version.rows for version in published.values()),
+        "rows_quarantined": sum(passage.quarantined.values()),
+    }
+
+
+def _figures(node: LakeAsset, version: PartitionVersion, *, changed: bool) -> dict[str, Any]:
+    rows = "dagster/partition_row_count" if node.partitions else "dagster/row_count"
+    return {rows: version.rows, "bytes": version.bytes, **({} if changed else {"unchanged": True})}

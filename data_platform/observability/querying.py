@@ -1,0 +1,102 @@
+"""A person's question to the lake: which tables it may name, and what they hold.
+
+Called by the command's `query`. Held to the same allow-list as SQL in pipelines; reads one snapshot
+of each table and nothing beside the lake.
+"""
+
+import difflib
+
+import duckdb
+
+from data_platform.engine.answers import Answer, answer_of
+from data_platform.errors import ConfigurationError, Location, PermanentError, Problem
+from data_platform.observability.quarantine import show_held
+from data_platform.plan.nodes import Input, Key, LakeNode, Plan, StagingNode
+from data_platform.plan.queries import compile_query
+from data_platform.settings import PACKAGE_DIR
+from data_platform.storage.workbench import Workbench
+
+_QUESTION = Location(PACKAGE_DIR)
+"""A question has no file; of its place only line and column are told."""
+
+
+def ask(sql: str, plan: Plan, workbench: Workbench, limit: int | None) -> Answer:
+    """Run a SELECT over published tables.
+
+    Args:
+        sql: names tables as `layer.name` or `pipeline.layer.name`; the layer may be quarantine.
+        plan: what there is.
+        workbench: with the lake.
+        limit: of the rows that are kept; None means all.
+
+    Raises:
+        PermanentError: it isn't allowed, names what there isn't, or fails. In one line.
+    """
+    tables = _tables(plan)
+    try:
+        query = compile_query(sql, _QUESTION, lambda reference, at: _input(reference, at, tables))
+    except ConfigurationError as error:
+        raise PermanentError(_told(error.problems[0])) from None
+    if query.parameters:
+        raise PermanentError(
+            f":{query.parameters[0]} has no value in a query: write the value itself"
+        )
+    for given in query.inputs:
+        if workbench.lake.table(given.key).snapshot() is None:
+            raise PermanentError(f"{given.key} {_why_empty(given.key)}")
+    with workbench.open() as (session, _):
+        for given in query.inputs:
+            if given.key.layer == "quarantine":
+                show_held(session, tables[given.key], workbench.lake)
+                continue
+            snapshot = workbench.lake.table(given.key).snapshot()
+            if snapshot is not None:
+                files = snapshot.files(snapshot.partitions)
+                session.show(given.key.relation, files, hidden=False)
+        try:
+            return answer_of(session, query.sql, limit=limit)
+        except duckdb.Error as error:
+            raise PermanentError(_first_part(error)) from error
+
+
+def _tables(plan: Plan) -> dict[Key, LakeNode]:
+    """Every table of the lake by the key under which it is asked for."""
+    nodes = [node for node in plan.nodes if isinstance(node, LakeNode)]
+    held = {node.quarantine_key: node for node in nodes if node.has_quarantine}
+    return {node.key: node for node in nodes} | held
+
+
+def _input(reference: str, at: Location, tables: dict[Key, LakeNode]) -> Input:
+    found = [key for key in tables if reference in (key.relation, f"{key.layer}.{key.name}")]
+    if len(found) == 1:
+        return Input(found[0], "whole")
+    if found:
+        choices = ", ".join(key.relation for key in found)
+        raise ConfigurationError(
+            [Problem(at, f"{reference} is in several pipelines: name one of {choices}")]
+        )
+    names = [name for key in tables for name in (key.relation, f"{key.layer}.{key.name}")]
+    near = difflib.get_close_matches(reference, names, 1)
+    hint = f"did you mean {near[0]}?" if near else "tables are named pipeline.layer.name"
+    raise ConfigurationError([Problem(at, f"there is no table {reference}; {hint}")])
+
+
+def _why_empty(key: Key) -> str:
+    return (
+        "is empty: no row was held back"
+        if key.layer == "quarantine"
+        else "has never been published"
+    )
+
+
+def _told(problem: Problem) -> str:
+    place = problem.location
+    where = (
+        f"line {place.line}, column {place.column}: " if place.line > 1 or place.column > 1 else ""
+    )
+    return f"{where}{problem.message}"
+
+
+def _first_part(error: duckdb.Error) -> str:
+    """What DuckDB says, without its picture of the statement."""
+    return " ".join(str(error).split("\n\n")[0].split())

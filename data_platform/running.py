@@ -1,0 +1,326 @@
+"""Run a pipeline from the command line: one Dagster run for a range, then follow-ups.
+
+Called by `cli`. Runs are recorded in Dagster's event log like any other. When partitions fail, what
+lies below them is run for the sound ones, over contiguous ranges.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from data_platform.asset_events import FAILED
+from data_platform.asset_specs import asset_key
+from data_platform.automation.pools import apply_limits
+from data_platform.engine.inputs import partitions_read
+from data_platform.errors import PermanentError
+from data_platform.loading import Loaded
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import AnyNode, Key, PipelinePlan
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.run_launcher import reap_dead_runs
+
+ORIGIN_TAG = "data_platform/origin"
+State = Literal["success", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class AssetReport:
+    """What a run did to an asset.
+
+    Attributes:
+        key: of the asset.
+        state: how its step ended; `skipped` where something above it failed.
+        partitions: that were published, the unchanged ones included.
+        changed: those of them that have other rows than before.
+        rows_in, rows_out, quarantined: rows.
+        checks, passed: how many there are, and how many of them passed.
+        seconds: of its steps.
+        failed: partitions that weren't published.
+        message: why it failed.
+    """
+
+    key: Key
+    state: State = "skipped"
+    partitions: int = 0
+    changed: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    quarantined: int = 0
+    checks: int = 0
+    passed: int = 0
+    seconds: float = 0.0
+    failed: tuple[str, ...] = ()
+    message: str | None = None
+
+    def with_more(self, other: "AssetReport") -> "AssetReport":
+        """This and a follow-up of it together."""
+        return replace(
+            other,
+            partitions=self.partitions + other.partitions,
+            changed=self.changed + other.changed,
+            rows_in=self.rows_in + other.rows_in,
+            rows_out=self.rows_out + other.rows_out,
+            quarantined=self.quarantined + other.quarantined,
+            seconds=self.seconds + other.seconds,
+            failed=(*self.failed, *other.failed),
+            message=self.message or other.message,
+            state="failed" if "failed" in (self.state, other.state) else other.state,
+        )
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What `run_pipeline` did.
+
+    Attributes:
+        run_ids: of Dagster's runs, follow-ups last.
+        assets: in the order in which they can run.
+        seconds: in all.
+    """
+
+    run_ids: tuple[str, ...]
+    assets: tuple[AssetReport, ...]
+    seconds: float
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every asset was built for everything that was asked for."""
+        return all(asset.state == "success" for asset in self.assets)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run.
+
+    Attributes:
+        pipeline: its name.
+        partition: one partition's key; or
+        first, end: a range, `end` not included. None of them means the newest due partition.
+        select: keys, `layer/name` or `layer/pipeline/name`; empty means all.
+    """
+
+    pipeline: str
+    partition: str | None = None
+    first: str | None = None
+    end: str | None = None
+    select: Sequence[str] = field(default_factory=tuple)
+
+
+class Progress(Protocol):
+    """Whoever shows a run while it goes on."""
+
+    def started(self, key: Key, partitions: int) -> None:
+        """A step has begun."""
+        ...
+
+    def finished(self, report: AssetReport) -> None:
+        """A step has ended."""
+        ...
+
+
+def run_pipeline(
+    definitions: dg.Definitions, loaded: Loaded, instance: dg.DagsterInstance, request: Request, progress: Progress, now: datetime
+) -> RunReport:
+    """Run assets of a pipeline and record it.
+
+    Args:
+        definitions: of everything.
+        loaded: the pipelines.
+        instance: Dagster's.
+        request: what to run.
+        progress: told of each step.
+        now: aware; decides which partitions are due.
+
+    Raises:
+        PermanentError: there is no such pipeline, asset or partition.
+    """
+    started = time.monotonic()
+    pipeline = _pipeline(loaded, request.pipeline)
+    nodes = _selected(pipeline, request.select)
+    keys = _partition_keys(nodes, request, now)
+    reap_dead_runs(instance)
+    apply_limits(instance, loaded.workspace.platform.pools)
+    runner = _Runner(definitions, instance, progress)
+    reports = runner.run(nodes, keys)
+    # Whatever a failed partition is below stays out; the others of what was skipped are run now.
+    blocked = {key: set(report.failed) for key, report in reports.items() if report.state == "failed"}
+    for group, ranges in _follow_ups(nodes, keys, reports, blocked):
+        for part in ranges:
+            for key, report in runner.run(group, part).items():
+                reports[key] = reports[key].with_more(report)
+    return RunReport(tuple(runner.run_ids), tuple(reports[node.key] for node in nodes), time.monotonic() - started)
+
+
+class _Runner:
+    """Executes runs one after the other."""
+
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, progress: Progress) -> None:
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._instance = instance
+        self._progress = progress
+        self.run_ids: list[str] = []
+
+    def run(self, nodes: Sequence[AnyNode], keys: Sequence[str]) -> dict[Key, AssetReport]:
+        """One run of these assets; partitioned ones over `keys`, which are contiguous."""
+        wanted = {asset_key(node.key) for node in nodes}
+        job = self._job.get_subset(asset_selection=wanted)
+        run = self._instance.create_run_for_job(job, tags=_tags(nodes, keys), asset_selection=frozenset(wanted))
+        self.run_ids.append(run.run_id)
+        reports = {node.key: AssetReport(node.key) for node in nodes}
+        by_step = {"__".join(node.key): node for node in nodes}
+        for event in execute_run_iterator(InMemoryJob(job), run, self._instance):
+            node = by_step.get(event.step_key or "")
+            if node is not None:
+                reports[node.key] = self._after(event, node, reports[node.key], len(keys))
+        return reports
+
+    def _after(self, event: dg.DagsterEvent, node: AnyNode, report: AssetReport, partitions: int) -> AssetReport:
+        match event.event_type:
+            case dg.DagsterEventType.STEP_START:
+                self._progress.started(node.key, partitions if node.partitions else 1)
+            case dg.DagsterEventType.STEP_OUTPUT:
+                return _with_figures(report, event.step_output_data.metadata or {})
+            case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                passed = event.asset_check_evaluation_data.passed
+                return replace(report, checks=report.checks + 1, passed=report.passed + passed)
+            case dg.DagsterEventType.STEP_SUCCESS:
+                report = replace(report, state="success", seconds=event.step_success_data.duration_ms / 1000)
+                self._progress.finished(report)
+            case dg.DagsterEventType.STEP_FAILURE:
+                report = _failed(event, report)
+                self._progress.finished(report)
+            case _:
+                pass
+        return report
+
+
+def _with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue]) -> AssetReport:
+    values = {name: value.value for name, value in metadata.items() if isinstance(value, dg.IntMetadataValue)}
+    if "partitions" not in values:
+        return report
+    return replace(
+        report,
+        partitions=values["partitions"],
+        changed=values.get("changed", 0),
+        rows_in=values.get("rows_in", 0),
+        rows_out=values.get("rows_out", 0),
+        quarantined=values.get("rows_quarantined", 0),
+    )
+
+
+def _failed(event: dg.DagsterEvent, report: AssetReport) -> AssetReport:
+    data = event.step_failure_data
+    given = data.user_failure_data
+    metadata = given.metadata if given else {}
+    report = _with_figures(report, metadata)
+    listed = metadata.get(FAILED)
+    failed = tuple(str(key) for key in listed.value) if isinstance(listed, dg.JsonMetadataValue) else (WHOLE,)
+    cause = data.error.cause.message if data.error and data.error.cause else data.error.message if data.error else ""
+    message = (given.description if given and given.description else cause).strip()
+    return replace(report, state="failed", failed=failed, message=message)
+
+
+def _tags(nodes: Sequence[AnyNode], keys: Sequence[str]) -> dict[str, str]:
+    tags = {ORIGIN_TAG: "command"}
+    if not any(node.partitions for node in nodes):
+        return tags
+    if len(keys) == 1:
+        return {**tags, PARTITION_NAME_TAG: keys[0]}
+    return {**tags, ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+
+
+def _follow_ups(
+    nodes: Sequence[AnyNode], keys: Sequence[str], reports: Mapping[Key, AssetReport], blocked: dict[Key, set[str]]
+) -> Iterator[tuple[list[AnyNode], list[Sequence[str]]]]:
+    """Groups of skipped assets that have the same sound partitions, and these as contiguous ranges."""
+    groups: dict[tuple[str, ...], list[AnyNode]] = {}
+    for node in nodes:
+        if reports[node.key].state != "skipped":
+            continue
+        own = list(keys) if node.partitions else [WHOLE]
+        blocked[node.key] = {key for key in own if _stands_on_failed(node, key, blocked)}
+        sound = tuple(key for key in own if key not in blocked[node.key])
+        if sound:
+            groups.setdefault(sound, []).append(node)
+    for sound, group in groups.items():
+        partitions = next((node.partitions for node in group if node.partitions), None)
+        yield group, partitions.contiguous(sound) if partitions else [list(sound)]
+
+
+def _stands_on_failed(node: AnyNode, key: str, blocked: Mapping[Key, set[str]]) -> bool:
+    """Whether a partition reads one that failed; what reads all published ones reads the others."""
+    for given in node.inputs:
+        failed = blocked.get(given.key, set())
+        if given.reads != "all" and failed & set(partitions_read(given, node, [key], ())):
+            return True
+    return False
+
+
+def _pipeline(loaded: Loaded, name: str) -> PipelinePlan:
+    pipeline = loaded.plan.pipeline(name)
+    if pipeline is not None:
+        return pipeline
+    if name in loaded.broken:
+        raise PermanentError(f"pipeline {name} has mistakes; `data-platform check` lists them")
+    known = ", ".join(pipeline.name for pipeline in loaded.plan.pipelines) or "none"
+    raise PermanentError(f"there is no pipeline {name!r}; there are {known}")
+
+
+def _selected(pipeline: PipelinePlan, select: Iterable[str]) -> list[AnyNode]:
+    wanted = list(select)
+    if not wanted:
+        return list(pipeline.nodes)
+    names = {f"{node.key.layer}/{node.key.name}": node for node in pipeline.nodes}
+    names |= {str(node.key): node for node in pipeline.nodes}
+    unknown = [name for name in wanted if name.replace(".", "/") not in names]
+    if unknown:
+        known = ", ".join(f"{node.key.layer}/{node.key.name}" for node in pipeline.nodes)
+        raise PermanentError(f"pipeline {pipeline.name} has no asset {unknown[0]!r}; it has {known}")
+    chosen = {names[name.replace(".", "/")].key for name in wanted}
+    return [node for node in pipeline.nodes if node.key in chosen]
+
+
+def _partition_keys(nodes: Sequence[AnyNode], request: Request, now: datetime) -> list[str]:
+    partitions = next((node.partitions for node in nodes if node.partitions), None)
+    if partitions is None:
+        if request.partition or request.first or request.end:
+            raise PermanentError("these assets have no partitions; leave --partition, --from and --to out")
+        return [WHOLE]
+    keys = _asked_for(partitions, request, now)
+    if not keys:
+        raise PermanentError(f"no partition lies in that range; the first is {partitions.start}, the end {partitions.end}")
+    return keys
+
+
+def _asked_for(partitions: DailyPartitions, request: Request, now: datetime) -> list[str]:
+    for text in (request.partition, request.first, request.end):
+        if text is not None and not _is_day(text):
+            raise PermanentError(f"{text!r} is no partition key: a day such as {partitions.start}")
+    if request.partition is not None:
+        if not partitions.is_key(request.partition):
+            raise PermanentError(f"there is no partition {request.partition}; the first is {partitions.start}, the end {partitions.end}")
+        return [request.partition]
+    if request.first is None and request.end is None:
+        newest = partitions.newest_due(now)
+        return [newest] if newest else []
+    due = partitions.due(now)
+    first, end = request.first or partitions.start.isoformat(), request.end
+    return [key for key in due if key >= first and (end is None or key < end)]
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
