@@ -60,6 +60,8 @@ def check(
     pipelines = [
         found for found in _folders(loaded) if _within(found, scope) or _within(scope, found)
     ]
+    if not pipelines and path.is_dir():
+        raise PermanentError(f"{path}: there is no pipeline in this folder")
     return Checked(
         len(pipelines), tuple(p for p in loaded.problems if _within(p.location.file, scope))
     )

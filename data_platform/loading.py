@@ -5,6 +5,7 @@ over one; connections, the lake and secrets are looked up only when somebody ask
 know Dagster.
 """
 
+import difflib
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from data_platform.errors import (
     SourceUnavailable,
 )
 from data_platform.plan.building import BuiltPlan, build_plan
-from data_platform.plan.nodes import DatabaseTable, Files, Plan, RawNode, Schema
+from data_platform.plan.nodes import DatabaseTable, Files, PipelinePlan, Plan, RawNode, Schema
 from data_platform.settings import Settings
 from data_platform.spec.reading import Workspace, read_workspace
 from data_platform.spec.variables import expand
@@ -62,6 +63,23 @@ class Loaded:
         names = {entry.name for entry in self.workspace.broken} | set(self.built.broken)
         return tuple(sorted(names))
 
+    def pipeline(self, name: str) -> PipelinePlan:
+        """A sound pipeline.
+
+        Raises:
+            ConfigurationError: it has mistakes: these.
+            PermanentError: there is none of this name.
+        """
+        found = self.plan.pipeline(name)
+        if found is not None:
+            return found
+        if name in self.broken:
+            raise ConfigurationError(self._problems_of(name))
+        known = [*(pipeline.name for pipeline in self.plan.pipelines), *self.broken]
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
+        raise PermanentError(f"there is no pipeline {name!r}; {hint}")
+
     def connection_url(self, name: str) -> str:
         """The URL of a connection of platform.yaml; starts the embedded server if it names that.
 
@@ -94,6 +112,14 @@ class Loaded:
         from data_platform.storage.workbench import Workbench  # noqa: PLC0415
 
         return Workbench(self.lake(), self._settings.memory_limit, self._settings.threads)
+
+    def _problems_of(self, name: str) -> tuple[Problem, ...]:
+        """What is wrong with a broken pipeline."""
+        for entry in self.workspace.broken:
+            if entry.name == name:
+                return entry.problems
+        folders = {file.folder for file in self.workspace.pipelines if file.spec.pipeline == name}
+        return tuple(p for p in self.problems if folders & set(p.location.file.parents))
 
     def _require_platform(self) -> None:
         """Defaults stand in for a broken platform.yaml, but nothing may be done with them."""

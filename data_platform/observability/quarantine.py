@@ -13,7 +13,7 @@ from data_platform.engine.session import Session
 from data_platform.errors import PermanentError
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, PARTITION, PARTITION_FIELD, ROW, WHOLE
-from data_platform.plan.nodes import Key, StagingNode
+from data_platform.plan.nodes import Key, LakeNode
 from data_platform.staging.computing import MOMENT, REASONS, RUN, SOURCE, VERSION
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
@@ -38,7 +38,7 @@ class Held:
     reasons: Mapping[str, int]
 
 
-def held_rows(nodes: Iterable[StagingNode], workbench: Workbench) -> list[Held]:
+def held_rows(nodes: Iterable[LakeNode], workbench: Workbench) -> list[Held]:
     """What is in quarantine, by asset and partition."""
     found: list[Held] = []
     some = [node for node in nodes if _standing(node, workbench.lake)]
@@ -51,7 +51,7 @@ def held_rows(nodes: Iterable[StagingNode], workbench: Workbench) -> list[Held]:
 
 
 def held_examples(
-    node: StagingNode, workbench: Workbench, partition: str | None, limit: int | None
+    node: LakeNode, workbench: Workbench, partition: str | None, limit: int | None
 ) -> Answer:
     """Rows of an asset that were held back, as they came, their reasons first.
 
@@ -80,7 +80,7 @@ def held_examples(
         return answer_of(session, sql, parameters, limit)
 
 
-def show_held(session: Session, node: StagingNode, lake: Lake) -> str:
+def show_held(session: Session, node: LakeNode, lake: Lake) -> str:
     """Make the rows that count readable; gives the relation's name.
 
     Raises:
@@ -95,13 +95,14 @@ def show_held(session: Session, node: StagingNode, lake: Lake) -> str:
     versions = [f"({literal(key)}, {literal(version)})" for key, version in standing.items()]
     counts = f"({PARTITION}, {VERSION}) IN ({', '.join(versions)})" if versions else "FALSE"
     session.run(
-        f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS SELECT {PARTITION} AS {PARTITION_FIELD}, "  # noqa: S608
-        f"* EXCLUDE ({PARTITION}, {FILE}, {ROW}) FROM {_ALL} WHERE {counts}"
+        f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS "  # noqa: S608
+        f"SELECT {PARTITION} AS {PARTITION_FIELD}, * EXCLUDE ({PARTITION}, {FILE}, {ROW}) "
+        f"FROM {_ALL} WHERE {counts}"
     )
     return relation
 
 
-def _standing(node: StagingNode, lake: Lake) -> dict[str, str]:
+def _standing(node: LakeNode, lake: Lake) -> dict[str, str]:
     """The published version of each partition beside which rows may be held back."""
     if not node.has_quarantine:
         return {}
@@ -115,7 +116,7 @@ def _standing(node: StagingNode, lake: Lake) -> dict[str, str]:
     }
 
 
-def _held(session: Session, node: StagingNode, lake: Lake) -> list[Held]:
+def _held(session: Session, node: LakeNode, lake: Lake) -> list[Held]:
     relation = quoted(show_held(session, node, lake))
     reasons: dict[str, dict[str, int]] = {}
     for partition, reason, count in session.rows(
@@ -129,5 +130,5 @@ def _held(session: Session, node: StagingNode, lake: Lake) -> list[Held]:
     return [Held(node.key, key, count, reasons.get(key, {})) for key, count in rows]
 
 
-def _is_partition(node: StagingNode, key: str) -> bool:
+def _is_partition(node: LakeNode, key: str) -> bool:
     return node.partitions.is_key(key) if node.partitions else key == WHOLE

@@ -5,18 +5,18 @@ of each table and nothing beside the lake.
 """
 
 import difflib
+from pathlib import Path
 
 import duckdb
 
 from data_platform.engine.answers import Answer, answer_of
 from data_platform.errors import ConfigurationError, Location, PermanentError, Problem
 from data_platform.observability.quarantine import show_held
-from data_platform.plan.nodes import Input, Key, LakeNode, Plan, StagingNode
+from data_platform.plan.nodes import Input, Key, LakeNode, Plan
 from data_platform.plan.queries import compile_query
-from data_platform.settings import PACKAGE_DIR
 from data_platform.storage.workbench import Workbench
 
-_QUESTION = Location(PACKAGE_DIR)
+_QUESTION = Location(Path("query"))
 """A question has no file; of its place only line and column are told."""
 
 
@@ -61,9 +61,13 @@ def ask(sql: str, plan: Plan, workbench: Workbench, limit: int | None) -> Answer
 
 def _tables(plan: Plan) -> dict[Key, LakeNode]:
     """Every table of the lake by the key under which it is asked for."""
-    nodes = [node for node in plan.nodes if isinstance(node, LakeNode)]
-    held = {node.quarantine_key: node for node in nodes if node.has_quarantine}
-    return {node.key: node for node in nodes} | held
+    tables: dict[Key, LakeNode] = {}
+    for node in plan.nodes:
+        if isinstance(node, LakeNode):
+            tables[node.key] = node
+            if node.has_quarantine:
+                tables[node.quarantine_key] = node
+    return tables
 
 
 def _input(reference: str, at: Location, tables: dict[Key, LakeNode]) -> Input:

@@ -1,0 +1,277 @@
+"""The `data-platform` command: what it can be told, and where its answers go. Prints, no logic.
+
+Installed as the entry point `data_platform.cli:main`. Each command imports what it needs when it is
+called, so that `--help` and `check` start without Dagster, drivers and storage.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from data_platform.errors import PlatformError, StorageUnavailable
+from data_platform.settings import Settings, environment, load_settings
+from data_platform.terminal.problem_lines import closing_line, error_lines, problem_line
+
+if TYPE_CHECKING:
+    from data_platform.engine.answers import Answer
+    from data_platform.loading import Loaded
+    from data_platform.observability.event_log import Logged
+    from data_platform.plan.nodes import AnyNode, Key
+
+INTERRUPTED = 130
+"""What a shell gives a program that Ctrl-C ended: 128 and the signal's number."""
+DEFAULT_LIMIT = 20
+
+_format = click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="For people, or for programs.",
+)  # fmt: skip
+_limit = click.option(
+    "--limit", type=click.IntRange(min=0), default=DEFAULT_LIMIT, show_default=True, metavar="N",
+    help="Show at most N rows; 0 shows all.",
+)  # fmt: skip
+
+
+class _Commands(click.Group):
+    """Commands whose errors are messages: 1 for what the platform reports, 2 for wrong usage."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and turn what it raises into a line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except PlatformError as error:
+            for line in error_lines(error, Path.cwd()):
+                click.echo(line, err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="data-platform")
+def main() -> None:
+    """Pipelines in YAML and SQL: check them, look at them, run them, see how they stand."""
+
+
+# Before a run ---------------------------------------------------------------------------------
+
+
+@main.command(epilog="Example: data-platform check data_platform/pipelines/retail")
+@click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--connect", is_flag=True, help="Ask the databases for their columns too.")
+def check(path: Path | None, *, connect: bool) -> None:
+    """Find every mistake before anything runs.
+
+    PATH is a pipelines folder, a pipeline's folder or a file; left out, all pipelines are checked.
+    Exits with 1 where there is a mistake; a warning is none.
+    """
+    from data_platform.checking import check as find_mistakes  # noqa: PLC0415
+
+    found = find_mistakes(load_settings(), environment(), path, connect=connect)
+    for problem in found.problems:
+        click.echo(problem_line(problem, Path.cwd()))
+    click.echo(closing_line(found.pipelines, found.problems))
+    if not found.sound:
+        _fail()
+
+
+@main.command(epilog="Example: data-platform schema pipeline > pipeline.schema.json")
+@click.argument("of", default="pipeline", type=click.Choice(["pipeline", "platform"]))
+def schema(of: str) -> None:
+    """Print the JSON Schema of the language.
+
+    For editors: of pipeline.yaml, or of platform.yaml.
+    """
+    from data_platform.spec.json_schema import pipeline_schema, platform_schema  # noqa: PLC0415
+
+    _print_json(pipeline_schema() if of == "pipeline" else platform_schema())
+
+
+@main.command(epilog="Example: data-platform explain retail --asset staging/retail/transactions")
+@click.argument("pipeline", required=False)
+@click.option("--asset", metavar="KEY", help="Only this asset: layer/pipeline/name.")
+@_format
+def explain(pipeline: str | None, asset: str | None, style: str) -> None:
+    """Show assets, the SQL that runs, and checks.
+
+    What is shown is what runs: with inputs, columns, and where each rule acts.
+    """
+    from data_platform.plan.explaining import explain_json, explain_text  # noqa: PLC0415
+
+    loaded = _load()
+    keys = [node.key for node in _nodes(loaded, pipeline, asset)]
+    if style == "json":
+        _print_json(explain_json(loaded.plan, keys, Path.cwd()))
+    else:
+        click.echo(explain_text(loaded.plan, keys, Path.cwd()), nl=False)
+
+
+# What is there --------------------------------------------------------------------------------
+
+
+@main.command(
+    epilog='Example: data-platform query "SELECT count(*) FROM retail.staging.transactions"'
+)
+@click.argument("sql")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True, help="For people, or for programs.",
+)  # fmt: skip
+@_limit
+def query(sql: str, style: str, limit: int) -> None:
+    """Ask the lake, with a SELECT.
+
+    Tables are named layer.name, or pipeline.layer.name; rows that were held back are in
+    pipeline.quarantine.name.
+    """
+    from data_platform.observability.querying import ask  # noqa: PLC0415
+
+    loaded = _load()
+    _print_answer(ask(sql, loaded.plan, loaded.workbench(), limit or None), style)
+
+
+@main.group()
+def quarantine() -> None:
+    """Look at rows that were held back."""
+
+
+@quarantine.command("list", epilog="Example: data-platform quarantine list retail")
+@click.argument("pipeline", required=False)
+@_format
+def quarantine_list(pipeline: str | None, style: str) -> None:
+    """Show which partitions have rows in quarantine, with the reasons."""
+    from data_platform.observability.quarantine import held_rows  # noqa: PLC0415
+    from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.quarantine_tables import held_json, print_held  # noqa: PLC0415
+
+    loaded = _load()
+    nodes = [node for node in _nodes(loaded, pipeline) if isinstance(node, LakeNode)]
+    held = held_rows(nodes, loaded.workbench())
+    if style == "json":
+        _print_json(held_json(held))
+    else:
+        print_held(make_console(environment()), held)
+
+
+@quarantine.command(
+    "show", epilog="Example: data-platform quarantine show staging/retail/transactions --limit 5"
+)
+@click.argument("key")
+@click.option("--partition", metavar="KEY", help="Only this partition.")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True, help="For people, or for programs.",
+)  # fmt: skip
+@_limit
+def quarantine_show(key: str, partition: str | None, style: str, limit: int) -> None:
+    """Show rows of an asset that were held back, as they came, with the reasons."""
+    from data_platform.observability.quarantine import held_examples  # noqa: PLC0415
+    from data_platform.plan.finding import find_asset  # noqa: PLC0415
+    from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
+
+    loaded = _load()
+    node = find_asset(loaded.plan, key)
+    if not isinstance(node, LakeNode):
+        raise click.UsageError(f"{node.key} has no quarantine: nothing is held back there")
+    _print_answer(held_examples(node, loaded.workbench(), partition, limit or None), style)
+
+
+@main.command(epilog="Example: data-platform status retail")
+@click.argument("pipeline", required=False)
+@_format
+def status(pipeline: str | None, style: str) -> None:
+    """Show how assets stand.
+
+    Their last good partition, what is published of what is due, age and freshness, checks whose
+    latest evaluation failed, and rows held back.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from data_platform.observability.facts import gather_facts  # noqa: PLC0415
+    from data_platform.observability.status import as_json, status_of  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.status_tables import print_status  # noqa: PLC0415
+
+    loaded = _load()
+    nodes = _nodes(loaded, pipeline)
+    logged = _event_log(load_settings(), nodes)
+    facts = gather_facts(nodes, loaded.workbench(), loaded.connection_url, logged)
+    now = datetime.now(UTC)
+    statuses = [status_of(node, facts[node.key], now) for node in nodes]
+    if style == "json":
+        _print_json([as_json(one) for one in statuses])
+    else:
+        print_status(make_console(environment()), statuses)
+
+
+# What commands share --------------------------------------------------------------------------
+
+
+def _load() -> "Loaded":
+    """All pipelines; a broken one is named, and hides none of the others."""
+    from data_platform.loading import load  # noqa: PLC0415
+
+    loaded = load(load_settings(), environment())
+    for name in loaded.broken:
+        line = f"pipeline {name} has mistakes and is left out: data-platform check shows them"
+        click.echo(line, err=True)
+    return loaded
+
+
+def _nodes(loaded: "Loaded", pipeline: str | None, asset: str | None = None) -> Sequence["AnyNode"]:
+    """The assets that a command is about."""
+    from data_platform.plan.finding import find_asset  # noqa: PLC0415
+
+    nodes = loaded.pipeline(pipeline).nodes if pipeline else loaded.plan.nodes
+    if asset is None:
+        return nodes
+    found = find_asset(loaded.plan, asset)
+    if found not in nodes:
+        raise click.UsageError(f"{found.key} isn't in pipeline {pipeline}")
+    return [found]
+
+
+def _event_log(settings: Settings, nodes: Sequence["AnyNode"]) -> "dict[Key, Logged]":
+    from psycopg2 import OperationalError  # noqa: PLC0415
+    from sqlalchemy.exc import OperationalError as EngineError  # noqa: PLC0415
+
+    from data_platform.instance import open_instance  # noqa: PLC0415
+    from data_platform.observability.event_log import read_event_log  # noqa: PLC0415
+
+    try:
+        with open_instance(settings) as instance:
+            return read_event_log(instance, nodes)
+    except (OperationalError, EngineError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise StorageUnavailable(f"Dagster's storage can't be reached: {first}") from error
+
+
+def _print_answer(answer: "Answer", style: str) -> None:
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.tables import closing_line as rows_line  # noqa: PLC0415
+    from data_platform.terminal.tables import print_answer  # noqa: PLC0415
+    from data_platform.terminal.values import csv_text, json_lines  # noqa: PLC0415
+
+    match style:
+        case "json":
+            click.echo("\n".join(json_lines(answer)))
+        case "csv":
+            click.echo(csv_text(answer), nl=False)
+        case _:
+            print_answer(make_console(environment()), answer)
+            click.echo(rows_line(answer))
+    if style != "table" and answer.more:
+        click.echo(rows_line(answer), err=True)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _fail() -> NoReturn:
+    click.get_current_context().exit(1)

@@ -1,0 +1,82 @@
+"""What Dagster's event log knows of assets: when they were last published, which checks failed.
+
+Called by the command's `status`. Two queries for any number of assets, none of whose events are
+read one by one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterInstance
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+
+from data_platform.plan.nodes import AnyNode, Key, LakeNode, RawNode
+from data_platform.raw.extraction import NEW_COLUMNS, OUTSIDE
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What the event log says of an asset.
+
+    Attributes:
+        materialized_at: the last materialization, of any partition and changed or not.
+        failed_checks: whose latest evaluation is an error.
+        warned_checks: whose latest evaluation is a warning.
+    """
+
+    materialized_at: datetime | None = None
+    failed_checks: tuple[str, ...] = ()
+    warned_checks: tuple[str, ...] = ()
+
+
+def read_event_log(instance: DagsterInstance, nodes: Iterable[AnyNode]) -> dict[Key, Logged]:
+    """What the log says of each asset; checks that an asset no longer has are left out."""
+    asked = {AssetKey(list(node.key)): node for node in nodes}
+    times = _materialized_at(instance, asked)
+    failed, warned = _broken_checks(instance, asked)
+    return {
+        node.key: Logged(times.get(key), tuple(failed.get(key, ())), tuple(warned.get(key, ())))
+        for key, node in asked.items()
+    }
+
+
+def _materialized_at(
+    instance: DagsterInstance, asked: Mapping[AssetKey, AnyNode]
+) -> dict[AssetKey, datetime]:
+    found: dict[AssetKey, datetime] = {}
+    for record in instance.get_asset_records(list(asked)):
+        last = record.asset_entry.last_materialization_record
+        if last is not None:
+            found[record.asset_entry.asset_key] = datetime.fromtimestamp(last.timestamp, UTC)
+    return found
+
+
+def _broken_checks(
+    instance: DagsterInstance, asked: Mapping[AssetKey, AnyNode]
+) -> tuple[dict[AssetKey, list[str]], dict[AssetKey, list[str]]]:
+    keys = [AssetCheckKey(key, name) for key, node in asked.items() for name in _check_names(node)]
+    failed: dict[AssetKey, list[str]] = {}
+    warned: dict[AssetKey, list[str]] = {}
+    if not keys:
+        return failed, warned
+    summaries = instance.event_log_storage.get_asset_check_summary_records(keys)
+    for key in keys:
+        record = summaries[key].last_completed_check_execution_record if key in summaries else None
+        severity = _severity(record) if record else None
+        if severity is not None:
+            broken = failed if severity == AssetCheckSeverity.ERROR else warned
+            broken.setdefault(key.asset_key, []).append(key.name)
+    return failed, warned
+
+
+def _severity(record: AssetCheckExecutionRecord) -> AssetCheckSeverity | None:
+    """How grave a check's failure is; None where it passed."""
+    event = record.event.dagster_event if record.event else None
+    evaluation = event.asset_check_evaluation_data if event else None
+    return None if evaluation is None or evaluation.passed else evaluation.severity
+
+
+def _check_names(node: AnyNode) -> list[str]:
+    names = [check.name for check in node.checks] if isinstance(node, LakeNode) else []
+    return [*names, NEW_COLUMNS, OUTSIDE] if isinstance(node, RawNode) else names

@@ -1,0 +1,78 @@
+"""What is published of each asset and since when, from the lake, the ledgers and the event log.
+
+Called by the command's `status`. A database that can't be reached makes its tables unknown, and
+hides nothing else.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+from data_platform.destinations.loading import target_of
+from data_platform.errors import PlatformError
+from data_platform.observability.event_log import Logged
+from data_platform.observability.quarantine import held_rows
+from data_platform.observability.status import Facts
+from data_platform.plan.nodes import AnyNode, DestinationNode, Key, LakeNode
+from data_platform.storage.lake import Lake
+from data_platform.storage.warehouse import ledger
+from data_platform.storage.workbench import Workbench
+
+
+def gather_facts(
+    nodes: Iterable[AnyNode],
+    workbench: Workbench,
+    url_of: Callable[[str], str],
+    logged: Mapping[Key, Logged],
+) -> dict[Key, Facts]:
+    """The facts of assets.
+
+    Args:
+        nodes: the assets.
+        workbench: with the lake.
+        url_of: the URL of a connection by its name.
+        logged: what the event log says of them.
+    """
+    asked = list(nodes)
+    held: Counter[Key] = Counter()
+    for found in held_rows([node for node in asked if isinstance(node, LakeNode)], workbench):
+        held[found.asset] += found.rows
+    return {
+        node.key: _facts(
+            node, workbench.lake, url_of, logged.get(node.key, Logged()), held[node.key]
+        )
+        for node in asked
+    }
+
+
+def _facts(
+    node: AnyNode, lake: Lake, url_of: Callable[[str], str], logged: Logged, held: int
+) -> Facts:
+    rows: dict[str, int] = {}
+    committed_at, unknown = None, None
+    if isinstance(node, DestinationNode):
+        try:
+            loaded = ledger(url_of(node.connection), target_of(node).full_name)
+            rows = {key: version.rows for key, version in loaded.items()}
+        except PlatformError as error:
+            unknown = str(error).splitlines()[0]
+    else:
+        table = lake.table(node.key)
+        if snapshot := table.snapshot():
+            rows = {key: version.rows for key, version in snapshot.partitions.items()}
+            committed_at = _moment(table.history(1))
+    moments = [moment for moment in (committed_at, logged.materialized_at) if moment]
+    return Facts(
+        rows=rows,
+        published_at=max(moments, default=None),
+        failed_checks=logged.failed_checks,
+        warned_checks=logged.warned_checks,
+        quarantined=held,
+        unknown=unknown,
+    )
+
+
+def _moment(history: list[dict[str, object]]) -> datetime | None:
+    """When the newest commit was made; Delta counts milliseconds."""
+    stamp = history[0].get("timestamp") if history else None
+    return datetime.fromtimestamp(stamp / 1000, UTC) if isinstance(stamp, int) else None

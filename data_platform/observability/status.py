@@ -1,0 +1,113 @@
+"""How an asset stands: what is published of what is due, how fresh it is, what its checks found.
+
+Called by the command's `status` with facts from `observability.facts`. Pure: decides, and asks
+nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from data_platform.observability.freshness import Judgement, judge_freshness
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import AnyNode, Key
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an asset at a moment.
+
+    Attributes:
+        rows: published, by partition; an asset without partitions has `WHOLE`.
+        published_at: the last publication, changed or not.
+        failed_checks: whose latest evaluation is an error.
+        warned_checks: whose latest evaluation is a warning.
+        quarantined: rows held back beside what is published.
+        unknown: why the rest isn't known, such as a database that can't be reached.
+    """
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    published_at: datetime | None = None
+    failed_checks: tuple[str, ...] = ()
+    warned_checks: tuple[str, ...] = ()
+    quarantined: int = 0
+    unknown: str | None = None
+
+
+@dataclass(frozen=True)
+class AssetStatus:
+    """How an asset stands.
+
+    Attributes:
+        key: of the asset.
+        partitioned: whether it has partitions.
+        newest: its newest published partition, the last good one.
+        published: how many of the due partitions are published; 0 or 1 without partitions.
+        due: how many should be by now.
+        rows: published, in all partitions.
+        age: since the last publication; None where there was none.
+        freshness: against what was promised.
+        facts: what this was told from.
+    """
+
+    key: Key
+    partitioned: bool
+    newest: str | None
+    published: int
+    due: int
+    rows: int
+    age: timedelta | None
+    freshness: Judgement
+    facts: Facts
+
+
+def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
+    """Judge an asset.
+
+    Args:
+        node: the asset.
+        facts: what is known of it.
+        now: an aware moment.
+    """
+    partitions = node.partitions
+    if partitions is None:
+        newest, due = None, 1
+        published = int(WHOLE in facts.rows)
+        rows = facts.rows.get(WHOLE, 0)
+    else:
+        # A table may hold partitions from before the pipeline's start was moved.
+        own = {key: count for key, count in facts.rows.items() if partitions.is_key(key)}
+        newest = max(own, default=None)
+        all_due = partitions.due(now)
+        due, published = len(all_due), sum(key in own for key in all_due)
+        rows = sum(own.values())
+    built = facts.published_at if published or newest else None
+    judged = judge_freshness(node.freshness, partitions, newest, built, now)
+    if facts.unknown and judged.state != "none":
+        judged = Judgement("none", facts.unknown)
+    age = now - built if built else None
+    return AssetStatus(
+        node.key, partitions is not None, newest, published, due, rows, age, judged, facts
+    )
+
+
+def as_json(status: AssetStatus) -> dict[str, Any]:
+    """The status as plain values."""
+    facts = status.facts
+    return {
+        "key": str(status.key),
+        "partitioned": status.partitioned,
+        "last_good_partition": status.newest,
+        "partitions_published": status.published,
+        "partitions_due": status.due,
+        "rows": status.rows,
+        "published_at": facts.published_at.isoformat() if facts.published_at else None,
+        "age_seconds": int(status.age.total_seconds()) if status.age is not None else None,
+        "freshness": status.freshness.state,
+        "freshness_reason": status.freshness.reason,
+        "failed_checks": list(facts.failed_checks),
+        "warned_checks": list(facts.warned_checks),
+        "quarantined_rows": facts.quarantined,
+        "unknown": facts.unknown,
+    }

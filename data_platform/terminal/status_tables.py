@@ -1,0 +1,97 @@
+"""How assets stand, as a table a pipeline with what is wrong in words below it.
+
+Called by `cli`.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import groupby
+
+from rich.console import Console
+from rich.text import Text
+
+from data_platform.observability.status import AssetStatus
+from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, make_table
+
+_COLUMNS = (
+    Column("asset"),
+    Column("last good"),
+    Column("published", right=True),
+    Column("rows", right=True),
+    Column("age", right=True),
+    Column("fresh"),
+    Column("checks"),
+    Column("held\nback", right=True),
+)
+_STYLES = {"pass": GOOD, "warn": POOR, "fail": BAD, "none": QUIET}
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+def print_status(console: Console, statuses: Sequence[AssetStatus]) -> None:
+    """Print how assets stand, in the order of their pipelines and layers."""
+    for pipeline, group in groupby(statuses, key=lambda status: status.key.pipeline):
+        members = list(group)
+        console.print(Text(pipeline, style="bold underline"))
+        table = make_table(_COLUMNS)
+        order = ("raw", "staging", "analytics", "destinations")
+        for layer in order:
+            found = [status for status in members if status.key.layer == layer]
+            if found:
+                table.add_row(Text(layer, style="bold"))
+            for status in found:
+                table.add_row(*_cells(status))
+        console.print(table)
+        for line, style in (entry for status in members for entry in _remarks(status)):
+            console.print(Text(line, style=style))
+        console.print()
+
+
+def age_words(age: timedelta | None) -> str:
+    """An age in its greatest unit, such as `3h`."""
+    if age is None:
+        return "-"
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return "0s"
+
+
+def _cells(status: AssetStatus) -> Iterator[Text]:
+    whole = status.published == status.due
+    state = status.freshness.state
+    yield Text(f"  {status.key.name}")
+    yield Text(status.newest or "-")
+    if status.facts.unknown:
+        yield from (Text("?", style=POOR), Text("?"), Text("?"))
+    else:
+        yield Text(f"{status.published:,}/{status.due:,}", style=GOOD if whole else POOR)
+        yield Text(f"{status.rows:,}")
+        yield Text(age_words(status.age))
+    yield Text("-" if state == "none" else state, style=_STYLES[state])
+    yield _checks(status)
+    held = status.facts.quarantined
+    yield Text(f"{held:,}" if held else "-", style=POOR if held else QUIET)
+
+
+def _checks(status: AssetStatus) -> Text:
+    failed, warned = len(status.facts.failed_checks), len(status.facts.warned_checks)
+    text = Text()
+    if failed:
+        text.append(f"{failed} failed", style=BAD)
+    if warned:
+        text.append(" " if failed else "")
+        text.append(f"{warned} warned", style=POOR)
+    return text or Text("-", style=QUIET)
+
+
+def _remarks(status: AssetStatus) -> Iterator[tuple[str, str]]:
+    key, facts = status.key, status.facts
+    if facts.unknown:
+        yield f"{key}: {facts.unknown}", POOR
+    elif status.freshness.state in {"warn", "fail"}:
+        yield f"{key}: {status.freshness.reason}", _STYLES[status.freshness.state]
+    if facts.failed_checks:
+        yield f"{key}: failed {', '.join(facts.failed_checks)}", BAD
+    if facts.warned_checks:
+        yield f"{key}: warned {', '.join(facts.warned_checks)}", POOR
