@@ -2,7 +2,7 @@
 
 `data_dir` is its folder, `postgres_url` an empty database of a test's own on it, `settings` and
 `instance` a Dagster instance of a test's own; `project_folder` and `start_dagster_dev` are for
-tests of real processes. The main process makes the folder, and stops the
+tests of real processes, `project` is a pipelines folder with a lake. The main process makes the folder, and stops the
 server and removes the folder at the end; a run killed by -9 leaves a small folder, but no server.
 """
 
@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 from dagster import DagsterInstance
 from dagster_dev import DagsterDev
+from factories import Project
 
 from data_platform.embedded_server import server_url, stop_server
 from data_platform.instance import PlatformStorage, open_instance
@@ -102,6 +103,12 @@ def dagster_template(data_dir: Path, postgres_admin_url: str) -> str:
             storage.run_storage.dispose()
             _execute(postgres_admin_url, f"ALTER DATABASE {TEMPLATE}_new RENAME TO {TEMPLATE}")
     return TEMPLATE
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty pipelines folder with a lake beside it."""
+    return Project(tmp_path)
 
 
 @pytest.fixture

@@ -220,8 +220,11 @@ class _Builder:
                 if isinstance(check, UniqueCheck)
                 and check.effect == "fail"
                 and not check.max_duplicates
+                and (check.whole_asset or given.reads != "all")
             )
-            return OtherSide(relation_of(given), other.schema.names, given.reads == "same", keys)
+            return OtherSide(
+                relation_of(given), other.schema.names, given.reads, partitions is not None, keys
+            )
 
         def reads(reference: str, location: Location, whole: bool) -> Input:
             other = self._upstream(key, reference, location)

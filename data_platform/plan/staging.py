@@ -82,7 +82,7 @@ class StagingCompiler:
                     return self._at("transformations", number, kind, *keys)
 
                 before = self._builder.last
-                self._builder.add(transformation, at)
+                self._builder.add(transformation, at, schema)
                 for relation, other in self._others().items():
                     relations.declare(relation, other, HIDDEN_TYPES)
                 expressions = (
@@ -115,7 +115,8 @@ class StagingCompiler:
                 self._culprits(relations, steps[:-1], previous, expressions)
                 or [Problem(location, error.message)]
             ) from None
-        visible = [(name, kind) for name, kind in described if name not in self._builder.hidden]
+        hidden = {*self._builder.hidden, *HIDDEN_TYPES}
+        visible = [(name, kind) for name, kind in described if name not in hidden]
         return schema_of(visible, closed=before.closed)
 
     @staticmethod

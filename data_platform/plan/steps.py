@@ -5,18 +5,22 @@ turns out to have (`*`, `EXCLUDE`), and carry the platform's own columns along: 
 file and row that a row came from, and a flag for each conversion that failed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
+
+from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import converted, inexact, named_type
 from data_platform.plan.expressions import literal, parse_expression, quoted, render
-from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
-from data_platform.plan.nodes import Effect, Key, RowCheck, Step
+from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
+from data_platform.plan.nodes import Effect, Key, RowCheck, Schema, Step
 from data_platform.spec import transformations as spec
 
 Locate = Callable[..., Location]
+CONTENT = "_content"
+"""A hash of what a row holds, while it is told apart from its copies."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +30,26 @@ class OtherSide:
     Attributes:
         relation: the name under which it is read.
         columns: those that are known.
-        partitioned: whether its rows are matched by partition.
-        unique_on: keys that are known to be unique in it.
+        reads: which of its partitions.
+        into_partitions: whether the asset that reads it has partitions.
+        unique_on: keys that are known to be unique in what is read.
     """
 
     relation: str
     columns: tuple[str, ...]
-    partitioned: bool
+    reads: Literal["same", "last", "all", "whole"]
+    into_partitions: bool
     unique_on: tuple[frozenset[str], ...]
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether its rows are matched by partition."""
+        return self.reads == "same"
+
+    @property
+    def fits_row_by_row(self) -> bool:
+        """Whether its rows can become rows of the asset: each belongs to one partition of it."""
+        return self.partitioned or not self.into_partitions
 
     def is_unique_on(self, columns: Sequence[str]) -> bool:
         """Whether no two rows agree on `columns`."""
@@ -61,15 +77,18 @@ class StepBuilder:
         self.violations: dict[str, str] = {}
         self.strict: dict[str, str] = {}
         self.hidden = list(HIDDEN_TYPES)
+        self._bad: dict[str, str] = {}
+        """The flags of conversions, and the column that each is about by its present name."""
         self._on_violation: Effect = on_violation
         self._location = location
         self._other_side = other_side
 
-    def add(self, transformation: spec.AnyTransformation, at: Locate) -> None:
+    def add(self, transformation: spec.AnyTransformation, at: Locate, before: Schema) -> None:
         """Append a transformation.
 
         Args:
             transformation: what to do.
+            before: the columns so far, as far as they are known.
             at: the location of the keys below it.
 
         Raises:
@@ -80,15 +99,13 @@ class StepBuilder:
                 self._convert(transformation, at)
             case spec.AddColumns():
                 named = {
-                    name: render(parse_expression(text, at("columns", name)))
+                    name: self._expression(text, at("columns", name))
                     for name, text in transformation.columns.items()
                 }
+                _require_free(named, (), at)
                 self._append("add_columns", f"SELECT {_all_but(named)}, {_aliased(named)}", at())
             case spec.RenameColumns():
-                renames = ", ".join(
-                    f"{quoted(old)} AS {quoted(new)}" for old, new in transformation.columns.items()
-                )
-                self._append("rename_columns", f"SELECT * RENAME ({renames})", at())
+                self._rename(transformation, at, before)
             case spec.DropColumns():
                 self._append("drop_columns", f"SELECT {_all_but(transformation.columns)}", at())
             case spec.SelectColumns():
@@ -104,12 +121,12 @@ class StepBuilder:
             case spec.Aggregate():
                 self._aggregate(transformation, at)
             case spec.Join():
-                self._join(transformation, at)
+                self._join(transformation, at, before)
             case spec.Union():
                 self._union(transformation, at)
             case spec.FillNulls():
                 filled = {
-                    name: f"COALESCE({quoted(name)}, {literal(value)})"
+                    name: f"COALESCE({quoted(name)}, {_filling(name, value)})"
                     for name, value in transformation.columns.items()
                 }
                 self._append("fill_nulls", f"SELECT * REPLACE ({_aliased(filled)})", at())
@@ -142,6 +159,7 @@ class StepBuilder:
             flags[flag] = inexact(column, target, how.format)
             found = self.strict if how.on_error == "fail" else self.violations
             found[flag] = column
+            self._bad[flag] = column
         flagged = f", {_aliased(flags)}" if flags else ""
         self._append(
             name, f"SELECT * REPLACE ({_aliased(values)}){flagged}", at(next(iter(targets)))
@@ -163,8 +181,11 @@ class StepBuilder:
     def _conversions(self, name: str, effect: Effect, found: Mapping[str, str]) -> list[RowCheck]:
         if not found:
             return []
-        parts = {column: f"COALESCE({quoted(flag)}, FALSE)" for flag, column in found.items()}
         columns = tuple(dict.fromkeys(found.values()))
+        parts = {
+            column: _any(flag for flag, about in found.items() if about == column)
+            for column in columns
+        }
         about = "Every value converts to its column's type, and nothing is lost on the way."
         offends = " OR ".join(parts.values())
         return [
@@ -186,28 +207,60 @@ class StepBuilder:
     def _convert(self, transformation: spec.ConvertTypes, at: Locate) -> None:
         self.convert(transformation.columns, "convert_types", lambda column: at("columns", column))
 
+    def _rename(self, transformation: spec.RenameColumns, at: Locate, before: Schema) -> None:
+        renamed = transformation.columns
+        stays = [name for name in before.names if name not in renamed]
+        _require_free(
+            renamed.values(), stays, lambda _, name: at("columns", _key_of(renamed, name))
+        )
+        names = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in renamed.items())
+        self._append("rename_columns", f"SELECT * RENAME ({names})", at())
+        self._bad = {flag: renamed.get(column, column) for flag, column in self._bad.items()}
+
     def _filter(self, transformation: spec.FilterRows, at: Locate) -> None:
-        condition = render(parse_expression(transformation.condition, at("condition")))
+        """A row about which a value that didn't convert leaves the condition unknown stays."""
+        condition = self._expression(transformation.condition, at("condition"))
+        if self._bad:
+            condition = f"({condition}) OR (({condition}) IS NULL AND {_any(self._bad)})"
         lost = _count(self.last, f"WHERE ({condition}) IS NOT TRUE")
         self._append("filter_rows", "SELECT *", at(), f"WHERE {condition}", "filters", lost)
 
     def _deduplicate(self, transformation: spec.Deduplicate, at: Locate) -> None:
+        """Rows whose key or order didn't convert stay: what they are copies of isn't known.
+
+        Ties go by what a row holds, then by where it stood, so that the order in which a source
+        gave its rows doesn't count.
+        """
         keys = _listed([*transformation.by, PARTITION])
-        order = [
+        parts = [
             _order(text, transformation.keep, at("order_by", n))
             for n, text in enumerate(transformation.order_by)
         ]
+        order = [sql for _, sql in parts]
+        order.append(CONTENT)
         order += [quoted(name) for name in (FILE, ROW) if name in self.hidden]
+        bad = self._bad_in([*transformation.by, *(name for name, _ in parts)])
+        known, exempt = (f" WHERE NOT {bad}", f"{bad} OR ") if bad else ("", "")
         lost = (
             f"SELECT {PARTITION}, SUM(copies - 1) AS rows FROM (\n"
-            f"  SELECT {keys}, COUNT(*) AS copies FROM {self.last} GROUP BY ALL\n) GROUP BY {PARTITION}"
+            f"  SELECT {keys}, COUNT(*) AS copies FROM {self.last}{known} GROUP BY ALL\n"
+            f") GROUP BY {PARTITION}"
         )
-        window = f"QUALIFY ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY {', '.join(order)}) = 1"
-        self._append("deduplicate", "SELECT *", at(), window, "deduplicates", lost)
+        apart = f"{keys}, {bad}" if bad else keys
+        window = (
+            f"QUALIFY {exempt}ROW_NUMBER() OVER "
+            f"(PARTITION BY {apart} ORDER BY {', '.join(order)}) = 1"
+        )
+        content = f"SELECT *, HASH(*{_all_but((FILE, ROW))}) AS {CONTENT} FROM {self.last}"
+        select = f"SELECT * EXCLUDE ({CONTENT})"
+        self._append(
+            "deduplicate", select, at(), window, "deduplicates", lost, source=f"({content})"
+        )
 
     def _aggregate(self, transformation: spec.Aggregate, at: Locate) -> None:
+        _require_free(transformation.columns, transformation.group_by, at)
         named = {
-            name: render(parse_expression(text, at("columns", name)))
+            name: self._expression(text, at("columns", name))
             for name, text in transformation.columns.items()
         }
         flags = [name for name in self.hidden if name not in HIDDEN_TYPES]
@@ -218,60 +271,81 @@ class StepBuilder:
         )
         self.hidden = [PARTITION, *flags]
 
-    def _join(self, transformation: spec.Join, at: Locate) -> None:
+    def _join(self, transformation: spec.Join, at: Locate, before: Schema) -> None:
         other = self._other_side(transformation.with_, at("with"))
         on = [*transformation.on, *([PARTITION] if other.partitioned else [])]
         condition = " AND ".join(f"l.{quoted(name)} = r.{quoted(name)}" for name in on)
-        tail = (
-            f"AS l\n{transformation.how.upper()} JOIN {quoted(other.relation)} AS r ON {condition}"
+        relation = quoted(other.relation)
+        bad = self._bad_in(transformation.on, "l.")
+        how = transformation.how
+        inverse = "SEMI" if how == "anti" else "ANTI"
+        lost = _count(
+            self.last,
+            f"AS l {inverse} JOIN {relation} AS r ON {condition}"
+            + (f" WHERE NOT {bad}" if bad else ""),
+            "l.",
         )
-        if transformation.how in {"semi", "anti"}:
-            inverse = "ANTI" if transformation.how == "semi" else "SEMI"
-            lost = _count(
-                self.last, f"AS l {inverse} JOIN {quoted(other.relation)} AS r ON {condition}", "l."
-            )
-            self._append("join", "SELECT l.*", at(), tail, "filters", lost)
+        tail = f"AS l\n{how.upper()} JOIN {relation} AS r ON {condition}"
+        if how == "semi" and bad:
+            tail = f"AS l\nWHERE EXISTS (FROM {relation} AS r WHERE {condition}) OR {bad}"
+        if how == "inner" and bad:
+            there = f"r.{quoted(on[0])} IS NOT NULL"
+            tail = f"AS l\nLEFT JOIN {relation} AS r ON {condition}\nWHERE {there} OR {bad}"
+        if how in {"semi", "anti"}:
+            self._append("joined", "SELECT l.*", at(), tail, "filters", lost)
             return
-        names = list(
-            transformation.columns
-            or [name for name in other.columns if name not in transformation.on]
-        )
-        if transformation.columns is None and not other.columns:
-            raise _problem(
-                at("with"),
-                f"the columns of {transformation.with_} aren't known: name those to add in `columns`",
-            )
-        added = "".join(f", r.{quoted(name)}" for name in names)
-        if transformation.how in {"right", "full"}:
-            if not other.partitioned:
-                raise _problem(
-                    at("how"),
-                    f"a {transformation.how} join needs the same partitions on both sides",
-                )
-            merged = _aliased(
-                {name: f"COALESCE(l.{quoted(name)}, r.{quoted(name)})" for name in on}
-            )
-            self._append("join", f"SELECT l.* REPLACE ({merged}){added}", at(), tail, "reshapes")
-            return
-        if not other.is_unique_on(on):
-            self._append("join", f"SELECT l.*{added}", at(), tail, "reshapes")
-        elif transformation.how == "inner":
-            lost = _count(
-                self.last, f"AS l ANTI JOIN {quoted(other.relation)} AS r ON {condition}", "l."
-            )
-            self._append("join", f"SELECT l.*{added}", at(), tail, "filters", lost)
+        names = _added_by(transformation, other, before, at)
+        select = f"SELECT l.*{''.join(f', r.{quoted(name)}' for name in names)}"
+        if how in {"right", "full"}:
+            if not other.fits_row_by_row:
+                message = f"a {how} join needs the same partitions on both sides"
+                raise _problem(at("how"), message)
+            merged = {name: f"COALESCE(l.{quoted(name)}, r.{quoted(name)})" for name in on}
+            if not other.into_partitions:
+                merged[PARTITION] = literal(WHOLE)
+            select = select.replace("l.*", f"l.* REPLACE ({_aliased(merged)})", 1)
+        if how in {"right", "full"} or not other.is_unique_on(on):
+            self._append("joined", select, at(), tail, "reshapes")
+        elif how == "inner":
+            self._append("joined", select, at(), tail, "filters", lost)
         else:
-            self._append("join", f"SELECT l.*{added}", at(), tail)
+            self._append("joined", select, at(), tail)
 
     def _union(self, transformation: spec.Union, at: Locate) -> None:
-        others = [
-            self._other_side(reference, at("with", n))
-            for n, reference in enumerate(transformation.with_)
-        ]
-        parts = "".join(
-            f"\nUNION ALL BY NAME\nSELECT * FROM {quoted(other.relation)}" for other in others
-        )
-        self._append("union_all", "SELECT *", at(), parts.removeprefix("\n"), "reshapes")
+        parts: list[str] = []
+        for number, reference in enumerate(transformation.with_):
+            location = at("with", number)
+            other = self._other_side(reference, location)
+            if not other.fits_row_by_row:
+                message = f"{reference} has no partitions: its rows belong to none of this asset's"
+                raise _problem(location, message)
+            whole = "" if other.into_partitions else f" REPLACE ({literal(WHOLE)} AS {PARTITION})"
+            gone = [name for name in (FILE, ROW) if name not in self.hidden]
+            exclude = f" EXCLUDE ({', '.join(gone)})" if gone else ""
+            parts.append(
+                f"UNION ALL BY NAME\nSELECT *{exclude}{whole} FROM {quoted(other.relation)}"
+            )
+        self._append("union_all", "SELECT *", at(), "\n".join(parts), "reshapes")
+
+    def _expression(self, text: str, location: Location) -> str:
+        """An expression over the newest step's columns, and over one partition at a time.
+
+        Columns are named with their step, so that one which the new step adds can't be meant; a
+        window sees its own partition only, whichever others are computed along with it.
+        """
+        tree = parse_expression(text, location)
+        for column in list(tree.find_all(exp.Column)):
+            if not column.table:
+                column.set("table", exp.to_identifier(self.last))
+        for window in list(tree.find_all(exp.Window)):
+            split = window.args.get("partition_by") or []
+            window.set("partition_by", [*split, exp.column(PARTITION, self.last)])
+        return render(tree)
+
+    def _bad_in(self, columns: Sequence[str], qualifier: str = "") -> str:
+        """A condition: a value of these columns didn't convert; empty where none was converted."""
+        flags = [flag for flag, column in self._bad.items() if column in columns]
+        return _any(flags, qualifier) if flags else ""
 
     def _append(
         self,
@@ -281,9 +355,10 @@ class StepBuilder:
         tail: str = "",
         effect: str = "row-wise",
         lost: str | None = None,
+        source: str | None = None,
     ) -> None:
         separator = " " if tail.startswith("AS l") else "\n"
-        sql = f"{select}\nFROM {self.last}{separator + tail if tail else ''}"
+        sql = f"{select}\nFROM {source or self.last}{separator + tail if tail else ''}"
         fresh = self._fresh(name, [step.name for step in self.steps])
         self.steps.append(Step(fresh, sql, location, effect, lost))  # pyright: ignore[reportArgumentType]
 
@@ -308,20 +383,70 @@ def _aliased(named: Mapping[str, str]) -> str:
     return ",\n  ".join(f"{expression} AS {quoted(name)}" for name, expression in named.items())
 
 
-def _all_but(names: Sequence[str] | Mapping[str, str]) -> str:
+def _all_but(names: Iterable[str]) -> str:
     """All columns but these, which may be there or not."""
-    return f"COLUMNS(lambda c: c NOT IN ({', '.join(literal(name) for name in names)}))"
+    listed = ", ".join(literal(name.lower()) for name in names)
+    return f"COLUMNS(lambda c: LOWER(c) NOT IN ({listed}))"
+
+
+def _any(flags: Iterable[str], qualifier: str = "") -> str:
+    """Whether any of these flags is up."""
+    listed = " OR ".join(f"COALESCE({qualifier}{quoted(flag)}, FALSE)" for flag in flags)
+    return f"({listed})"
+
+
+def _filling(column: str, value: object) -> str:
+    """A value that a column without one gets, in the column's type where it surely fits."""
+    exact = isinstance(value, bool | int) or (isinstance(value, float) and value.is_integer())
+    return f"CAST_TO_TYPE({literal(value)}, {quoted(column)})" if exact else literal(value)
+
+
+def _key_of(renamed: Mapping[str, str], new: object) -> str:
+    return next(old for old, name in renamed.items() if name == new)
+
+
+def _added_by(
+    transformation: spec.Join, other: OtherSide, before: Schema, at: Locate
+) -> Sequence[str]:
+    """The columns that a join adds: those that were named, or all that this side doesn't have."""
+    if transformation.columns is not None:
+        _require_free(transformation.columns, before.names, lambda _, name: at("columns", name))
+        return transformation.columns
+    if not other.columns:
+        message = (
+            f"the columns of {transformation.with_} aren't known: name those to add in `columns`"
+        )
+        raise _problem(at("with"), message)
+    taken = {name.lower() for name in (*transformation.on, *before.names)}
+    return [name for name in other.columns if name.lower() not in taken]
+
+
+def _require_free(new: Iterable[str], taken: Iterable[str], at: Locate) -> None:
+    """Each name is new, and no other column's."""
+    seen = {name.lower() for name in taken}
+    problems: list[Problem] = []
+    for name in new:
+        if name.lower() in RESERVED_COLUMNS:
+            message = f"{name!r} is a name that the platform needs: choose another"
+            problems.append(Problem(at("columns", name), message))
+        elif name.lower() in seen:
+            message = f"there is a column {name!r} already: choose another name"
+            problems.append(Problem(at("columns", name), message))
+        seen.add(name.lower())
+    if problems:
+        raise ConfigurationError(problems)
 
 
 def _count(relation: str, tail: str, qualifier: str = "") -> str:
     return f"SELECT {qualifier}{PARTITION}, COUNT(*) AS rows FROM {relation} {tail} GROUP BY {qualifier}{PARTITION}"
 
 
-def _order(text: str, keep: str, location: Location) -> str:
+def _order(text: str, keep: str, location: Location) -> tuple[str, str]:
+    """A column's name, and its part of an ORDER BY that puts the row to keep first."""
     name, _, direction = text.strip().partition(" ")
     if direction.lower() not in {"", "asc", "desc"}:
         raise _problem(
             location, f"{text!r}: order_by takes column names, each with asc or desc if you like"
         )
     descending = (direction.lower() == "desc") != (keep == "last")
-    return f"{quoted(name)} {'DESC' if descending else 'ASC'} NULLS LAST"
+    return name, f"{quoted(name)} {'DESC' if descending else 'ASC'} NULLS LAST"

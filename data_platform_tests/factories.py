@@ -1,0 +1,205 @@
+"""Pipelines and rows for tests: write YAML, land rows, compute, read back.
+
+`Project` is a pipelines folder beside a lake; its defaults are the least that is sound, and each
+test says only what it is about.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from data_platform.analytics.computing import compute as compute_analytics
+from data_platform.plan.building import BuiltPlan, build_plan
+from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.nodes import (
+    AnalyticsNode,
+    AnyNode,
+    Column,
+    Key,
+    RawNode,
+    Schema,
+    StagingNode,
+)
+from data_platform.quality.gate import Passage
+from data_platform.quality.outcomes import Outcome
+from data_platform.raw.extraction import extract
+from data_platform.spec.reading import Workspace, read_workspace
+from data_platform.staging.computing import compute as compute_staging
+from data_platform.storage.lake import Lake, LakeTable
+from data_platform.storage.publish import Publication, publish, stored_select, write
+from data_platform.storage.workbench import Workbench
+
+PIPELINE = "shop"
+DAY, NEXT_DAY = "2024-01-01", "2024-01-02"
+DAYS = [f"2024-01-{day:02}" for day in range(1, 11)]
+"""Ten days from the first partition on."""
+
+PLATFORM = """
+connections:
+  shop: {type: database, url: postgresql://nowhere}
+pools:
+  database: 2
+"""
+PARTITIONED = "partitions: {every: day, start: 2024-01-01, end: 2024-02-01}\n"
+SOURCE = "sources:\n  orders: {type: file, path: orders.parquet, partitions: none}\n"
+DAILY_SOURCE = "sources:\n  orders: {type: database, connection: shop, table: orders, cursor: at}\n"
+
+Known = Mapping[str, Mapping[str, str]]
+Rows = str | pa.Table | Sequence[Mapping[str, object]]
+
+
+class Project:
+    """A pipelines folder and a lake.
+
+    Args:
+        folder: of the test's own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pipelines = folder / "pipelines"
+        self.pipelines.mkdir()
+        self.platform(PLATFORM)
+        self.workbench = Workbench(Lake(folder / "lake"), threads=1)
+        self._known: Known = {}
+
+    def platform(self, text: str) -> None:
+        """Write platform.yaml."""
+        (self.pipelines / "platform.yaml").write_text(text)
+
+    def declare(self, body: str, *, name: str = PIPELINE, daily: bool = False, **sql: str) -> Path:
+        """Write a pipeline.
+
+        Args:
+            body: below the header; a source `orders` is added where it has no `sources`.
+            name: of the pipeline.
+            daily: whether there are partitions, and the source has them.
+            sql: files beside it, by name without the ending.
+        """
+        folder = self.pipelines / name
+        folder.mkdir(exist_ok=True)
+        head = f"version: 1\npipeline: {name}\nowner: team:{name}\n{PARTITIONED if daily else ''}"
+        source = "" if "sources:" in body else DAILY_SOURCE if daily else SOURCE
+        (folder / "pipeline.yaml").write_text(f"{head}{source}{body}")
+        for file, text in sql.items():
+            (folder / f"{file}.sql").write_text(text)
+        return folder / "pipeline.yaml"
+
+    def know(self, **columns: Mapping[str, str]) -> None:
+        """Tell the plan the columns of sources: `know(orders={"id": "BIGINT"})`."""
+        self._known = columns
+
+    def workspace(self) -> Workspace:
+        """What is written, read."""
+        return read_workspace([self.pipelines], os.environ, self.folder)
+
+    def build(self) -> BuiltPlan:
+        """The plan; what is written must be right as far as reading tells."""
+        workspace = self.workspace()
+        assert not workspace.broken, workspace.problems
+        return build_plan(workspace, self._columns)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the plan, as `file:line:column: message` with the file's name only."""
+        folder = f"{self.pipelines}/"
+        return [str(problem).replace(folder, "") for problem in self.build().problems]
+
+    def node(self, text: str) -> AnyNode:
+        """A node of the plan by `layer/name`, or the whole key."""
+        built = self.build()
+        assert not built.problems, "\n".join(map(str, built.problems))
+        return built.plan[key_of(text)]
+
+    def staging(self, name: str) -> StagingNode:
+        """A staging node."""
+        node = self.node(f"staging/{name}")
+        assert isinstance(node, StagingNode)
+        return node
+
+    def table(self, text: str) -> LakeTable:
+        """The table of an asset."""
+        return self.workbench.lake.table(key_of(text))
+
+    def land(self, text: str, rows: Rows, partition: str = WHOLE) -> Publication:
+        """Publish rows without any check, as `raw` does."""
+        return self.land_all(text, {partition: rows})
+
+    def land_all(self, text: str, rows: Mapping[str, Rows]) -> Publication:
+        """Publish several partitions in one commit."""
+        with self.workbench.open() as (session, scratch):
+            parts = []
+            for number, (partition, some) in enumerate(rows.items()):
+                session.register(f"_rows{number}", arrow(some))
+                parts.append(f"SELECT *, '{partition}' AS {PARTITION} FROM _rows{number}")
+            session.run(f"CREATE TEMP VIEW _land AS {' UNION ALL BY NAME '.join(parts)}")
+            select = stored_select(session, "_land", [PARTITION])
+            written = write(
+                session, select, "FROM _land", scratch / "land", list(rows), computed=False
+            )
+            return publish(self.table(text), written, {})
+
+    def land_source(self, name: str, *keys: str, url: str = "") -> Passage:
+        """Land a source as the platform does."""
+        node = self.node(f"raw/{name}")
+        assert isinstance(node, RawNode)
+        return extract(node, keys or [WHOLE], self.workbench, lambda _: url, {"run_id": "test"})
+
+    def compute(self, text: str, *keys: str, run: str = "test") -> Passage:
+        """Compute an asset of staging or analytics."""
+        node = self.node(text)
+        metadata = {"run_id": run}
+        if isinstance(node, StagingNode):
+            return compute_staging(node, keys or [WHOLE], self.workbench, metadata)
+        assert isinstance(node, AnalyticsNode)
+        return compute_analytics(node, keys or [WHOLE], self.workbench, metadata)
+
+    def rows(self, text: str, *keys: str) -> list[dict[str, object]]:
+        """The rows of an asset in order of their text; of all partitions, or of some."""
+        snapshot = self.table(text).snapshot()
+        if snapshot is None:
+            return []
+        paths = snapshot.files(keys or snapshot.partitions).paths
+        with duckdb.connect() as connection:
+            found = connection.sql(
+                "SELECT * FROM read_parquet($1, union_by_name = true, hive_partitioning = false)",
+                params=[list(paths)],
+            ).to_arrow_table()
+        return sorted(found.to_pylist(), key=str)
+
+    def column(self, text: str, name: str, *keys: str) -> list[object]:
+        """One column of `rows`."""
+        return [row[name] for row in self.rows(text, *keys)]
+
+    def _columns(self, node: RawNode) -> Schema | None:
+        if node.key.name not in self._known:
+            return None
+        columns = (Column(name, kind) for name, kind in self._known[node.key.name].items())
+        return Schema(tuple(columns), closed=True)
+
+
+def key_of(text: str) -> Key:
+    """A key from `layer/name`, of the default pipeline, or from `layer/pipeline/name`."""
+    parts = text.split("/")
+    return Key(parts[0], PIPELINE, parts[1]) if len(parts) == 2 else Key(*parts)
+
+
+def arrow(rows: Rows) -> pa.Table:
+    """Rows as Arrow: from a SELECT, from dicts, or as they are."""
+    if isinstance(rows, str):
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.sql(rows).to_arrow_table()
+    return rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows))
+
+
+def outcome(passage: Passage, name: str) -> Outcome:
+    """The outcome of a check by its name."""
+    return next(found for found in passage.outcomes if found.check.name == name)
+
+
+def verdict(passage: Passage, name: str) -> str:
+    """What came of a check."""
+    return outcome(passage, name).verdict
