@@ -1,10 +1,11 @@
-"""Analytics: a person's SQL, run once for each partition over just what that partition reads.
+"""Analytics: a person's SQL over just what each partition reads, all at once where its form allows it.
 
 Called by `analytics.assets`. Results of all partitions gather in one candidate, so that the audit
 and the commit are one for the whole range.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import duckdb
 
@@ -13,8 +14,9 @@ from data_platform.engine.session import Session
 from data_platform.errors import ContractError, PermanentError
 from data_platform.plan.checks import relation_of
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import AnalyticsNode, ReconcileCheck, RowCheck
+from data_platform.plan.ranges import WINDOWS
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
@@ -40,7 +42,8 @@ def compute(node: AnalyticsNode, keys: Sequence[str], workbench: Workbench, meta
     ready = [key for key in keys if key not in absent]
     if not ready:
         return Passage(None, absent, [])
-    with workbench.open() as (session, scratch):
+    timezone = node.partitions.timezone if node.partitions else "UTC"
+    with workbench.open(timezone=timezone) as (session, scratch):
         rows_in = _gather(session, node, ready, snapshots)
         _hold_to_contract(session, node)
         _show_for_checks(session, node, ready, snapshots)
@@ -55,70 +58,111 @@ def compute(node: AnalyticsNode, keys: Sequence[str], workbench: Workbench, meta
 def _gather(
     session: Session, node: AnalyticsNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
 ) -> dict[str, int]:
-    """Fill `RESULT` partition by partition; gives the rows that each read."""
-    read_whole = _keep_what_is_read_whole(session, node, snapshots) if len(keys) > 1 else set()
-    by_partition = [given for given in node.inputs if relation_of(given) not in read_whole]
-    rows_in: dict[str, int] = {}
+    """Fill `RESULT`; gives the rows that each partition read."""
+    at_once = node.range_sql is not None and len(keys) > 1
+    try:
+        if at_once:
+            _show_range(session, node, keys, snapshots)
+            session.run(f"CREATE TEMP TABLE {RESULT} AS {node.range_sql}")
+        else:
+            _gather_one_by_one(session, node, keys, snapshots)
+    except duckdb.BinderException as error:
+        raise ContractError(f"{node.key}: {_first_part(error)}") from error
+    except duckdb.Error as error:
+        raise PermanentError(f"{node.key}: {_first_part(error)}") from error
+    return {key: _rows_read(node, key, snapshots) for key in keys}
+
+
+def _rows_read(node: AnalyticsNode, key: str, snapshots: Mapping[str, Snapshot]) -> int:
+    rows = 0
+    for given in node.inputs:
+        snapshot = snapshots[relation_of(given)]
+        wanted = partitions_read(given, node, [key], snapshot.partitions)
+        rows += sum(snapshot.partitions[past].rows for past in wanted)
+    return rows
+
+
+def _show_range(
+    session: Session, node: AnalyticsNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
+) -> None:
+    """Inputs for the statement that does all partitions at once."""
+    _show_windows(session, node, keys)
+    for given in node.inputs:
+        relation, snapshot = relation_of(given), snapshots[relation_of(given)]
+        wanted = partitions_read(given, node, keys, snapshot.partitions)
+        if given.reads not in {"same", "last"}:
+            session.show(relation, snapshot.files(wanted), hidden=False)
+            continue
+        session.show("_rows", snapshot.files(wanted))
+        if given.reads == "same":
+            source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM _rows"  # noqa: S608
+        else:
+            pairs = ", ".join(
+                f"({literal(key)}, {literal(past)})"
+                for key in keys
+                for past in partitions_read(given, node, [key], snapshot.partitions)
+            )
+            source = (
+                f"SELECT r.* EXCLUDE ({PARTITION}, {FILE}, {ROW}), p.key AS {PARTITION} "  # noqa: S608
+                f"FROM _rows r JOIN (VALUES {pairs}) p(key, past) ON p.past = r.{PARTITION}"
+            )
+        session.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {source}")
+
+
+def _show_windows(session: Session, node: AnalyticsNode, keys: Sequence[str]) -> None:
+    names = ("partition_key", "partition_start", "partition_end")
+    rows = ", ".join(
+        f"({literal(key)}, {', '.join(_literal_time(values[name]) for name in names)})"
+        for key, values in ((key, _moments(node, key)) for key in keys)
+    )
+    session.run(
+        f"CREATE TEMP TABLE {WINDOWS} AS SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(names)})"  # noqa: S608
+    )
+
+
+def _gather_one_by_one(
+    session: Session, node: AnalyticsNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
+) -> None:
+    """Run the statement once for each partition; what all read alike is read from files once."""
+    for given in node.inputs:
+        if given.reads in {"whole", "all"}:
+            relation, snapshot = relation_of(given), snapshots[relation_of(given)]
+            session.show(relation, snapshot.files(snapshot.partitions), hidden=False)
+            if len(keys) > 1:
+                session.keep(relation)
     for number, key in enumerate(keys):
-        rows_in[key] = 0
         for given in node.inputs:
-            snapshot = snapshots[relation_of(given)]
-            wanted = partitions_read(given, node, [key], snapshot.partitions)
-            rows_in[key] += sum(snapshot.partitions[past].rows for past in wanted)
-            if given in by_partition:
+            if given.reads in {"same", "last"}:
+                snapshot = snapshots[relation_of(given)]
+                wanted = partitions_read(given, node, [key], snapshot.partitions)
                 session.show(relation_of(given), snapshot.files(wanted), hidden=False)
         verb = f"CREATE TEMP TABLE {RESULT} AS" if number == 0 else f"INSERT INTO {RESULT} BY NAME"
-        try:
-            session.run(f"{verb} SELECT *, {literal(key)} AS {PARTITION} FROM ({node.sql}\n)", _parameters(node, key))  # noqa: S608
-        except duckdb.BinderException as error:
-            raise ContractError(f"{node.key}: {_first_part(error)}") from error
-        except duckdb.Error as error:
-            raise PermanentError(f"{node.key}{f' {key}' if key else ''}: {_first_part(error)}") from error
-    return rows_in
-
-
-def _keep_what_is_read_whole(
-    session: Session, node: AnalyticsNode, snapshots: Mapping[str, Snapshot]
-) -> set[str]:
-    """Inputs that every partition reads alike are read from their files once."""
-    kept: set[str] = set()
-    for given in node.inputs:
-        relation = relation_of(given)
-        if given.reads not in {"whole", "all"}:
-            continue
-        snapshot = snapshots[relation]
-        session.show("_whole", snapshot.files(snapshot.partitions), hidden=False)
-        session.run(f"CREATE TEMP TABLE {quoted(relation)} AS SELECT * FROM _whole")
-        kept.add(relation)
-    return kept
+        parameters = {name: value for name, value in _moments(node, key).items() if name in node.parameters}
+        session.run(f"{verb} SELECT *, {literal(key)} AS {PARTITION} FROM ({node.sql}\n)", parameters)  # noqa: S608
 
 
 def _show_for_checks(
     session: Session, node: AnalyticsNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
 ) -> None:
-    """The checks read their upstreams with partitions, over the whole range."""
-    others = {check.other for check in node.checks if isinstance(check, ReconcileCheck)}
-    others |= {check.references for check in node.checks if isinstance(check, RowCheck) and check.references}
-    if not others:
+    """The checks read their upstreams with partitions, over the whole range, under names of their own."""
+    checks = [c for c in node.checks if isinstance(c, ReconcileCheck) or (isinstance(c, RowCheck) and c.references)]
+    if not checks:
         return
     for given in node.inputs:
-        session.run(f"DROP TABLE IF EXISTS {quoted(relation_of(given))}") if len(keys) > 1 and given.reads in {
-            "whole",
-            "all",
-        } else session.hide(relation_of(given))
+        session.forget(relation_of(given))
     show_inputs(session, node, keys, snapshots)
 
 
-def _parameters(node: AnalyticsNode, key: str) -> dict[str, object]:
+def _moments(node: AnalyticsNode, key: str) -> dict[str, object]:
+    """The values of the bind parameters for a partition."""
     if node.partitions is None or key == WHOLE:
         return {}
-    start, end = node.partitions.window(key)
-    values = {
-        "partition_key": key,
-        "partition_start": start.replace(tzinfo=None),
-        "partition_end": end.replace(tzinfo=None),
-    }
-    return {name: values[name] for name in node.parameters}
+    start, end = node.partitions.local_window(key)
+    return {"partition_key": key, "partition_start": start, "partition_end": end}
+
+
+def _literal_time(value: object) -> str:
+    return f"TIMESTAMP {literal(value.isoformat(sep=' '))}" if isinstance(value, datetime) else literal(value)
 
 
 def _hold_to_contract(session: Session, node: AnalyticsNode) -> None:

@@ -64,9 +64,20 @@ class Session:
             f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {_reading(files, hidden=hidden)}"
         )
 
-    def hide(self, relation: str) -> None:
-        """Forget a view."""
-        self.run(f"DROP VIEW IF EXISTS {quoted(relation)}")
+    def keep(self, relation: str) -> None:
+        """Read what a view shows once, for many statements over it."""
+        self.run(f"CREATE TEMP TABLE _kept AS SELECT * FROM {quoted(relation)}")
+        self.run(f"DROP VIEW {quoted(relation)}")
+        self.run(f"ALTER TABLE _kept RENAME TO {quoted(relation)}")
+
+    def forget(self, relation: str) -> None:
+        """Let go of a view or table, there or not."""
+        kinds = self.rows(
+            "SELECT table_type FROM information_schema.tables WHERE table_name = $name",
+            {"name": relation},
+        )
+        for (kind,) in kinds:
+            self.run(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {quoted(relation)}")
 
     def register(self, relation: str, reader: pa.RecordBatchReader | pa.Table) -> None:
         """Make Arrow data readable under a name; a reader can be read once."""
@@ -75,7 +86,7 @@ class Session:
 
 @contextmanager
 def open_session(
-    scratch: Path, folders: Sequence[Path | str], memory_limit: str, threads: int | None = None
+    scratch: Path, folders: Sequence[Path | str], memory_limit: str, threads: int | None = None, timezone: str = "UTC"
 ) -> Iterator[Session]:
     """A session that can read and write in these folders and nowhere else.
 
@@ -84,6 +95,7 @@ def open_session(
         folders: that statements may name.
         memory_limit: such as `1GB`.
         threads: None means one a core.
+        timezone: in which times without a zone are meant.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
@@ -98,7 +110,7 @@ def open_session(
     connection = duckdb.connect(config=config)
     try:
         allowed = ", ".join(literal(f"{folder}") for folder in [scratch, *folders])
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET TimeZone = {literal(timezone)}")
         connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")

@@ -291,7 +291,7 @@ class _Builder:
         inputs = {relation_of(given): given for given in query.inputs}
         checks = self._checks(key, spec, schema, inputs, partitions)
         return AnalyticsNode(
-            key=key, sql=query.sql, parameters=query.parameters, partitions=partitions, inputs=tuple(inputs.values()),
+            key=key, sql=query.sql, parameters=query.parameters, range_sql=query.range_sql, partitions=partitions, inputs=tuple(inputs.values()),
             schema=_described_by(contract, schema), contract=contract, checks=checks,
             **self._common(key, file, spec, None),
         )  # fmt: skip

@@ -338,10 +338,12 @@ class AnalyticsNode(LakeNode):
     Attributes:
         sql: the statement, run once for each partition.
         parameters: the bind parameters that it uses.
+        range_sql: the same for a range of partitions in one statement, where there is such a form.
     """
 
     sql: str
     parameters: tuple[str, ...] = ()
+    range_sql: str | None = None
 
     @property
     def code(self) -> str:

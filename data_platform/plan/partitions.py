@@ -29,6 +29,12 @@ class DailyPartitions:
         day = date.fromisoformat(key)
         return self._midnight(day), self._midnight(day + timedelta(days=1))
 
+    def local_window(self, key: str) -> tuple[datetime, datetime]:
+        """The same span as times of the partitions' own zone, without a zone."""
+        zone = ZoneInfo(self.timezone)
+        start, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in self.window(key))
+        return start, end
+
     def due(self, now: datetime) -> list[str]:
         """The keys of all partitions whose day is over at `now` (aware)."""
         return self._keys(self.start, self._first_open_day(now))
@@ -60,13 +66,17 @@ class DailyPartitions:
             day = date.fromisoformat(text)
         except ValueError:
             return False
-        return day.isoformat() == text and day >= self.start and (self.end is None or day < self.end)
+        return (
+            day.isoformat() == text and day >= self.start and (self.end is None or day < self.end)
+        )
 
     def contiguous(self, keys: Iterable[str]) -> list[Sequence[str]]:
         """The keys in order, split where a day is missing between two of them."""
         ranges: list[list[str]] = []
         for key in sorted(set(keys)):
-            if ranges and date.fromisoformat(ranges[-1][-1]) + timedelta(days=1) == date.fromisoformat(key):
+            if ranges and date.fromisoformat(ranges[-1][-1]) + timedelta(
+                days=1
+            ) == date.fromisoformat(key):
                 ranges[-1].append(key)
             else:
                 ranges.append([key])

@@ -13,13 +13,14 @@ from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.checks import relation_of
 from data_platform.plan.expressions import parse_query, render
 from data_platform.plan.nodes import Input
+from data_platform.plan.ranges import range_statement
 
 PARAMETERS = {
     "partition_key": "VARCHAR",
     "partition_start": "TIMESTAMP",
     "partition_end": "TIMESTAMP",
 }
-"""Bind parameters and their types; times are UTC without a zone."""
+"""Bind parameters and their types; times are those of the partitions' zone, without a zone."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Query:
         sql: over the relations of its inputs, with `$name` for bind parameters.
         inputs: what it reads, each once.
         parameters: those that it names.
+        range_sql: the same for many partitions at once, where there is such a form.
     """
 
     sql: str
     inputs: tuple[Input, ...]
     parameters: tuple[str, ...]
+    range_sql: str | None
 
 
 def compile_query(text: str, location: Location, reads: Callable[[str, Location], Input]) -> Query:
@@ -73,7 +76,8 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
     parameters = _parameters(tree, location, problems)
     if problems:
         raise ConfigurationError(problems)
-    return Query(render(tree, pretty=True), tuple(inputs.values()), parameters)
+    at_once = range_statement(tree, inputs)
+    return Query(render(tree, pretty=True), tuple(inputs.values()), parameters, at_once)
 
 
 def _parameters(

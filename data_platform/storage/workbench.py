@@ -28,16 +28,19 @@ class Workbench:
     threads: int | None = None
 
     @contextmanager
-    def open(self, folders: Sequence[Path | str] = ()) -> Iterator[tuple[Session, Path]]:
+    def open(
+        self, folders: Sequence[Path | str] = (), timezone: str = "UTC"
+    ) -> Iterator[tuple[Session, Path]]:
         """A session that reads the lake, and a scratch folder of its own.
 
         Args:
             folders: that statements may read besides.
+            timezone: in which times without a zone are meant.
         """
         with (
             scratch_folder(self.lake.scratch_root) as scratch,
             open_session(
-                scratch, [self.lake.root, *folders], self.memory_limit, self.threads
+                scratch, [self.lake.root, *folders], self.memory_limit, self.threads, timezone
             ) as session,
         ):
             yield session, scratch

@@ -1,0 +1,41 @@
+# Everything lives in .venv and .data; `make demo` and `make test` need git, make and Python 3.11 only.
+PYTHON ?= python3.11
+BIN := .venv/bin
+# Without compiled bytecode every start takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo dev test lint bench campaign clean
+.DEFAULT_GOAL := demo
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q data_platform
+	touch $@
+
+demo: .venv/installed ## A year of real transactions, from PostgreSQL to a warehouse
+	$(BIN)/data-platform demo
+
+dev: .venv/installed ## The same pipeline live in Dagster's UI, http://127.0.0.1:3000
+	$(BIN)/data-platform demo --data-only
+	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+test: .venv/installed ## All tests, with small counts where a campaign has large ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not campaign"
+
+lint: .venv/installed ## Style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+bench: .venv/installed ## The year by hand and by the platform, in turn
+	$(BIN)/python benchmarks/year.py
+	$(BIN)/python benchmarks/launch_latency.py
+
+campaign: .venv/installed ## Fault and load tests with the full counts; writes docs/reliability.md
+	$(BIN)/python -m pytest -n 2 -m campaign --timeout 7200
+
+clean: ## Remove the environment and all local state
+	rm -rf .venv .data
