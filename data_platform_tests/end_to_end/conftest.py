@@ -1,0 +1,30 @@
+"""Installations for tests of the whole: one that has run and is only looked at, and fresh ones."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from retail_platform import Databases, RetailPlatform, retail_platform
+
+from data_platform.running import RunReport
+
+
+@pytest.fixture(scope="session")
+def databases(data_dir: Path, postgres_admin_url: str, dagster_template: str) -> Databases:
+    return Databases(data_dir, postgres_admin_url, dagster_template)
+
+
+@pytest.fixture
+def retail(databases: Databases, tmp_path: Path) -> Iterator[RetailPlatform]:
+    """An installation of a test's own, where nothing has run."""
+    with retail_platform(databases, tmp_path) as platform:
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def built(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RetailPlatform, RunReport]]:
+    """An installation where all days have run once, and the report. Only look at it."""
+    with retail_platform(databases, tmp_path_factory.mktemp("retail")) as platform:
+        yield platform, platform.run()
