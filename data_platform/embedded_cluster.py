@@ -153,11 +153,13 @@ class Cluster:
 
     def _start_postmaster(self, user: str | None) -> str:
         # The pid in a left-over file may by now be anything's; the server would refuse to start.
-        for name in ("postmaster.pid", f"{_SOCKET_NAME}.lock", _SOCKET_NAME):
-            (self.pgdata / name).unlink(missing_ok=True)
+        socket_dir = self._socket_dir(user)
+        (self.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        (socket_dir / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
+        (socket_dir / _SOCKET_NAME).unlink(missing_ok=True)
         options = {
             "listen_addresses": "",
-            "unix_socket_directories": str(self._socket_dir(user)),
+            "unix_socket_directories": str(socket_dir),
             "max_connections": str(MAX_CONNECTIONS),
             "timezone": "UTC",
         }

@@ -1,8 +1,8 @@
 """Runs whose process is killed are failed, and give their pool slots back, within a minute.
 
 One `dagster dev` with two code locations, so that killing one's code server leaves the runs of the
-other alone; everything is killed at the same time, and each test looks at one of the runs. Under xdist use `--dist loadfile`, or each
-worker does all of it (`loadgroup` has no effect with pytest 9.2 and xdist 3.8).
+other alone; everything is killed at once, and each test looks at one of the runs. Under xdist use
+`--dist loadfile`, or each worker does all of it (`loadgroup` has no effect with xdist 3.8).
 """
 
 import os
