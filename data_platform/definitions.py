@@ -19,7 +19,14 @@ from data_platform.destinations.assets import destination_asset
 from data_platform.loading import Loaded, load
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.validity import broken_asset_specs, platform_definitions
-from data_platform.plan.nodes import AnalyticsNode, AnyNode, DestinationNode, LakeNode, RawNode, StagingNode
+from data_platform.plan.nodes import (
+    AnalyticsNode,
+    AnyNode,
+    DestinationNode,
+    LakeNode,
+    RawNode,
+    StagingNode,
+)
 from data_platform.raw.assets import raw_asset
 from data_platform.resources import platform_resources
 from data_platform.settings import Settings, environment, load_settings
@@ -42,11 +49,19 @@ def definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         now: aware; decides which partitions have ended.
     """
     nodes = loaded.plan.nodes
-    quarantines = [quarantine_spec(node) for node in nodes if isinstance(node, LakeNode) and node.has_quarantine]
+    quarantines = [
+        quarantine_spec(node)
+        for node in nodes
+        if isinstance(node, LakeNode) and node.has_quarantine
+    ]
     schedules = [pipeline_schedule(pipeline) for pipeline in loaded.plan.pipelines]
     pools = loaded.workspace.platform.pools
     pipelines = dg.Definitions(
-        assets=[*(asset_of(node, now) for node in nodes), *quarantines, *broken_asset_specs(_broken_keys(loaded))],
+        assets=[
+            *(asset_of(node, now) for node in nodes),
+            *quarantines,
+            *broken_asset_specs(_broken_keys(loaded)),
+        ],
         schedules=[schedule for schedule in schedules if schedule],
         sensors=[_automation(), *([pools_sensor(pools)] if pools else [])],
         resources=platform_resources(loaded.workspace.platform),
@@ -60,9 +75,11 @@ def asset_of(node: AnyNode, now: datetime) -> dg.AssetsDefinition:
     condition, policy = condition_of(node), policy_of(node, now)
     key = asset_key(node.key)
     return _made(node).map_asset_specs(
-        lambda spec: spec.replace_attributes(automation_condition=condition, freshness_policy=policy)
-        if spec.key == key
-        else spec
+        lambda spec: (
+            spec.replace_attributes(automation_condition=condition, freshness_policy=policy)
+            if spec.key == key
+            else spec
+        )
     )
 
 
@@ -89,7 +106,9 @@ def _broken_keys(loaded: Loaded) -> list[tuple[str, ...]]:
 def _automation() -> dg.AutomationConditionSensorDefinition:
     """Dagster's own sensor for conditions, on from the first start."""
     return dg.AutomationConditionSensorDefinition(
-        "default_automation_condition_sensor", target=dg.AssetSelection.all(), default_status=dg.DefaultSensorStatus.RUNNING
+        "default_automation_condition_sensor",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
     )
 
 

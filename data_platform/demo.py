@@ -58,7 +58,9 @@ def lay_down_data(loaded: Loaded) -> tuple[int, Path]:
     """
     node = loaded.plan.get(Key("raw", PIPELINE, "products"))
     if not isinstance(node, RawNode) or not isinstance(node.source, Files):
-        raise PermanentError("the demo is the pipeline `retail` that ships; unset DATA_PLATFORM_PIPELINES")
+        raise PermanentError(
+            "the demo is the pipeline `retail` that ships; unset DATA_PLATFORM_PIPELINES"
+        )
     folder = Path(node.source.path).parent
     lay_files(folder)
     return load_shop(loaded.connection_url("shop")), folder
@@ -67,7 +69,10 @@ def lay_down_data(loaded: Loaded) -> tuple[int, Path]:
 def reconcile(loaded: Loaded) -> Reconciliation:
     """Compare the shop's database, the warehouse and quarantine."""
     rows, sold = _ask(loaded.connection_url("shop"), _SOLD)
-    _, published = _ask(loaded.connection_url("warehouse"), "SELECT count(*), sum(revenue) FROM analytics.daily_revenue")
+    _, published = _ask(
+        loaded.connection_url("warehouse"),
+        "SELECT count(*), sum(revenue) FROM analytics.daily_revenue",
+    )
     held_rows, held = _quarantined(loaded)
     return Reconciliation(int(rows), Decimal(sold), Decimal(published or 0), held_rows, held)
 

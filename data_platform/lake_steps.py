@@ -9,7 +9,13 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_events import PartitionEvent, failure_of, inputs_of, record_materializations, results
+from data_platform.asset_events import (
+    PartitionEvent,
+    failure_of,
+    inputs_of,
+    record_materializations,
+    results,
+)
 from data_platform.asset_specs import asset_spec, check_specs, step_options
 from data_platform.errors import PlatformError
 from data_platform.plan.naming import WHOLE
@@ -44,7 +50,11 @@ def lake_asset(
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if node.partitions else [WHOLE]
         workbench: Workbench = getattr(context.resources, LAKE).workbench()
-        metadata = {"run_id": context.run.run_id, "code_version": node.code_version, "asset": str(node.key)}
+        metadata = {
+            "run_id": context.run.run_id,
+            "code_version": node.code_version,
+            "asset": str(node.key),
+        }
         started = time.monotonic()
         try:
             passage = work(context, keys, workbench, metadata)
@@ -52,14 +62,22 @@ def lake_asset(
             raise failure_of(error) from error
         _record(context, node, passage, workbench, time.monotonic() - started)
         standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
-        versions = {key: version.data_version for key, version in standing.partitions.items()} if standing else {}
+        versions = (
+            {key: version.data_version for key, version in standing.partitions.items()}
+            if standing
+            else {}
+        )
         yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage))
 
     return step
 
 
 def _record(
-    context: dg.AssetExecutionContext, node: LakeAsset, passage: Passage, workbench: Workbench, seconds: float
+    context: dg.AssetExecutionContext,
+    node: LakeAsset,
+    passage: Passage,
+    workbench: Workbench,
+    seconds: float,
 ) -> None:
     """Materializations of what was published; quarantine is a by-product with its own."""
     publication = passage.publication
@@ -72,7 +90,11 @@ def _record(
             {
                 **_figures(node, version, changed=key in publication.changed),
                 "rows_in": passage.rows_in.get(key, 0),
-                **({"rows_quarantined": passage.quarantined.get(key, 0)} if node.has_quarantine else {}),
+                **(
+                    {"rows_quarantined": passage.quarantined.get(key, 0)}
+                    if node.has_quarantine
+                    else {}
+                ),
                 "seconds": round(seconds / len(publication.versions), 4),
                 "delta_version": publication.lake_version,
                 "dagster/uri": uri,
@@ -84,7 +106,10 @@ def _record(
     record_materializations(context, node.key, node.code_version, events)
     if passage.quarantine:
         beside = {
-            key: PartitionEvent(version.data_version, _figures(node, version, changed=key in passage.quarantine.changed))
+            key: PartitionEvent(
+                version.data_version,
+                _figures(node, version, changed=key in passage.quarantine.changed),
+            )
             for key, version in passage.quarantine.versions.items()
         }
         record_materializations(context, node.quarantine_key, node.code_version, beside)

@@ -34,7 +34,9 @@ class LakeResource(dg.ConfigurableResource):
 class DatabaseResource(dg.ConfigurableResource):
     """A database."""
 
-    url: str = Field(description="`postgresql://...`, or `embedded://<name>` for the one that starts by itself.")
+    url: str = Field(
+        description="`postgresql://...`, or `embedded://<name>` for the one that starts by itself."
+    )
 
     def resolved_url(self) -> str:
         """The URL to connect to; the embedded server is started if it is meant."""
@@ -43,5 +45,7 @@ class DatabaseResource(dg.ConfigurableResource):
 
 def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResource]:
     """The lake and all connections, by name."""
-    connections = {name: DatabaseResource(url=spec.url) for name, spec in platform.connections.items()}
+    connections = {
+        name: DatabaseResource(url=spec.url) for name, spec in platform.connections.items()
+    }
     return {LAKE: LakeResource(root=platform.lake.root), **connections}

@@ -31,6 +31,8 @@ from data_platform.plan.partitions import DailyPartitions
 from data_platform.run_launcher import reap_dead_runs
 
 ORIGIN_TAG = "data_platform/origin"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Dagster's own lines on the terminal; its event log has them all."""
 State = Literal["success", "failed", "skipped"]
 
 
@@ -130,7 +132,12 @@ class Progress(Protocol):
 
 
 def run_pipeline(
-    definitions: dg.Definitions, loaded: Loaded, instance: dg.DagsterInstance, request: Request, progress: Progress, now: datetime
+    definitions: dg.Definitions,
+    loaded: Loaded,
+    instance: dg.DagsterInstance,
+    request: Request,
+    progress: Progress,
+    now: datetime,
 ) -> RunReport:
     """Run assets of a pipeline and record it.
 
@@ -154,18 +161,26 @@ def run_pipeline(
     runner = _Runner(definitions, instance, progress)
     reports = runner.run(nodes, keys)
     # Whatever a failed partition is below stays out; the others of what was skipped are run now.
-    blocked = {key: set(report.failed) for key, report in reports.items() if report.state == "failed"}
+    blocked = {
+        key: set(report.failed) for key, report in reports.items() if report.state == "failed"
+    }
     for group, ranges in _follow_ups(nodes, keys, reports, blocked):
         for part in ranges:
             for key, report in runner.run(group, part).items():
                 reports[key] = reports[key].with_more(report)
-    return RunReport(tuple(runner.run_ids), tuple(reports[node.key] for node in nodes), time.monotonic() - started)
+    return RunReport(
+        tuple(runner.run_ids),
+        tuple(reports[node.key] for node in nodes),
+        time.monotonic() - started,
+    )
 
 
 class _Runner:
     """Executes runs one after the other."""
 
-    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, progress: Progress) -> None:
+    def __init__(
+        self, definitions: dg.Definitions, instance: dg.DagsterInstance, progress: Progress
+    ) -> None:
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
         self._progress = progress
@@ -175,7 +190,9 @@ class _Runner:
         """One run of these assets; partitioned ones over `keys`, which are contiguous."""
         wanted = {asset_key(node.key) for node in nodes}
         job = self._job.get_subset(asset_selection=wanted)
-        run = self._instance.create_run_for_job(job, tags=_tags(nodes, keys), asset_selection=frozenset(wanted))
+        run = self._instance.create_run_for_job(
+            job, run_config=_QUIET, tags=_tags(nodes, keys), asset_selection=frozenset(wanted)
+        )
         self.run_ids.append(run.run_id)
         reports = {node.key: AssetReport(node.key) for node in nodes}
         by_step = {"__".join(node.key): node for node in nodes}
@@ -185,7 +202,9 @@ class _Runner:
                 reports[node.key] = self._after(event, node, reports[node.key], len(keys))
         return reports
 
-    def _after(self, event: dg.DagsterEvent, node: AnyNode, report: AssetReport, partitions: int) -> AssetReport:
+    def _after(
+        self, event: dg.DagsterEvent, node: AnyNode, report: AssetReport, partitions: int
+    ) -> AssetReport:
         match event.event_type:
             case dg.DagsterEventType.STEP_START:
                 self._progress.started(node.key, partitions if node.partitions else 1)
@@ -195,7 +214,9 @@ class _Runner:
                 passed = event.asset_check_evaluation_data.passed
                 return replace(report, checks=report.checks + 1, passed=report.passed + passed)
             case dg.DagsterEventType.STEP_SUCCESS:
-                report = replace(report, state="success", seconds=event.step_success_data.duration_ms / 1000)
+                report = replace(
+                    report, state="success", seconds=event.step_success_data.duration_ms / 1000
+                )
                 self._progress.finished(report)
             case dg.DagsterEventType.STEP_FAILURE:
                 report = _failed(event, report)
@@ -206,7 +227,11 @@ class _Runner:
 
 
 def _with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue]) -> AssetReport:
-    values = {name: value.value for name, value in metadata.items() if isinstance(value, dg.IntMetadataValue)}
+    values = {
+        name: value.value
+        for name, value in metadata.items()
+        if isinstance(value, dg.IntMetadataValue)
+    }
     if "partitions" not in values:
         return report
     return replace(
@@ -225,8 +250,18 @@ def _failed(event: dg.DagsterEvent, report: AssetReport) -> AssetReport:
     metadata = given.metadata if given else {}
     report = _with_figures(report, metadata)
     listed = metadata.get(FAILED)
-    failed = tuple(str(key) for key in listed.value) if isinstance(listed, dg.JsonMetadataValue) else (WHOLE,)
-    cause = data.error.cause.message if data.error and data.error.cause else data.error.message if data.error else ""
+    failed = (
+        tuple(str(key) for key in listed.value)
+        if isinstance(listed, dg.JsonMetadataValue)
+        else (WHOLE,)
+    )
+    cause = (
+        data.error.cause.message
+        if data.error and data.error.cause
+        else data.error.message
+        if data.error
+        else ""
+    )
     message = (given.description if given and given.description else cause).strip()
     return replace(report, state="failed", failed=failed, message=message)
 
@@ -237,11 +272,18 @@ def _tags(nodes: Sequence[AnyNode], keys: Sequence[str]) -> dict[str, str]:
         return tags
     if len(keys) == 1:
         return {**tags, PARTITION_NAME_TAG: keys[0]}
-    return {**tags, ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+    return {
+        **tags,
+        ASSET_PARTITION_RANGE_START_TAG: keys[0],
+        ASSET_PARTITION_RANGE_END_TAG: keys[-1],
+    }
 
 
 def _follow_ups(
-    nodes: Sequence[AnyNode], keys: Sequence[str], reports: Mapping[Key, AssetReport], blocked: dict[Key, set[str]]
+    nodes: Sequence[AnyNode],
+    keys: Sequence[str],
+    reports: Mapping[Key, AssetReport],
+    blocked: dict[Key, set[str]],
 ) -> Iterator[tuple[list[AnyNode], list[Sequence[str]]]]:
     """Groups of skipped assets that have the same sound partitions, and these as contiguous ranges."""
     groups: dict[tuple[str, ...], list[AnyNode]] = {}
@@ -286,7 +328,9 @@ def _selected(pipeline: PipelinePlan, select: Iterable[str]) -> list[AnyNode]:
     unknown = [name for name in wanted if name.replace(".", "/") not in names]
     if unknown:
         known = ", ".join(f"{node.key.layer}/{node.key.name}" for node in pipeline.nodes)
-        raise PermanentError(f"pipeline {pipeline.name} has no asset {unknown[0]!r}; it has {known}")
+        raise PermanentError(
+            f"pipeline {pipeline.name} has no asset {unknown[0]!r}; it has {known}"
+        )
     chosen = {names[name.replace(".", "/")].key for name in wanted}
     return [node for node in pipeline.nodes if node.key in chosen]
 
@@ -295,11 +339,15 @@ def _partition_keys(nodes: Sequence[AnyNode], request: Request, now: datetime) -
     partitions = next((node.partitions for node in nodes if node.partitions), None)
     if partitions is None:
         if request.partition or request.first or request.end:
-            raise PermanentError("these assets have no partitions; leave --partition, --from and --to out")
+            raise PermanentError(
+                "these assets have no partitions; leave --partition, --from and --to out"
+            )
         return [WHOLE]
     keys = _asked_for(partitions, request, now)
     if not keys:
-        raise PermanentError(f"no partition lies in that range; the first is {partitions.start}, the end {partitions.end}")
+        raise PermanentError(
+            f"no partition lies in that range; the first is {partitions.start}, the end {partitions.end}"
+        )
     return keys
 
 
@@ -309,7 +357,9 @@ def _asked_for(partitions: DailyPartitions, request: Request, now: datetime) -> 
             raise PermanentError(f"{text!r} is no partition key: a day such as {partitions.start}")
     if request.partition is not None:
         if not partitions.is_key(request.partition):
-            raise PermanentError(f"there is no partition {request.partition}; the first is {partitions.start}, the end {partitions.end}")
+            raise PermanentError(
+                f"there is no partition {request.partition}; the first is {partitions.start}, the end {partitions.end}"
+            )
         return [request.partition]
     if request.first is None and request.end is None:
         newest = partitions.newest_due(now)

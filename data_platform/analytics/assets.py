@@ -15,7 +15,10 @@ def analytics_asset(node: AnalyticsNode) -> dg.AssetsDefinition:
     """The asset of an analytics node."""
 
     def work(
-        _: dg.AssetExecutionContext, keys: Sequence[str], workbench: Workbench, metadata: dict[str, str]
+        _: dg.AssetExecutionContext,
+        keys: Sequence[str],
+        workbench: Workbench,
+        metadata: dict[str, str],
     ) -> Passage:
         return compute(node, keys, workbench, metadata)
 

@@ -25,7 +25,9 @@ from data_platform.storage.workbench import Workbench
 RESULT = "_result"
 
 
-def compute(node: AnalyticsNode, keys: Sequence[str], workbench: Workbench, metadata: Mapping[str, str]) -> Passage:
+def compute(
+    node: AnalyticsNode, keys: Sequence[str], workbench: Workbench, metadata: Mapping[str, str]
+) -> Passage:
     """Compute partitions of an analytics asset.
 
     Args:
@@ -52,7 +54,9 @@ def compute(node: AnalyticsNode, keys: Sequence[str], workbench: Workbench, meta
         audit = gate.audit()
         written = gate.write_sound(audit, computed=True)
         publication = gate.publish(written, audit.failed)
-        return Passage(publication, {**absent, **audit.failed}, audit.outcomes, rows_in, upstreams=snapshots)
+        return Passage(
+            publication, {**absent, **audit.failed}, audit.outcomes, rows_in, upstreams=snapshots
+        )
 
 
 def _gather(
@@ -74,8 +78,10 @@ def _gather(
 
 
 def _rows_read(node: AnalyticsNode, key: str, snapshots: Mapping[str, Snapshot]) -> int:
+    """Rows of what belongs to the partition; what every partition reads alike isn't counted again."""
+    own = [given for given in node.inputs if given.reads != "whole"] or node.inputs
     rows = 0
-    for given in node.inputs:
+    for given in own:
         snapshot = snapshots[relation_of(given)]
         wanted = partitions_read(given, node, [key], snapshot.partitions)
         rows += sum(snapshot.partitions[past].rows for past in wanted)
@@ -137,15 +143,23 @@ def _gather_one_by_one(
                 wanted = partitions_read(given, node, [key], snapshot.partitions)
                 session.show(relation_of(given), snapshot.files(wanted), hidden=False)
         verb = f"CREATE TEMP TABLE {RESULT} AS" if number == 0 else f"INSERT INTO {RESULT} BY NAME"
-        parameters = {name: value for name, value in _moments(node, key).items() if name in node.parameters}
-        session.run(f"{verb} SELECT *, {literal(key)} AS {PARTITION} FROM ({node.sql}\n)", parameters)  # noqa: S608
+        parameters = {
+            name: value for name, value in _moments(node, key).items() if name in node.parameters
+        }
+        session.run(
+            f"{verb} SELECT *, {literal(key)} AS {PARTITION} FROM ({node.sql}\n)", parameters
+        )  # noqa: S608
 
 
 def _show_for_checks(
     session: Session, node: AnalyticsNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
 ) -> None:
     """The checks read their upstreams with partitions, over the whole range, under names of their own."""
-    checks = [c for c in node.checks if isinstance(c, ReconcileCheck) or (isinstance(c, RowCheck) and c.references)]
+    checks = [
+        c
+        for c in node.checks
+        if isinstance(c, ReconcileCheck) or (isinstance(c, RowCheck) and c.references)
+    ]
     if not checks:
         return
     for given in node.inputs:
@@ -162,16 +176,26 @@ def _moments(node: AnalyticsNode, key: str) -> dict[str, object]:
 
 
 def _literal_time(value: object) -> str:
-    return f"TIMESTAMP {literal(value.isoformat(sep=' '))}" if isinstance(value, datetime) else literal(value)
+    return (
+        f"TIMESTAMP {literal(value.isoformat(sep=' '))}"
+        if isinstance(value, datetime)
+        else literal(value)
+    )
 
 
 def _hold_to_contract(session: Session, node: AnalyticsNode) -> None:
     given = session.columns(f"SELECT * EXCLUDE ({PARTITION}) FROM {RESULT}")  # noqa: S608
     promised = node.contract.columns if node.contract else ()
-    wrong = [f"{c.name} {c.type or ''}".strip() for c in promised if c.name not in given or (c.type and c.type != given[c.name])]
+    wrong = [
+        f"{c.name} {c.type or ''}".strip()
+        for c in promised
+        if c.name not in given or (c.type and c.type != given[c.name])
+    ]
     if wrong:
         found = ", ".join(f"{name} {kind}" for name, kind in given.items())
-        raise ContractError(f"{node.key}: the contract promises {', '.join(wrong)}; the SQL gives {found}")
+        raise ContractError(
+            f"{node.key}: the contract promises {', '.join(wrong)}; the SQL gives {found}"
+        )
 
 
 def _first_part(error: Exception) -> str:

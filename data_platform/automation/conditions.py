@@ -35,7 +35,10 @@ def condition_of(node: AnyNode) -> AutomationCondition | None:
 def eager(node: AnyNode) -> AutomationCondition:
     """An upstream has other rows than before, or the own due partition is missing."""
     condition = AutomationCondition
-    wanted = condition.any_deps_match(condition.data_version_changed()) | condition.missing().newly_true()
+    wanted = (
+        condition.any_deps_match(condition.data_version_changed())
+        | condition.missing().newly_true()
+    )
     # An input that reads all published partitions isn't held up by history that isn't there.
     histories = [asset_key(given.key) for given in node.inputs if given.reads == "all"]
     missing = condition.any_deps_missing()
@@ -48,7 +51,9 @@ def eager(node: AnyNode) -> AutomationCondition:
 
 def at_ticks(node: AnyNode, automation: CronAutomation) -> AutomationCondition:
     """A tick of the cron has passed and the upstreams have been updated since."""
-    return AutomationCondition.on_cron(automation.cron, automation.timezone).with_label(f"cron {automation.cron}")
+    return AutomationCondition.on_cron(automation.cron, automation.timezone).with_label(
+        f"cron {automation.cron}"
+    )
 
 
 def when_stale(node: AnyNode) -> AutomationCondition:

@@ -13,7 +13,9 @@ from data_platform.plan.nodes import PipelinePlan, RawNode
 
 def pipeline_schedule(pipeline: PipelinePlan) -> dg.ScheduleDefinition | None:
     """The schedule of a pipeline, on from the first start; None where it has none."""
-    sources = [node for node in pipeline.nodes if isinstance(node, RawNode) and node.automation is None]
+    sources = [
+        node for node in pipeline.nodes if isinstance(node, RawNode) and node.automation is None
+    ]
     if pipeline.schedule is None or not sources:
         return None
     name = f"{pipeline.name}_sources"
@@ -32,7 +34,9 @@ def pipeline_schedule(pipeline: PipelinePlan) -> dg.ScheduleDefinition | None:
     return schedule
 
 
-def _requests(sources: Sequence[RawNode], context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+def _requests(
+    sources: Sequence[RawNode], context: dg.ScheduleEvaluationContext
+) -> list[dg.RunRequest] | dg.SkipReason:
     """One request a partition, and one for the sources that have none."""
     tick = context.scheduled_execution_time
     by_partition: dict[str | None, list[dg.AssetKey]] = {}
@@ -47,7 +51,9 @@ def _requests(sources: Sequence[RawNode], context: dg.ScheduleEvaluationContext)
         return dg.SkipReason(f"nothing is due for {', '.join(over)}")
     return [
         dg.RunRequest(
-            run_key=f"{tick.isoformat()}/{partition or 'whole'}", asset_selection=keys, partition_key=partition
+            run_key=f"{tick.isoformat()}/{partition or 'whole'}",
+            asset_selection=keys,
+            partition_key=partition,
         )
         for partition, keys in by_partition.items()
     ]

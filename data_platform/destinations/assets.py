@@ -5,7 +5,13 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_events import PartitionEvent, failure_of, inputs_of, record_materializations, results
+from data_platform.asset_events import (
+    PartitionEvent,
+    failure_of,
+    inputs_of,
+    record_materializations,
+    results,
+)
 from data_platform.asset_specs import asset_spec, step_options
 from data_platform.destinations.loading import deliver
 from data_platform.errors import PlatformError

@@ -38,7 +38,9 @@ class Loading:
     upstreams: Mapping[str, Snapshot] = field(default_factory=dict)
 
 
-def deliver(node: DestinationNode, keys: Sequence[str], workbench: Workbench, url: str, run_id: str) -> Loading:
+def deliver(
+    node: DestinationNode, keys: Sequence[str], workbench: Workbench, url: str, run_id: str
+) -> Loading:
     """Load partitions of an asset into its table.
 
     Args:
@@ -58,7 +60,10 @@ def deliver(node: DestinationNode, keys: Sequence[str], workbench: Workbench, ur
     if not ready:
         return Loading({}, frozenset(), absent)
     snapshot = snapshots[node.source.relation]
-    versions = {key: Version(snapshot.partitions[key].data_version, snapshot.partitions[key].rows) for key in ready}
+    versions = {
+        key: Version(snapshot.partitions[key].data_version, snapshot.partitions[key].rows)
+        for key in ready
+    }
     target = target_of(node)
     with workbench.open() as (session, _):
         session.show("_loading", snapshot.files(ready))
@@ -67,7 +72,11 @@ def deliver(node: DestinationNode, keys: Sequence[str], workbench: Workbench, ur
 
         def rows(due: Sequence[str]) -> pa.RecordBatchReader:
             session.show("_loading", snapshot.files(due))
-            added = f", {PARTITION} AS {quoted(str(target.partition_column))}" if target.adds_partition_column else ""
+            added = (
+                f", {PARTITION} AS {quoted(str(target.partition_column))}"
+                if target.adds_partition_column
+                else ""
+            )
             query = f"SELECT * EXCLUDE ({unseen}){added} FROM _loading"  # noqa: S608
             return session.connection.sql(query).to_arrow_reader(BATCH_ROWS)
 
@@ -79,4 +88,6 @@ def target_of(node: DestinationNode) -> Target:
     """The table of a destination."""
     partitioned = node.partitions is not None
     column = (node.partition_column or PARTITION) if partitioned else None
-    return Target(node.table, node.write, column, partitioned and node.partition_column is None, node.contract)
+    return Target(
+        node.table, node.write, column, partitioned and node.partition_column is None, node.contract
+    )

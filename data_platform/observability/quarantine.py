@@ -120,7 +120,8 @@ def _held(session: Session, node: LakeNode, lake: Lake) -> list[Held]:
     relation = quoted(show_held(session, node, lake))
     reasons: dict[str, dict[str, int]] = {}
     for partition, reason, count in session.rows(
-        f"SELECT {PARTITION_FIELD}, UNNEST({REASONS}) AS reason, COUNT(*) FROM {relation} "  # noqa: S608
+        f"SELECT {PARTITION_FIELD}, reason, COUNT(*) FROM "  # noqa: S608
+        f"(SELECT {PARTITION_FIELD}, UNNEST({REASONS}) AS reason FROM {relation}) "
         "GROUP BY ALL ORDER BY ALL"
     ):
         reasons.setdefault(partition, {})[reason] = count

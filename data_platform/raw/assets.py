@@ -19,10 +19,19 @@ def raw_asset(node: RawNode) -> dg.AssetsDefinition:
         notices.append(OUTSIDE)
 
     def work(
-        context: dg.AssetExecutionContext, keys: Sequence[str], workbench: Workbench, metadata: dict[str, str]
+        context: dg.AssetExecutionContext,
+        keys: Sequence[str],
+        workbench: Workbench,
+        metadata: dict[str, str],
     ) -> Passage:
         return extract(
-            node, keys, workbench, lambda name: getattr(context.resources, name).resolved_url(), metadata
+            node,
+            keys,
+            workbench,
+            lambda name: getattr(context.resources, name).resolved_url(),
+            metadata,
         )
 
-    return lake_asset(node, work, connections, [notice_check(name, node.location) for name in notices])
+    return lake_asset(
+        node, work, connections, [notice_check(name, node.location) for name in notices]
+    )
