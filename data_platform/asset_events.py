@@ -45,12 +45,26 @@ class PartitionEvent:
     Attributes:
         data_version: a hash of its rows.
         metadata: figures for people.
-        inputs: the data versions of what it was built from, by upstream.
+        inputs: what it was built from, by upstream.
     """
 
     data_version: str
     metadata: Mapping[str, Any]
-    inputs: Mapping[Key, str] = field(default_factory=dict)
+    inputs: "Mapping[Key, InputVersion]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InputVersion:
+    """What a partition was built from, as Dagster asks for it to tell what is stale.
+
+    Attributes:
+        data_version: of the upstream; Dagster compares it where the upstream has no partitions.
+        event: the upstream's newest materialization in the event log before it was read; partitions
+            of it with newer ones that changed them make this one stale. None where there was none.
+    """
+
+    data_version: str
+    event: int | None
 
 
 def record_materializations(
@@ -124,9 +138,32 @@ def failure_of(error: PlatformError) -> Exception:
     return dg.Failure(str(error), allow_retries=False)
 
 
-def inputs_of(node: Node, partition: str, upstreams: Mapping[str, Snapshot]) -> dict[Key, str]:
-    """The data versions that a partition was built from, as Dagster computes them for its staleness."""
-    found: dict[Key, str] = {}
+def newest_events(context: dg.AssetExecutionContext, node: Node) -> dict[Key, int | None]:
+    """The newest materialization of each upstream in the event log.
+
+    To be asked before the lake is read: what is published in between then counts as newer, and at
+    worst a partition is called stale that isn't, never the other way round.
+    """
+    upstreams = {asset_key(given.key): given.key for given in node.inputs}
+    if not upstreams:
+        return {}
+    entries = [record.asset_entry for record in context.instance.get_asset_records(list(upstreams))]
+    known = {upstreams[entry.asset_key]: entry.last_materialization_storage_id for entry in entries}
+    return {key: known.get(key) for key in upstreams.values()}
+
+
+def inputs_of(
+    node: Node, partition: str, upstreams: Mapping[str, Snapshot], events: Mapping[Key, int | None]
+) -> dict[Key, InputVersion]:
+    """What a partition was built from.
+
+    Args:
+        node: the asset.
+        partition: its key.
+        upstreams: the snapshots that were read, by relation.
+        events: as `newest_events` gives them.
+    """
+    found: dict[Key, InputVersion] = {}
     for given in node.inputs:
         snapshot = upstreams[relation_of(given)]
         wanted = partitions_read(given, node, [partition], snapshot.partitions)

@@ -85,7 +85,7 @@ def _quarantined(loaded: Loaded) -> tuple[int, Decimal]:
     with workbench.open() as (session, _):
         session.show("held", snapshot.files(snapshot.partitions))
         value = "COALESCE(SUM(CAST(sales_value AS DECIMAL(12,2))), 0)"
-        ((rows, total),) = session.rows(f"SELECT COUNT({PARTITION}), {value} FROM held")  # noqa: S608
+        ((rows, total),) = session.rows(f"SELECT COUNT({PARTITION}), {value} FROM held")
     return int(rows), Decimal(total)
 
 

@@ -55,12 +55,13 @@ def lake_asset(
             "code_version": node.code_version,
             "asset": str(node.key),
         }
+        events = newest_events(context, node)
         started = time.monotonic()
         try:
             passage = work(context, keys, workbench, metadata)
         except PlatformError as error:
             raise failure_of(error) from error
-        _record(context, node, passage, workbench, time.monotonic() - started)
+        _record(context, node, passage, workbench, events, time.monotonic() - started)
         standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
         versions = (
             {key: version.data_version for key, version in standing.partitions.items()}
@@ -84,7 +85,7 @@ def _record(
     if publication is None:
         return
     uri = workbench.lake.table(node.key).uri
-    events = {
+    published = {
         key: PartitionEvent(
             version.data_version,
             {
@@ -99,11 +100,11 @@ def _record(
                 "delta_version": publication.lake_version,
                 "dagster/uri": uri,
             },
-            inputs_of(node, key, passage.upstreams) if passage.upstreams else {},
+            inputs_of(node, key, passage.upstreams, events) if passage.upstreams else {},
         )
         for key, version in publication.versions.items()
     }
-    record_materializations(context, node.key, node.code_version, events)
+    record_materializations(context, node.key, node.code_version, published)
     if passage.quarantine:
         beside = {
             key: PartitionEvent(

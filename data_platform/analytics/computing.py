@@ -101,7 +101,7 @@ def _show_range(
             continue
         session.show("_rows", snapshot.files(wanted))
         if given.reads == "same":
-            source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM _rows"  # noqa: S608
+            source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM _rows"
         else:
             pairs = ", ".join(
                 f"({literal(key)}, {literal(past)})"
@@ -109,7 +109,7 @@ def _show_range(
                 for past in partitions_read(given, node, [key], snapshot.partitions)
             )
             source = (
-                f"SELECT r.* EXCLUDE ({PARTITION}, {FILE}, {ROW}), p.key AS {PARTITION} "  # noqa: S608
+                f"SELECT r.* EXCLUDE ({PARTITION}, {FILE}, {ROW}), p.key AS {PARTITION} "
                 f"FROM _rows r JOIN (VALUES {pairs}) p(key, past) ON p.past = r.{PARTITION}"
             )
         session.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {source}")
@@ -122,7 +122,7 @@ def _show_windows(session: Session, node: AnalyticsNode, keys: Sequence[str]) ->
         for key, values in ((key, _moments(node, key)) for key in keys)
     )
     session.run(
-        f"CREATE TEMP TABLE {WINDOWS} AS SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(names)})"  # noqa: S608
+        f"CREATE TEMP TABLE {WINDOWS} AS SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(names)})"
     )
 
 
@@ -148,7 +148,7 @@ def _gather_one_by_one(
         }
         session.run(
             f"{verb} SELECT *, {literal(key)} AS {PARTITION} FROM ({node.sql}\n)", parameters
-        )  # noqa: S608
+        )
 
 
 def _show_for_checks(
@@ -184,7 +184,7 @@ def _literal_time(value: object) -> str:
 
 
 def _hold_to_contract(session: Session, node: AnalyticsNode) -> None:
-    given = session.columns(f"SELECT * EXCLUDE ({PARTITION}) FROM {RESULT}")  # noqa: S608
+    given = session.columns(f"SELECT * EXCLUDE ({PARTITION}) FROM {RESULT}")
     promised = node.contract.columns if node.contract else ()
     wrong = [
         f"{c.name} {c.type or ''}".strip()

@@ -28,6 +28,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
         keys = list(context.partition_keys) if node.partitions else [WHOLE]
         workbench = getattr(context.resources, LAKE).workbench()
         url = getattr(context.resources, node.connection).resolved_url()
+        before = newest_events(context, node)
         try:
             loading = deliver(node, keys, workbench, url, context.run.run_id)
         except PlatformError as error:
@@ -41,7 +42,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
                     "dagster/table_name": node.table,
                     **({} if key in loading.loaded else {"unchanged": True}),
                 },
-                inputs_of(node, key, loading.upstreams),
+                inputs_of(node, key, loading.upstreams, before),
             )
             for key, version in loading.versions.items()
         }

@@ -68,7 +68,7 @@ def deliver(
     with workbench.open() as (session, _):
         session.show("_loading", snapshot.files(ready))
         unseen = ", ".join((PARTITION, FILE, ROW))
-        columns = session.columns(f"SELECT * EXCLUDE ({unseen}) FROM _loading")  # noqa: S608
+        columns = session.columns(f"SELECT * EXCLUDE ({unseen}) FROM _loading")
 
         def rows(due: Sequence[str]) -> pa.RecordBatchReader:
             session.show("_loading", snapshot.files(due))
@@ -77,7 +77,7 @@ def deliver(
                 if target.adds_partition_column
                 else ""
             )
-            query = f"SELECT * EXCLUDE ({unseen}){added} FROM _loading"  # noqa: S608
+            query = f"SELECT * EXCLUDE ({unseen}){added} FROM _loading"
             return session.connection.sql(query).to_arrow_reader(BATCH_ROWS)
 
         loaded = load(url, target, versions, columns, rows, run_id)

@@ -86,7 +86,11 @@ class Session:
 
 @contextmanager
 def open_session(
-    scratch: Path, folders: Sequence[Path | str], memory_limit: str, threads: int | None = None, timezone: str = "UTC"
+    scratch: Path,
+    folders: Sequence[Path | str],
+    memory_limit: str,
+    threads: int | None = None,
+    timezone: str = "UTC",
 ) -> Iterator[Session]:
     """A session that can read and write in these folders and nowhere else.
 
@@ -125,13 +129,13 @@ def _reading(files: LakeFiles, *, hidden: bool) -> str:
     listed = ", ".join(literal(path) for path in files.paths)
     options = "union_by_name = true, hive_partitioning = false"
     if not hidden:
-        return f"SELECT * FROM read_parquet([{listed}], {options})"  # noqa: S608  names of our own files
+        return f"SELECT * FROM read_parquet([{listed}], {options})"
     if files.partitioned:
         options = f"union_by_name = true, hive_partitioning = true, hive_types = {{'{PARTITION_FIELD}': VARCHAR}}"
     partition = PARTITION_FIELD if files.partitioned else literal(WHOLE)
     unseen = f"filename, file_row_number{f', {PARTITION_FIELD}' if files.partitioned else ''}"
     return (
-        f"SELECT * EXCLUDE ({unseen}), {partition} AS {PARTITION}, filename AS {FILE}, file_row_number AS {ROW} "  # noqa: S608
+        f"SELECT * EXCLUDE ({unseen}), {partition} AS {PARTITION}, filename AS {FILE}, file_row_number AS {ROW} "
         f"FROM read_parquet([{listed}], {options}, filename = true, file_row_number = true)"
     )
 

@@ -95,7 +95,7 @@ def show_held(session: Session, node: LakeNode, lake: Lake) -> str:
     versions = [f"({literal(key)}, {literal(version)})" for key, version in standing.items()]
     counts = f"({PARTITION}, {VERSION}) IN ({', '.join(versions)})" if versions else "FALSE"
     session.run(
-        f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS "  # noqa: S608
+        f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS "
         f"SELECT {PARTITION} AS {PARTITION_FIELD}, * EXCLUDE ({PARTITION}, {FILE}, {ROW}) "
         f"FROM {_ALL} WHERE {counts}"
     )
@@ -120,13 +120,13 @@ def _held(session: Session, node: LakeNode, lake: Lake) -> list[Held]:
     relation = quoted(show_held(session, node, lake))
     reasons: dict[str, dict[str, int]] = {}
     for partition, reason, count in session.rows(
-        f"SELECT {PARTITION_FIELD}, reason, COUNT(*) FROM "  # noqa: S608
+        f"SELECT {PARTITION_FIELD}, reason, COUNT(*) FROM "
         f"(SELECT {PARTITION_FIELD}, UNNEST({REASONS}) AS reason FROM {relation}) "
         "GROUP BY ALL ORDER BY ALL"
     ):
         reasons.setdefault(partition, {})[reason] = count
     rows = session.rows(
-        f"SELECT {PARTITION_FIELD}, COUNT(*) FROM {relation} GROUP BY ALL ORDER BY ALL"  # noqa: S608
+        f"SELECT {PARTITION_FIELD}, COUNT(*) FROM {relation} GROUP BY ALL ORDER BY ALL"
     )
     return [Held(node.key, key, count, reasons.get(key, {})) for key, count in rows]
 

@@ -276,7 +276,7 @@ def _missing_from(rule: spec.ForeignKey, given: Input) -> str:
     if len(rule.own_columns) > 1:
         own, other = f"ROW({own})", f"ROW({other})"
     return (
-        f"{there} AND {own} NOT IN (SELECT {other} FROM {quoted(relation_of(given))} WHERE {known})"  # noqa: S608
+        f"{there} AND {own} NOT IN (SELECT {other} FROM {quoted(relation_of(given))} WHERE {known})"
     )
 
 

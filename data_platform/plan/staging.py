@@ -247,7 +247,7 @@ class StagingCompiler:
                 condition = check.offends if isinstance(check, RowCheck) else None
                 try:
                     if condition and all(given.closed for given in self._others().values()):
-                        relations.describe(f"SELECT {condition} FROM {quoted('candidate')}")  # noqa: S608
+                        relations.describe(f"SELECT {condition} FROM {quoted('candidate')}")
                 except BindingError as error:
                     problems.append(Problem(check.location, error.message))
         return problems

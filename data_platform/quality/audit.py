@@ -37,7 +37,7 @@ def flagged(relation: str, checks: Sequence[Check]) -> str:
         for number, check in enumerate(checks)
         if isinstance(check, RowCheck)
     )
-    return f"SELECT *{flags}\nFROM {relation}"  # noqa: S608  relations of our own
+    return f"SELECT *{flags}\nFROM {relation}"
 
 
 def flag_names(checks: Sequence[Check]) -> list[str]:
@@ -87,7 +87,7 @@ class Auditor:
         quarantined = self._by_partition(
             f"SELECT {PARTITION}, COUNT(*) FROM {self._relation} WHERE {held_back} GROUP BY 1"
         )
-        good = f"(SELECT * FROM {self._relation} WHERE NOT ({held_back}))"  # noqa: S608
+        good = f"(SELECT * FROM {self._relation} WHERE NOT ({held_back}))"
         outcomes: list[Outcome] = []
         for number, check in enumerate(self._checks):
             match check:
@@ -117,7 +117,7 @@ class Auditor:
         counts = "".join(f", COUNT_IF({flag(number)})" for number in numbers)
         found = self._session.rows(
             f"SELECT {PARTITION}, COUNT(*){counts} FROM {self._relation} GROUP BY 1"
-        )  # noqa: S608
+        )
         by_key = {str(row[0]): row[1:] for row in found}
         nothing = (0,) * (len(numbers) + 1)
         rows = {key: int(by_key.get(key, nothing)[0]) for key in self._keys}
@@ -159,7 +159,7 @@ class Auditor:
             check,
             findings,
             self._examples(f"SELECT * FROM {self._relation} WHERE {flag(number)}", check.columns),
-        )  # noqa: S608
+        )
 
     def _unique(
         self, check: UniqueCheck, good: str, rows: Mapping[str, int], quarantined: Mapping[str, int]
@@ -169,7 +169,7 @@ class Auditor:
         present = (
             "TRUE" if check.count_nulls else " AND ".join(f"{name} IS NOT NULL" for name in names)
         )
-        source = f"SELECT {PARTITION}, {keys} FROM {good} WHERE {present}"  # noqa: S608
+        source = f"SELECT {PARTITION}, {keys} FROM {good} WHERE {present}"
         if check.whole_asset:
             others = (
                 f" UNION ALL SELECT {PARTITION}, {keys} FROM {self._others} WHERE {present}"
@@ -182,8 +182,8 @@ class Auditor:
                 f"THEN 1 ELSE 0 END) AS beyond FROM ({source}) GROUP BY ALL"
             )
         else:
-            repeated = f"SELECT {PARTITION}, {keys}, COUNT(*) - 1 AS beyond FROM ({source}) GROUP BY ALL HAVING COUNT(*) > 1"  # noqa: S608
-        beyond = self._by_partition(f"SELECT {PARTITION}, SUM(beyond) FROM ({repeated}) GROUP BY 1")  # noqa: S608
+            repeated = f"SELECT {PARTITION}, {keys}, COUNT(*) - 1 AS beyond FROM ({source}) GROUP BY ALL HAVING COUNT(*) > 1"
+        beyond = self._by_partition(f"SELECT {PARTITION}, SUM(beyond) FROM ({repeated}) GROUP BY 1")
         findings: dict[str, Finding] = {}
         for key in self._keys:
             count, judged = beyond.get(key, 0), rows[key] - quarantined.get(key, 0)
@@ -193,7 +193,7 @@ class Auditor:
         if outcome.verdict == "pass" or not outcome.offending:
             return outcome
         broken = ", ".join(literal(key) for key, _ in outcome.worst(MAX_EXAMPLES))
-        query = f"SELECT * FROM ({repeated}) WHERE beyond > 0 AND {PARTITION} IN ({broken})"  # noqa: S608
+        query = f"SELECT * FROM ({repeated}) WHERE beyond > 0 AND {PARTITION} IN ({broken})"
         return Outcome(check, findings, self._examples(query, check.columns))
 
     def _row_count(
@@ -249,7 +249,7 @@ class Auditor:
             for k, value in self._session.rows(
                 f"SELECT {key}, {expression} FROM {relation} GROUP BY ALL"
             )
-        }  # noqa: S608
+        }
 
     def _failed(
         self, outcomes: Sequence[Outcome], rows: Mapping[str, int], quarantined: Mapping[str, int]
@@ -289,7 +289,7 @@ class Auditor:
         listed = ", ".join(f"LEFT(CAST({quoted(name)} AS VARCHAR), 200)" for name in chosen)
         found = self._session.rows(
             f"SELECT {listed} FROM ({query}) ORDER BY ALL LIMIT {MAX_EXAMPLES}"
-        )  # noqa: S608
+        )
         return [
             dict(zip(chosen, ("NULL" if v is None else str(v) for v in row), strict=True))
             for row in found

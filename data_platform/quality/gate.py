@@ -73,12 +73,16 @@ class Gate:
             stored: whether to compute them once and keep them, or to read the relation anew.
         """
         kind = "TABLE" if stored else "VIEW"
-        self.session.run(f"CREATE OR REPLACE TEMP {kind} {CANDIDATE} AS {flagged(relation, self.node.checks)}")
+        self.session.run(
+            f"CREATE OR REPLACE TEMP {kind} {CANDIDATE} AS {flagged(relation, self.node.checks)}"
+        )
 
     def audit(self) -> Audit:
         """Judge the candidate."""
         limit = self.node.max_quarantine_percentage if isinstance(self.node, StagingNode) else None
-        auditor = Auditor(self.session, CANDIDATE, self.node.checks, self.keys, self._other_partitions(), limit)
+        auditor = Auditor(
+            self.session, CANDIDATE, self.node.checks, self.keys, self._other_partitions(), limit
+        )
         return auditor.run()
 
     def write_sound(self, audit: Audit, *, computed: bool) -> Written | None:
@@ -86,10 +90,18 @@ class Gate:
         sound = [key for key in self.keys if key not in audit.failed]
         if not sound:
             return None
-        conversions = [name for name in self.session.columns(f"SELECT * FROM {CANDIDATE}") if name.startswith("_converts_")]
+        conversions = [
+            name
+            for name in self.session.columns(f"SELECT * FROM {CANDIDATE}")
+            if name.startswith("_converts_")
+        ]
         hidden = [*HIDDEN_TYPES, *flag_names(self.node.checks), *conversions]
         select = stored_select(self.session, CANDIDATE, hidden)
-        failing = f" AND {PARTITION} NOT IN ({', '.join(map(literal, audit.failed))})" if audit.failed else ""
+        failing = (
+            f" AND {PARTITION} NOT IN ({', '.join(map(literal, audit.failed))})"
+            if audit.failed
+            else ""
+        )
         tail = f"FROM {CANDIDATE} WHERE NOT ({audit.held_back}){failing}"
         return write(self.session, select, tail, self.scratch / "sound", sound, computed=computed)
 

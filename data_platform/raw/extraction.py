@@ -90,7 +90,7 @@ def _arriving(
                 yield extraction.outside if span else None
         case Files() as source:
             parts = [
-                f"SELECT *, {literal(key)} AS {PARTITION} FROM ({reading(source, matching(source, key))})"  # noqa: S608
+                f"SELECT *, {literal(key)} AS {PARTITION} FROM ({reading(source, matching(source, key))})"
                 for key in keys
             ]
             try:
@@ -101,7 +101,7 @@ def _arriving(
 
 
 def _land(session: Session, scratch: Path, keys: Sequence[str], node: RawNode) -> Written:
-    taken = RESERVED_COLUMNS & set(session.columns(f"SELECT * FROM {ARRIVING}")) - {PARTITION}  # noqa: S608
+    taken = RESERVED_COLUMNS & set(session.columns(f"SELECT * FROM {ARRIVING}")) - {PARTITION}
     if taken:
         raise SourceError(
             f"{node.key}: columns {', '.join(sorted(taken))} have names that the platform needs; rename them"
@@ -127,7 +127,7 @@ def _select(
         if extraction.cursor_type == "TIMESTAMP WITH TIME ZONE":
             moment = f"timezone({literal(partitions.timezone)}, {moment})"
         key = f"CAST(CAST({moment} AS DATE) AS VARCHAR)"
-    return f"SELECT {', '.join(extraction.select.values())}, {key} AS {PARTITION} FROM _batches"  # noqa: S608
+    return f"SELECT {', '.join(extraction.select.values())}, {key} AS {PARTITION} FROM _batches"
 
 
 def _folder_of(path: str) -> Path:

@@ -113,7 +113,7 @@ def read_table(url: str, source: DatabaseTable, span: Span | None) -> Iterator[E
         listed = ", ".join(
             f"{quoted(c.name)}::text" if c.as_text else quoted(c.name) for c in columns
         )
-        query, outside, cursor_type = f"SELECT {listed} FROM {_table(source.table)}", 0, None  # noqa: S608
+        query, outside, cursor_type = f"SELECT {listed} FROM {_table(source.table)}", 0, None
         if span is not None and source.cursor is not None:
             cursor_type = _cursor_type(columns, source)
             query = f"{query} WHERE {_within(source.cursor, cursor_type, span)}"
@@ -213,7 +213,7 @@ def _count_outside(cursor: dbapi.Cursor, source: DatabaseTable, kind: str, span:
     name = quoted(str(source.cursor))
     parts = [f"{name} IS NULL", f"{name} < {_bound(span.first, kind, span.timezone)}"]
     parts += [f"{name} >= {_bound(span.last, kind, span.timezone)}"] if span.last else []
-    cursor.execute(f"SELECT count(*) FROM {_table(source.table)} WHERE {' OR '.join(parts)}")  # noqa: S608
+    cursor.execute(f"SELECT count(*) FROM {_table(source.table)} WHERE {' OR '.join(parts)}")
     row = cursor.fetchone()
     return int(row[0]) if row else 0
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 
 from data_platform.errors import SourceError
+from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal
 from data_platform.plan.nodes import Column, Files, Schema
-from data_platform.plan.conversions import stored_type
 
 
 def matching(source: Files, partition: str) -> list[Path]:
@@ -27,7 +27,7 @@ def matching(source: Files, partition: str) -> list[Path]:
     pattern = source.path.replace("{partition_key}", glob.escape(partition))
     found = sorted(
         Path(path) for path in glob.glob(pattern, recursive=True) if Path(path).is_file()
-    )  # noqa: PTH207
+    )
     if not found:
         raise SourceError(f"no file matches {pattern}")
     return found
@@ -37,14 +37,14 @@ def reading(source: Files, paths: list[Path]) -> str:
     """A SELECT over files, columns matched by name."""
     listed = ", ".join(literal(str(path)) for path in paths)
     if source.format == "parquet":
-        return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"  # noqa: S608
+        return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
     csv = source.csv
     nulls = ", ".join(literal(value) for value in csv.null_values)
     options = (
         f"delim = {literal(csv.delimiter)}, header = {str(csv.header).lower()}, nullstr = [{nulls}], "
         f"encoding = {literal(csv.encoding)}, sample_size = -1, union_by_name = true, hive_partitioning = false"
     )
-    return f"SELECT * FROM read_csv([{listed}], {options})"  # noqa: S608
+    return f"SELECT * FROM read_csv([{listed}], {options})"
 
 
 def files_schema(source: Files) -> Schema | None:

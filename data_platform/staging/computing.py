@@ -25,11 +25,19 @@ from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.workbench import Workbench
 
 STAGED = "_staged"
-RUN, MOMENT, VERSION, REASONS, SOURCE = "_run_id", "_quarantined_at", "_data_version", "_reasons", "_source_version"
+RUN, MOMENT, VERSION, REASONS, SOURCE = (
+    "_run_id",
+    "_quarantined_at",
+    "_data_version",
+    "_reasons",
+    "_source_version",
+)
 """What quarantine keeps with a row: by which run and when, beside which published version, why, from where."""
 
 
-def compute(node: StagingNode, keys: Sequence[str], workbench: Workbench, metadata: Mapping[str, str]) -> Passage:
+def compute(
+    node: StagingNode, keys: Sequence[str], workbench: Workbench, metadata: Mapping[str, str]
+) -> Passage:
     """Compute partitions of a staging asset.
 
     Args:
@@ -55,13 +63,25 @@ def compute(node: StagingNode, keys: Sequence[str], workbench: Workbench, metada
         written = gate.write_sound(audit, computed=True)
         quarantined = _write_quarantine(session, node, audit, written, scratch, workbench, metadata)
         conservation = _conservation(session, node, ready, snapshots, audit, written, quarantined)
-        failed = {**absent, **audit.failed, **{k: f.detail or "" for k, f in conservation.findings.items() if f.verdict == "fail"}}
+        failed = {
+            **absent,
+            **audit.failed,
+            **{k: f.detail or "" for k, f in conservation.findings.items() if f.verdict == "fail"},
+        }
         # Quarantine first: its rows name the version that they stand beside, so they don't count
         # until that version is published.
         beside = _publish_quarantine(node, quarantined, failed, workbench, metadata)
         publication = gate.publish(written, failed)
         sound = {key: count for key, count in audit.quarantined.items() if key not in failed}
-        return Passage(publication, failed, [conservation, *audit.outcomes], audit.rows, sound, beside, snapshots)
+        return Passage(
+            publication,
+            failed,
+            [conservation, *audit.outcomes],
+            audit.rows,
+            sound,
+            beside,
+            snapshots,
+        )
 
 
 def _stage(session: Session, node: StagingNode) -> None:
@@ -73,7 +93,9 @@ def _stage(session: Session, node: StagingNode) -> None:
         raise ContractError(f"{node.key}: {_about(error)}") from error
     if node.contract is None:
         return
-    visible = [name for name in columns if name not in HIDDEN_TYPES and not name.startswith("_converts_")]
+    visible = [
+        name for name in columns if name not in HIDDEN_TYPES and not name.startswith("_converts_")
+    ]
     extra = [name for name in visible if name not in node.contract]
     if not extra or node.extra_columns == "keep":
         return
@@ -82,7 +104,9 @@ def _stage(session: Session, node: StagingNode) -> None:
             f"{node.key}: columns that the contract doesn't name arrive: {', '.join(extra)}; name them, drop them, "
             "or set extra_columns to keep or drop"
         )
-    session.run(f"CREATE OR REPLACE TEMP VIEW {STAGED} AS SELECT * EXCLUDE ({', '.join(map(quoted, extra))}) FROM ({node.sql})")  # noqa: S608
+    session.run(
+        f"CREATE OR REPLACE TEMP VIEW {STAGED} AS SELECT * EXCLUDE ({', '.join(map(quoted, extra))}) FROM ({node.sql})"
+    )
 
 
 def _write_quarantine(
@@ -93,14 +117,24 @@ def _write_quarantine(
     if not node.has_quarantine or written is None:
         return None
     standing = workbench.lake.table(node.quarantine_key).snapshot()
-    held = [key for key in written.versions if audit.quarantined.get(key) or _had_rows(standing, key)]
+    held = [
+        key for key in written.versions if audit.quarantined.get(key) or _had_rows(standing, key)
+    ]
     if not held:
         return None
     relation = _quarantine_relation(session, node, audit, written, metadata)
     select = stored_select(session, relation, [PARTITION])
     keys = ", ".join(map(literal, held))
     tail = f"FROM {relation} WHERE {PARTITION} IN ({keys})"
-    return write(session, select, tail, scratch / "quarantine", held, computed=False, unversioned=[RUN, MOMENT])
+    return write(
+        session,
+        select,
+        tail,
+        scratch / "quarantine",
+        held,
+        computed=False,
+        unversioned=[RUN, MOMENT],
+    )
 
 
 def _quarantine_relation(
@@ -112,14 +146,17 @@ def _quarantine_relation(
         if isinstance(check, RowCheck) and check.effect == "quarantine"
         for label, condition in _reasons(number, check).items()
     ]
-    versions = ", ".join(f"({literal(key)}, {literal(version.data_version)})" for key, version in written.versions.items())
+    versions = ", ".join(
+        f"({literal(key)}, {literal(version.data_version)})"
+        for key, version in written.versions.items()
+    )
     session.run(
-        f"CREATE TEMP TABLE _held AS SELECT {FILE}, {ROW}, list_filter([{', '.join(reasons)}], lambda r: r IS NOT NULL) "  # noqa: S608
+        f"CREATE TEMP TABLE _held AS SELECT {FILE}, {ROW}, list_filter([{', '.join(reasons)}], lambda r: r IS NOT NULL) "
         f"AS {REASONS} FROM {CANDIDATE} WHERE {audit.held_back}"
     )
     moment = datetime.now(UTC).isoformat()
     session.run(
-        f"CREATE TEMP VIEW _quarantine AS SELECT s.* EXCLUDE ({FILE}, {ROW}), h.{REASONS}, v.version AS {VERSION}, "  # noqa: S608
+        f"CREATE TEMP VIEW _quarantine AS SELECT s.* EXCLUDE ({FILE}, {ROW}), h.{REASONS}, v.version AS {VERSION}, "
         f"parse_filename(s.{FILE}, true) AS {SOURCE}, {literal(metadata.get('run_id', ''))} AS {RUN}, "
         f"TIMESTAMPTZ {literal(moment)} AS {MOMENT} "
         f"FROM {quoted(node.source.relation)} s JOIN _held h ON s.{FILE} = h.{FILE} AND s.{ROW} = h.{ROW} "
@@ -136,7 +173,11 @@ def _reasons(number: int, check: RowCheck) -> dict[str, str]:
 
 
 def _publish_quarantine(
-    node: StagingNode, quarantined: Written | None, failed: Mapping[str, str], workbench: Workbench, metadata: Mapping[str, str]
+    node: StagingNode,
+    quarantined: Written | None,
+    failed: Mapping[str, str],
+    workbench: Workbench,
+    metadata: Mapping[str, str],
 ) -> Publication | None:
     if quarantined is None:
         return None
@@ -153,13 +194,19 @@ def _conservation(
     session: Session, node: StagingNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot], audit: Audit,
     written: Written | None, quarantined: Written | None,
 ) -> Outcome:  # fmt: skip
-    """rows in = out + quarantined + filtered + deduplicated, by partition."""
+    """Rows in = out + quarantined + filtered + deduplicated, by partition."""
     check = next(check for check in node.checks if isinstance(check, ConservationCheck))
     kept = _rows_kept_apart(node.steps)
     rows_in = _rows_in(node, keys, snapshots)
     lost = {step.name: _counted(session, kept, step.lost) for step in kept if step.lost}
     whole_way = len(kept) == len(node.steps)
-    merged = {} if whole_way else _counted(session, kept, f"SELECT {PARTITION}, COUNT(*) FROM {kept[-1].name} GROUP BY 1")  # noqa: S608
+    merged = (
+        {}
+        if whole_way
+        else _counted(
+            session, kept, f"SELECT {PARTITION}, COUNT(*) FROM {kept[-1].name} GROUP BY 1"
+        )
+    )
     findings: dict[str, Finding] = {}
     for key in keys:
         if key in audit.failed:
@@ -179,11 +226,15 @@ def _conservation(
 
 def _rows_kept_apart(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps up to the first that multiplies or merges rows."""
-    end = next((number for number, step in enumerate(steps) if step.effect == "reshapes"), len(steps))
+    end = next(
+        (number for number, step in enumerate(steps) if step.effect == "reshapes"), len(steps)
+    )
     return steps[:end]
 
 
-def _rows_in(node: StagingNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]) -> dict[str, int]:
+def _rows_in(
+    node: StagingNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
+) -> dict[str, int]:
     source = snapshots[node.source.relation]
     if node.partitions is None and source.partitioned:
         return {WHOLE: sum(version.rows for version in source.partitions.values())}

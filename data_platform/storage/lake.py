@@ -216,7 +216,7 @@ class LakeTable:
         stats = json.dumps({"numRecords": file.rows})
         return AddAction(
             relative, target.stat().st_size, values, int(time.time() * 1000), True, stats
-        )  # noqa: FBT003
+        )
 
 
 def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:

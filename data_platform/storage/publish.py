@@ -172,7 +172,7 @@ def _data_versions(
     """A hash of each partition's rows: two sums of row hashes, so that order doesn't count."""
     values = ", ".join(_hashed(name, kind, computed=computed) for name, kind in columns.items())
     rows = session.rows(
-        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) FROM {WRITTEN} GROUP BY 1"  # noqa: S608
+        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) FROM {WRITTEN} GROUP BY 1"
     )
     return {str(key): _version(columns, count, first, second) for key, count, first, second in rows}
 

@@ -95,7 +95,12 @@ Rows = Callable[[Sequence[str]], pa.RecordBatchReader]
 
 
 def load(
-    url: str, target: Target, versions: Mapping[str, Version], columns: Mapping[str, str], rows: Rows, run_id: str
+    url: str,
+    target: Target,
+    versions: Mapping[str, Version],
+    columns: Mapping[str, str],
+    rows: Rows,
+    run_id: str,
 ) -> list[str]:
     """Bring versions of partitions into the table, those that are there already left out.
 
@@ -119,20 +124,28 @@ def load(
             _lock(cursor, target)
             fresh = _prepare(cursor, target, columns)
             standing = {} if fresh else _ledger(cursor, target)
-            due = [key for key, version in versions.items() if standing.get(key) != version.data_version]
+            due = [
+                key
+                for key, version in versions.items()
+                if standing.get(key) != version.data_version
+            ]
             if not due:
                 connection.rollback()
                 return []
             _delete(cursor, target, due)
             reader = rows(due)
-            cursor.adbc_ingest(target.table_name, reader, mode="append", db_schema_name=target.schema_name)
+            cursor.adbc_ingest(
+                target.table_name, reader, mode="append", db_schema_name=target.schema_name
+            )
             _enter(cursor, target, {key: versions[key] for key in due}, run_id)
             connection.commit()
             return due
     except adbc_driver_manager.OperationalError as error:
         raise StorageUnavailable(f"{_host(url)}: {_first_line(error)}") from error
     except adbc_driver_manager.Error as error:
-        raise StorageError(f"table {target.full_name} in {_host(url)}: {_first_line(error)}") from error
+        raise StorageError(
+            f"table {target.full_name} in {_host(url)}: {_first_line(error)}"
+        ) from error
 
 
 def ledger(url: str, table: str) -> dict[str, Version]:
@@ -142,8 +155,14 @@ def ledger(url: str, table: str) -> dict[str, Version]:
             cursor.execute("SELECT to_regclass($1) IS NOT NULL", (LEDGER,))
             if not _one(cursor):
                 return {}
-            cursor.execute(f"SELECT partition, data_version, rows FROM {LEDGER} WHERE table_name = $1", (table,))  # noqa: S608
-            return {str(key): Version(str(version), int(count)) for key, version, count in cursor.fetchall()}
+            cursor.execute(
+                f"SELECT partition, data_version, rows FROM {LEDGER} WHERE table_name = $1",
+                (table,),
+            )
+            return {
+                str(key): Version(str(version), int(count))
+                for key, version, count in cursor.fetchall()
+            }
     except adbc_driver_manager.Error as error:
         raise StorageUnavailable(f"{_host(url)}: {_first_line(error)}") from error
 
@@ -156,7 +175,9 @@ def _lock(cursor: dbapi.Cursor, target: Target) -> None:
     if not _one(cursor):
         for statement in _CREATE_LEDGER.strip().split(";\n"):
             cursor.execute(statement)
-    cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('data_platform'), hashtext({literal(target.full_name)}))")
+    cursor.execute(
+        f"SELECT pg_advisory_xact_lock(hashtext('data_platform'), hashtext({literal(target.full_name)}))"
+    )
     cursor.fetchall()
 
 
@@ -176,7 +197,9 @@ def _prepare(cursor: dbapi.Cursor, target: Target, columns: Mapping[str, str]) -
         cursor.execute(f"CREATE INDEX ON {target.sql_name} ({quoted(target.partition_column)})")
     for column in target.contract.columns if target.contract else ():
         if column.description and column.name in wanted:
-            cursor.execute(f"COMMENT ON COLUMN {target.sql_name}.{quoted(column.name)} IS {literal(column.description)}")
+            cursor.execute(
+                f"COMMENT ON COLUMN {target.sql_name}.{quoted(column.name)} IS {literal(column.description)}"
+            )
     return True
 
 
@@ -186,7 +209,9 @@ def _require_columns(cursor: dbapi.Cursor, target: Target, wanted: Mapping[str, 
         (target.sql_name,),
     )
     there = {str(row[0]) for row in cursor.fetchall()}
-    missing = [f"ADD COLUMN {quoted(name)} {kind}" for name, kind in wanted.items() if name not in there]
+    missing = [
+        f"ADD COLUMN {quoted(name)} {kind}" for name, kind in wanted.items() if name not in there
+    ]
     if missing:
         raise StorageError(
             f"table {target.full_name} lacks columns that are to be loaded; run: "
@@ -195,7 +220,9 @@ def _require_columns(cursor: dbapi.Cursor, target: Target, wanted: Mapping[str, 
 
 
 def _ledger(cursor: dbapi.Cursor, target: Target) -> dict[str, str]:
-    cursor.execute(f"SELECT partition, data_version FROM {LEDGER} WHERE table_name = {literal(target.full_name)}")  # noqa: S608
+    cursor.execute(
+        f"SELECT partition, data_version FROM {LEDGER} WHERE table_name = {literal(target.full_name)}"
+    )
     return {str(key): str(version) for key, version in cursor.fetchall()}
 
 
@@ -205,17 +232,21 @@ def _delete(cursor: dbapi.Cursor, target: Target, keys: Sequence[str]) -> None:
         listed = ", ".join(literal(key) for key in keys)
         where = f" WHERE {quoted(target.partition_column)} IN ({listed})"
         entries = f" AND partition IN ({listed})"
-    cursor.execute(f"DELETE FROM {target.sql_name}{where}")  # noqa: S608
-    cursor.execute(f"DELETE FROM {LEDGER} WHERE table_name = {literal(target.full_name)}{entries}")  # noqa: S608
+    cursor.execute(f"DELETE FROM {target.sql_name}{where}")
+    cursor.execute(f"DELETE FROM {LEDGER} WHERE table_name = {literal(target.full_name)}{entries}")
 
 
-def _enter(cursor: dbapi.Cursor, target: Target, versions: Mapping[str, Version], run_id: str) -> None:
+def _enter(
+    cursor: dbapi.Cursor, target: Target, versions: Mapping[str, Version], run_id: str
+) -> None:
     name, run = literal(target.full_name), literal(run_id)
     values = ", ".join(
         f"({name}, {literal(key)}, {literal(version.data_version)}, {run}, {version.rows})"
         for key, version in versions.items()
     )
-    cursor.execute(f"INSERT INTO {LEDGER} (table_name, partition, data_version, run_id, rows) VALUES {values}")  # noqa: S608
+    cursor.execute(
+        f"INSERT INTO {LEDGER} (table_name, partition, data_version, run_id, rows) VALUES {values}"
+    )
 
 
 def _postgres_type(kind: str, target: Target) -> str:
@@ -224,7 +255,9 @@ def _postgres_type(kind: str, target: Target) -> str:
     inner = kind.removesuffix("[]")
     if inner in _POSTGRES:
         return _POSTGRES[inner] + ("[]" if kind.endswith("[]") else "")
-    raise StorageError(f"table {target.full_name}: PostgreSQL has no type for {kind}; convert the column to varchar")
+    raise StorageError(
+        f"table {target.full_name}: PostgreSQL has no type for {kind}; convert the column to varchar"
+    )
 
 
 def _one(cursor: dbapi.Cursor) -> object:
