@@ -10,7 +10,7 @@ from dataclasses import replace
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.checks import compile_contract, compile_rules, named_apart
 from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
-from data_platform.plan.conversions import assignable, named_type
+from data_platform.plan.conversions import assignable, conversion_to, named_type
 from data_platform.plan.expressions import parse_expression, quoted, render
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import (
@@ -26,7 +26,16 @@ from data_platform.plan.nodes import (
 )
 from data_platform.plan.steps import OtherSide, StepBuilder
 from data_platform.spec.pipeline import StagingAsset
-from data_platform.spec.transformations import AddColumns, Aggregate, ConvertType
+from data_platform.spec.transformations import (
+    AddColumns,
+    Aggregate,
+    ConvertType,
+    ConvertTypes,
+    FillNulls,
+    RenameColumns,
+    Round,
+    Union,
+)
 
 
 class StagingCompiler:
@@ -174,24 +183,41 @@ class StagingCompiler:
 
     def _convert_to_contract(self, schema: Schema) -> None:
         """Bring columns to the contract's types, exactly; those known to have it stay as they are."""
-        done = {
-            name
-            for step in self._spec.transformations
-            if step.kind == "convert_types"
-            for name in step.columns
-        }
+        done = self._converted_last()
         targets: dict[str, ConvertType] = {}
         for name, promise in self._spec.columns.items():
             if promise.type is None:
                 continue
-            kind = named_type(promise.type, self._at("columns", name, "type"))
+            wanted = conversion_to(promise.type, self._at("columns", name, "type"))
             known = schema[name].type if name in schema else None
-            if known != kind and not (known is None and name in done):
+            arrives = known if wanted.named == wanted.target else None
+            if wanted.target != (arrives or done.get(name)):
                 targets[name] = ConvertType(type=promise.type)
         if targets:
             self._builder.convert(
                 targets, "contract", lambda column: self._at("columns", column, "type")
             )
+
+    def _converted_last(self) -> dict[str, str]:
+        """The types of columns that `convert_types` leaves, by their present names."""
+        done: dict[str, str] = {}
+        for step in self._spec.transformations:
+            match step:
+                case ConvertTypes():
+                    done |= {
+                        name: named_type(how.type, self._at("transformations"))
+                        for name, how in step.columns.items()
+                        if named_type(how.type, self._at("transformations")) != "VARCHAR"
+                    }
+                case RenameColumns():
+                    done = {step.columns.get(name, name): kind for name, kind in done.items()}
+                case AddColumns() | Aggregate() | FillNulls() | Round():
+                    done = {name: kind for name, kind in done.items() if name not in step.columns}
+                case Union():
+                    done = {}
+                case _:
+                    pass
+        return done
 
     def _leaving(self, schema: Schema, contract: Schema | None) -> Schema:
         if contract is None:

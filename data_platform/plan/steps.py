@@ -12,7 +12,7 @@ from typing import Literal, assert_never
 from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.conversions import converted, inexact, named_type
+from data_platform.plan.conversions import conversion_to, converted, inexact
 from data_platform.plan.expressions import literal, parse_expression, quoted, render
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
 from data_platform.plan.nodes import Effect, Key, RowCheck, Schema, Step
@@ -151,12 +151,14 @@ class StepBuilder:
         """
         values, flags = {}, {}
         for column, how in targets.items():
-            target = named_type(how.type, at(column))
-            values[column] = converted(column, target, how.format)
+            conversion = conversion_to(how.type, at(column), how.format)
+            values[column] = converted(column, conversion)
             if how.on_error == "set_null":
+                loses = inexact(column, conversion)
+                values[column] = f"CASE WHEN NOT ({loses}) THEN {values[column]} END"
                 continue
             flag = self._fresh(f"_converts_{column}", self.hidden)
-            flags[flag] = inexact(column, target, how.format)
+            flags[flag] = inexact(column, conversion)
             found = self.strict if how.on_error == "fail" else self.violations
             found[flag] = column
             self._bad[flag] = column

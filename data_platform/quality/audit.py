@@ -285,7 +285,8 @@ class Auditor:
             for name in self._session.columns(query)
             if name not in hidden and not name.startswith("_converts_")
         ]
-        chosen = [*columns, *[name for name in there if name not in columns]]
+        first = [name for name in columns if name in there]
+        chosen = [*first, *[name for name in there if name not in first]]
         listed = ", ".join(f"LEFT(CAST({quoted(name)} AS VARCHAR), 200)" for name in chosen)
         found = self._session.rows(
             f"SELECT {listed} FROM ({query}) ORDER BY ALL LIMIT {MAX_EXAMPLES}"

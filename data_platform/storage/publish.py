@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from data_platform.engine.session import LakeFiles, Session
 from data_platform.errors import StorageError
-from data_platform.plan.conversions import stored_type
+from data_platform.plan.conversions import NANOSECONDS, stored_type
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, PARTITION_FIELD, WHOLE
 from data_platform.storage.lake import DataFile, LakeTable, PartitionVersion
@@ -70,12 +70,19 @@ def stored_select(session: Session, relation: str, hidden: Iterable[str]) -> str
             raise StorageError(
                 f"column {name} is {kind}, which the lake can't keep: convert it to varchar or a number"
             )
-        parts.append(
-            quoted(name)
-            if stored == kind
-            else f"CAST({quoted(name)} AS {stored}) AS {quoted(name)}"
-        )
+        parts.append(_kept(name, kind, stored))
     return f"SELECT {', '.join(parts)}"
+
+
+def _kept(name: str, kind: str, stored: str) -> str:
+    if kind == NANOSECONDS:
+        message = literal(f"column {name} has nanoseconds, the lake keeps microseconds")
+        lost = f"EPOCH_NS({quoted(name)}) % 1000 <> 0"
+        kept = f"CAST({quoted(name)} AS {stored})"
+        return f"CASE WHEN {lost} THEN ERROR({message}) ELSE {kept} END AS {quoted(name)}"
+    if stored != kind:
+        return f"CAST({quoted(name)} AS {stored}) AS {quoted(name)}"
+    return quoted(name)
 
 
 def write(
