@@ -71,7 +71,7 @@ def test_a_file_of_sql_is_told_alone(command, project: Project):
     body = f"{STAGING}analytics:\n  totals:\n    sql: totals.sql\n  others:\n    sql: others.sql\n"
     project.declare(body, totals="select * from staging.nothing", others="selec 1")
     result = command("check", "pipelines/shop/totals.sql")
-    assert lines(result)[0].startswith("pipelines/shop/totals.sql:1:15: there is no asset")
+    assert lines(result)[0].startswith("pipelines/shop/totals.sql:1:23: there is no asset")
     assert lines(result)[-1] == "1 pipeline, 1 problem"
 
 
@@ -129,10 +129,10 @@ def test_without_connect_no_database_is_asked(command, project: Project):
 
 
 def test_connect_holds_a_pipeline_to_the_tables_columns(command, shop: Project):
-    body = f"{STAGING}    transformations:\n      - rename_columns: {{nose: note_text}}\n"
+    body = f"{STAGING}    transformations:\n      - add_columns: {{short: nose}}\n"
     shop.declare(body, daily=True)
     result = command("check", "--connect")
-    assert result.exit_code == 1
+    assert result.exit_code == 1, result.output
     assert "nose" in lines(result)[0]
     assert command("check").exit_code == 0
 
