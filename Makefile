@@ -22,7 +22,7 @@ dev: .venv/installed ## The same pipeline live in Dagster's UI, http://127.0.0.1
 	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 test: .venv/installed ## All tests, with small counts where a campaign has large ones
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not campaign"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign"
 
 lint: .venv/installed ## Style, types, layers
 	$(BIN)/ruff check .

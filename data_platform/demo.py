@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from adbc_driver_postgresql import dbapi
-
+from data_platform.engine.postgres import connected
 from data_platform.errors import PermanentError
 from data_platform.loading import Loaded
 from data_platform.plan.naming import PARTITION
@@ -90,7 +89,7 @@ def _quarantined(loaded: Loaded) -> tuple[int, Decimal]:
 
 
 def _ask(url: str, query: str) -> tuple[int, str | Decimal]:
-    with dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+    with connected(url, autocommit=True) as (_, cursor):
         cursor.execute(query)
         row = cursor.fetchone()
     if row is None:

@@ -9,15 +9,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import adbc_driver_manager
 import pyarrow as pa
-from adbc_driver_postgresql import StatementOptions, dbapi
+from adbc_driver_postgresql import StatementOptions
 
+from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.expressions import quoted
 from data_platform.plan.nodes import Column, DatabaseTable, Schema
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Cursor
 
 BYTES_A_ROW = 128
 """A guess, to turn a number of rows into the size of a batch."""
@@ -103,11 +107,7 @@ def read_table(url: str, source: DatabaseTable, span: Span | None) -> Iterator[E
         SourceUnavailable: the database can't be reached, or broke off.
         SourceError: there is no such table or column.
     """
-    with (
-        _translated(url, source.table),
-        dbapi.connect(url) as connection,
-        connection.cursor() as cursor,
-    ):
+    with _translated(source.table), connected(url) as (_, cursor):
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         columns = _columns(cursor, source.table)
         listed = ", ".join(
@@ -140,18 +140,14 @@ def table_schema(url: str, table: str) -> Schema:
         SourceUnavailable: the database can't be reached.
         SourceError: there is no such table.
     """
-    with (
-        _translated(url, table),
-        dbapi.connect(url, autocommit=True) as connection,
-        connection.cursor() as cursor,
-    ):
+    with _translated(table), connected(url, autocommit=True) as (_, cursor):
         return Schema(
             tuple(Column(column.name, column.type) for column in _columns(cursor, table)),
             closed=True,
         )
 
 
-def _columns(cursor: dbapi.Cursor, table: str) -> list[SourceColumn]:
+def _columns(cursor: "Cursor", table: str) -> list[SourceColumn]:
     cursor.execute(
         "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a "
         "WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
@@ -209,7 +205,7 @@ def _within(cursor: str, kind: str, span: Span) -> str:
     return f"{name} >= {_bound(span.start, kind, span.timezone)} AND {name} < {_bound(span.end, kind, span.timezone)}"
 
 
-def _count_outside(cursor: dbapi.Cursor, source: DatabaseTable, kind: str, span: Span) -> int:
+def _count_outside(cursor: "Cursor", source: DatabaseTable, kind: str, span: Span) -> int:
     name = quoted(str(source.cursor))
     parts = [f"{name} IS NULL", f"{name} < {_bound(span.first, kind, span.timezone)}"]
     parts += [f"{name} >= {_bound(span.last, kind, span.timezone)}"] if span.last else []
@@ -223,20 +219,10 @@ def _table(name: str) -> str:
 
 
 @contextmanager
-def _translated(url: str, table: str) -> Iterator[None]:
-    """The driver's errors in words that a person can act on, without the URL's password."""
+def _translated(table: str) -> Iterator[None]:
     try:
         yield
-    except adbc_driver_manager.OperationalError as error:
-        raise SourceUnavailable(f"{_host(url)}: {_first_line(error)}") from error
-    except adbc_driver_manager.Error as error:
-        raise SourceError(f"table {table} in {_host(url)}: {_first_line(error)}") from error
-
-
-def _host(url: str) -> str:
-    return re.sub(r"//[^@/]*@", "//", url).partition("?")[0]
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    except Unreachable as error:
+        raise SourceUnavailable(str(error)) from error
+    except Refused as error:
+        raise SourceError(f"table {table} in {error}") from error

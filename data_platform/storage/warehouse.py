@@ -5,18 +5,19 @@ an advisory lock: readers see the old rows or the new ones, views and grants liv
 that the ledger names is not loaded again.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import adbc_driver_manager
 import pyarrow as pa
-from adbc_driver_postgresql import dbapi
 
+from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.nodes import Schema
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql.dbapi import Cursor
 
 LEDGER = "data_platform.loads"
 _POSTGRES = {
@@ -120,7 +121,7 @@ def load(
         StorageError: the table has other columns, or the database refuses.
     """
     try:
-        with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        with connected(url) as (connection, cursor):
             _lock(cursor, target)
             fresh = _prepare(cursor, target, columns)
             standing = {} if fresh else _ledger(cursor, target)
@@ -140,18 +141,16 @@ def load(
             _enter(cursor, target, {key: versions[key] for key in due}, run_id)
             connection.commit()
             return due
-    except adbc_driver_manager.OperationalError as error:
-        raise StorageUnavailable(f"{_host(url)}: {_first_line(error)}") from error
-    except adbc_driver_manager.Error as error:
-        raise StorageError(
-            f"table {target.full_name} in {_host(url)}: {_first_line(error)}"
-        ) from error
+    except Unreachable as error:
+        raise StorageUnavailable(str(error)) from error
+    except Refused as error:
+        raise StorageError(f"table {target.full_name} in {error}") from error
 
 
 def ledger(url: str, table: str) -> dict[str, Version]:
     """What the ledger says of a table; empty where there is none."""
     try:
-        with dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+        with connected(url, autocommit=True) as (_, cursor):
             cursor.execute("SELECT to_regclass($1) IS NOT NULL", (LEDGER,))
             if not _one(cursor):
                 return {}
@@ -163,11 +162,11 @@ def ledger(url: str, table: str) -> dict[str, Version]:
                 str(key): Version(str(version), int(count))
                 for key, version, count in cursor.fetchall()
             }
-    except adbc_driver_manager.Error as error:
-        raise StorageUnavailable(f"{_host(url)}: {_first_line(error)}") from error
+    except (Unreachable, Refused) as error:
+        raise StorageUnavailable(str(error)) from error
 
 
-def _lock(cursor: dbapi.Cursor, target: Target) -> None:
+def _lock(cursor: "Cursor", target: Target) -> None:
     """One writer of a table at a time; the ledger's own table is made under a lock of its own."""
     cursor.execute("SELECT pg_advisory_xact_lock(hashtext('data_platform'), 0)")
     cursor.fetchall()
@@ -181,7 +180,7 @@ def _lock(cursor: dbapi.Cursor, target: Target) -> None:
     cursor.fetchall()
 
 
-def _prepare(cursor: dbapi.Cursor, target: Target, columns: Mapping[str, str]) -> bool:
+def _prepare(cursor: "Cursor", target: Target, columns: Mapping[str, str]) -> bool:
     """Make the table where it is missing; True if it was. One that is there must have the columns."""
     wanted = {name: _postgres_type(kind, target) for name, kind in columns.items()}
     if target.adds_partition_column and target.partition_column:
@@ -203,7 +202,7 @@ def _prepare(cursor: dbapi.Cursor, target: Target, columns: Mapping[str, str]) -
     return True
 
 
-def _require_columns(cursor: dbapi.Cursor, target: Target, wanted: Mapping[str, str]) -> None:
+def _require_columns(cursor: "Cursor", target: Target, wanted: Mapping[str, str]) -> None:
     cursor.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped",
         (target.sql_name,),
@@ -219,14 +218,14 @@ def _require_columns(cursor: dbapi.Cursor, target: Target, wanted: Mapping[str, 
         )
 
 
-def _ledger(cursor: dbapi.Cursor, target: Target) -> dict[str, str]:
+def _ledger(cursor: "Cursor", target: Target) -> dict[str, str]:
     cursor.execute(
         f"SELECT partition, data_version FROM {LEDGER} WHERE table_name = {literal(target.full_name)}"
     )
     return {str(key): str(version) for key, version in cursor.fetchall()}
 
 
-def _delete(cursor: dbapi.Cursor, target: Target, keys: Sequence[str]) -> None:
+def _delete(cursor: "Cursor", target: Target, keys: Sequence[str]) -> None:
     where, entries = "", ""
     if target.write == "replace_partition" and target.partition_column:
         listed = ", ".join(literal(key) for key in keys)
@@ -236,9 +235,7 @@ def _delete(cursor: dbapi.Cursor, target: Target, keys: Sequence[str]) -> None:
     cursor.execute(f"DELETE FROM {LEDGER} WHERE table_name = {literal(target.full_name)}{entries}")
 
 
-def _enter(
-    cursor: dbapi.Cursor, target: Target, versions: Mapping[str, Version], run_id: str
-) -> None:
+def _enter(cursor: "Cursor", target: Target, versions: Mapping[str, Version], run_id: str) -> None:
     name, run = literal(target.full_name), literal(run_id)
     values = ", ".join(
         f"({name}, {literal(key)}, {literal(version.data_version)}, {run}, {version.rows})"
@@ -260,15 +257,6 @@ def _postgres_type(kind: str, target: Target) -> str:
     )
 
 
-def _one(cursor: dbapi.Cursor) -> object:
+def _one(cursor: "Cursor") -> object:
     row = cursor.fetchone()
     return row[0] if row else None
-
-
-def _host(url: str) -> str:
-    return re.sub(r"//[^@/]*@", "//", url).partition("?")[0]
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -10,4 +10,3 @@ Built = tuple[RetailPlatform, RunReport]
 def test_everything_is_built(built: Built) -> None:
     platform, report = built
     assert report.succeeded, [(a.key, a.state, a.message) for a in report.assets]
-    print(report)
