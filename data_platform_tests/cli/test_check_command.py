@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
+from adbc_driver_postgresql import dbapi
 from click.testing import Result
 from factories import DAILY_SOURCE, Project
-
-from data_platform.sources.database import dbapi
 
 STAGING = "staging:\n  orders:\n    from: raw.orders\n"
 UNKNOWN_KEY = "staging:\n  orders:\n    form: raw.orders\n"
