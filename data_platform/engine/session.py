@@ -4,6 +4,7 @@ Called by the stages. Reads the files of one snapshot by list, so that what it r
 under it; extensions are never fetched.
 """
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,11 +26,13 @@ class LakeFiles:
         paths: of them.
         schema: of the table, the partition column not included.
         partitioned: whether their folders are partitions.
+        uniform: whether all of them have all columns, so that one tells for the others.
     """
 
     paths: Sequence[str]
     schema: pa.Schema
     partitioned: bool
+    uniform: bool = False
 
 
 class Session:
@@ -127,17 +130,23 @@ def _reading(files: LakeFiles, *, hidden: bool) -> str:
     if not files.paths:
         return _empty(files.schema, hidden=hidden)
     listed = ", ".join(literal(path) for path in files.paths)
-    options = "union_by_name = true, hive_partitioning = false"
-    if not hidden:
-        return f"SELECT * FROM read_parquet([{listed}], {options})"
+    by_name = str(not files.uniform).lower()
+    options = f"union_by_name = {by_name}, hive_partitioning = {str(files.partitioned).lower()}"
     if files.partitioned:
-        options = f"union_by_name = true, hive_partitioning = true, hive_types = {{'{PARTITION_FIELD}': VARCHAR}}"
-    partition = PARTITION_FIELD if files.partitioned else literal(WHOLE)
-    unseen = f"filename, file_row_number{f', {PARTITION_FIELD}' if files.partitioned else ''}"
-    return (
-        f"SELECT * EXCLUDE ({unseen}), {partition} AS {PARTITION}, filename AS {FILE}, file_row_number AS {ROW} "
-        f"FROM read_parquet([{listed}], {options}, filename = true, file_row_number = true)"
-    )
+        options = f"{options}, hive_types = {{'{PARTITION_FIELD}': VARCHAR}}"
+    unseen = [PARTITION_FIELD] if files.partitioned else []
+    added = ""
+    if hidden:
+        options = f"{options}, filename = true, file_row_number = true"
+        unseen += ["filename", "file_row_number"]
+        partition = PARTITION_FIELD if files.partitioned else literal(WHOLE)
+        added = f", {partition} AS {PARTITION}, filename AS {FILE}, file_row_number AS {ROW}"
+    exclude = f" EXCLUDE ({', '.join(unseen)})" if unseen else ""
+    select = f"SELECT *{exclude}{added} FROM read_parquet([{listed}], {options})"
+    if files.uniform:
+        return select
+    # Files that are older than a column don't have it: the table's schema goes first.
+    return f"{_empty(files.schema, hidden=hidden)} UNION ALL BY NAME {select}"
 
 
 def _empty(schema: pa.Schema, *, hidden: bool) -> str:
@@ -149,6 +158,7 @@ def _empty(schema: pa.Schema, *, hidden: bool) -> str:
     return f"SELECT {columns} WHERE FALSE"
 
 
+@functools.cache
 def _duckdb_type(arrow: pa.DataType) -> str:
     with duckdb.connect() as connection:
         connection.register("one", pa.table({"c": pa.array([], arrow)}))

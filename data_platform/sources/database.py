@@ -122,15 +122,8 @@ def read_table(url: str, source: DatabaseTable, span: Span | None) -> Iterator[E
             **{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(source.fetch_size * BYTES_A_ROW)}
         )
         cursor.execute(query)
-        names = [column.name for column in columns]
         reader = cursor.fetch_record_batch()
-        renamed = pa.RecordBatchReader.from_batches(
-            pa.schema(
-                [field.with_name(name) for field, name in zip(reader.schema, names, strict=True)]
-            ),
-            (batch.rename_columns(names) for batch in reader),
-        )
-        yield Extraction(renamed, {c.name: _cast(c) for c in columns}, cursor_type, outside)
+        yield Extraction(reader, {c.name: _cast(c) for c in columns}, cursor_type, outside)
 
 
 def table_schema(url: str, table: str) -> Schema:

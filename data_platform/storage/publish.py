@@ -110,7 +110,7 @@ def write(
             files[key] = (_empty_file(session, f"{select} {tail}", folder, key),)
     schema = pq.read_schema(files[keys[0]][0].path)
     paths = [file.path for found in files.values() for file in found if file.rows]
-    session.show(WRITTEN, LakeFiles(paths, schema, partitioned))
+    session.show(WRITTEN, LakeFiles(paths, schema, partitioned, uniform=True))
     skip = {*unversioned, *HIDDEN_TYPES}
     columns = {
         name: kind

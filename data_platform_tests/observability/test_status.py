@@ -1,0 +1,115 @@
+"""How an asset stands, told from facts and a clock."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from factories import Project
+
+from data_platform.observability.status import Facts, as_json, status_of
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import StagingNode
+
+NOW = datetime(2024, 1, 5, 7, tzinfo=UTC)
+BUILT = NOW - timedelta(hours=3)
+BODY = (
+    "staging:\n  orders:\n    from: raw.orders\n    freshness: {warn_after: 6h, fail_after: 8h}\n"
+)
+
+
+@pytest.fixture
+def daily(project: Project) -> StagingNode:
+    """Partitions from 1 January to 31 January, of which four are due."""
+    project.declare(BODY, daily=True)
+    return project.staging("orders")
+
+
+@pytest.fixture
+def whole(project: Project) -> StagingNode:
+    project.declare(BODY)
+    return project.staging("orders")
+
+
+def days(*numbers: int) -> dict[str, int]:
+    return {f"2024-01-{number:02}": 10 * number for number in numbers}
+
+
+def test_published_and_due_partitions_are_counted(daily: StagingNode):
+    status = status_of(daily, Facts(rows=days(1, 2, 3), published_at=BUILT), NOW)
+    assert (status.newest, status.published, status.due) == ("2024-01-03", 3, 4)
+    assert (status.rows, status.age) == (60, timedelta(hours=3))
+    assert status.freshness.state == "warn"
+
+
+def test_a_gap_lowers_the_count_and_not_the_newest(daily: StagingNode):
+    status = status_of(daily, Facts(rows=days(1, 4), published_at=BUILT), NOW)
+    assert (status.newest, status.published, status.freshness.state) == ("2024-01-04", 2, "pass")
+
+
+def test_a_partition_before_its_day_is_over_is_not_due(daily: StagingNode):
+    status = status_of(daily, Facts(rows=days(1, 2, 3, 4, 5), published_at=BUILT), NOW)
+    assert (status.newest, status.published, status.due) == ("2024-01-05", 4, 4)
+
+
+def test_an_empty_partition_is_published(daily: StagingNode):
+    facts = Facts(rows={"2024-01-04": 0}, published_at=BUILT)
+    status = status_of(daily, facts, NOW)
+    assert (status.published, status.rows, status.freshness.state) == (1, 0, "pass")
+
+
+def test_partitions_that_the_asset_no_longer_has_do_not_count(daily: StagingNode):
+    rows = {"2023-12-31": 99, WHOLE: 99, **days(1)}
+    status = status_of(daily, Facts(rows=rows, published_at=BUILT), NOW)
+    assert (status.newest, status.published, status.rows) == ("2024-01-01", 1, 10)
+
+
+def test_nothing_is_due_after_the_end(daily: StagingNode):
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+    status = status_of(daily, Facts(rows=days(*range(1, 32)), published_at=BUILT), later)
+    assert (status.published, status.due, status.freshness.state) == (31, 31, "pass")
+
+
+def test_an_asset_without_partitions_is_there_or_not(whole: StagingNode):
+    nothing = status_of(whole, Facts(), NOW)
+    assert (nothing.newest, nothing.published, nothing.due, nothing.age) == (None, 0, 1, None)
+    assert nothing.freshness.state == "fail"
+    there = status_of(whole, Facts(rows={WHOLE: 7}, published_at=BUILT), NOW)
+    assert (there.newest, there.published, there.rows) == (None, 1, 7)
+    assert there.freshness.state == "pass"
+
+
+def test_a_materialization_without_data_is_no_publication(whole: StagingNode):
+    """The lake was removed, the event log still knows."""
+    status = status_of(whole, Facts(published_at=BUILT), NOW)
+    assert (status.age, status.freshness.state) == (None, "fail")
+
+
+def test_what_is_not_known_is_not_judged(daily: StagingNode):
+    status = status_of(daily, Facts(unknown="the warehouse can't be reached"), NOW)
+    assert status.freshness.state == "none"
+    assert status.freshness.reason == "the warehouse can't be reached"
+
+
+def test_json_holds_what_was_found(daily: StagingNode):
+    facts = Facts(days(1), BUILT, ("not_null",), ("range_price",), 12)
+    assert as_json(status_of(daily, facts, NOW)) == {
+        "key": "staging/shop/orders",
+        "partitioned": True,
+        "last_good_partition": "2024-01-01",
+        "partitions_published": 1,
+        "partitions_due": 4,
+        "rows": 10,
+        "published_at": "2024-01-05T04:00:00+00:00",
+        "age_seconds": 10_800,
+        "freshness": "fail",
+        "freshness_reason": "2024-01-02 was due 2d ago, later than 8h",
+        "failed_checks": ["not_null"],
+        "warned_checks": ["range_price"],
+        "quarantined_rows": 12,
+        "unknown": None,
+    }
+
+
+def test_without_a_promise_freshness_is_not_asked(daily: StagingNode):
+    node = replace(daily, freshness=None)
+    assert status_of(node, Facts(), NOW).freshness.state == "none"
