@@ -12,6 +12,7 @@ from typing import NoReturn
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.tokens import TokenType
 
 from data_platform.errors import ConfigurationError, Location, Problem
 
@@ -23,7 +24,7 @@ any_value arg_max arg_min max_by min_by avg mean bit_and bit_or bit_xor bool_and
 count count_if count_star corr covar_pop covar_samp entropy first last list array_agg kurtosis mad max median min mode
 product quantile quantile_cont quantile_disc percentile_cont percentile_disc approx_count_distinct approx_distinct
 approx_quantile regr_slope regr_intercept regr_r2 skewness stddev stddev_pop stddev_samp string_agg group_concat sum
-sum_no_overflow fsum variance var_pop variance_pop var_samp histogram
+sum_no_overflow fsum variance var_pop variance_pop var_samp histogram sem favg arbitrary approx_top_k
 """
 _WINDOWS = """
 cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number
@@ -46,7 +47,19 @@ monthname quarter second strftime strptime try_strptime time_bucket time_to_str 
 to_months to_seconds to_timestamp to_weeks to_years week weekofyear week_of_year year yearweek interval date_from_parts
 timestamp_from_parts time_from_parts unix_to_time age timestamp time ts_or_ds_to_date ts_or_ds_add ts_or_ds_diff
 timestamp_add timestamp_sub timestamp_diff date_str_to_date date_to_date_str at_time_zone
-json_extract json_extract_string json_extract_scalar json_array_length json_keys json_type json_valid jsonextract
+bit_count round_even sha1 sha hash base64 from_base64 url_encode url_decode printf prefix suffix bar typeof
+string_split_regex str_split_regex regexp_extract_all regexp_escape hamming damerau_levenshtein jaro_similarity
+jarowinkler_similarity row map to_map map_entries map_contains map_contains_key map_extract map_extract_value
+map_from_entries element_at struct_insert
+array_reverse array_reverse_sort list_reverse list_reverse_sort list_position array_position list_indexof list_count
+list_first list_last list_median list_unique list_concat array_concat list_cat list_append array_append list_prepend
+array_prepend list_slice array_slice list_extract list_has list_has_any list_has_all array_has array_has_any
+array_has_all array_contains_all array_overlaps list_intersect array_intersect array_intersection list_zip
+list_any_value list_string_agg list_mode list_transform array_transform transform list_filter array_filter filter
+list_reduce reduce flatten range generate_series
+decade century era millisecond microsecond epoch_ns weekday julian timezone make_timestamp_ms to_milliseconds
+to_microseconds to_years
+json_exists json_value json_contains json_array_contains json_extract json_extract_string json_extract_scalar json_array_length json_keys json_type json_valid jsonextract
 to_json json_object json_array grouping grouping_id
 """
 ALLOWED_FUNCTIONS = frozenset(f"{_AGGREGATES} {_WINDOWS} {_SCALARS}".split())
@@ -63,8 +76,18 @@ _OPERATORS = (
     exp.Binary, exp.Unary, exp.Between, exp.In, exp.Bracket, exp.Slice, exp.Lambda, exp.Kwarg, exp.AtTimeZone,
     exp.Collate, exp.JSONPath, exp.JSONPathPart, exp.Cast, exp.TryCast, exp.Case, exp.If, exp.And, exp.Or, exp.Xor,
     exp.Window, exp.WindowSpec, exp.Ordered, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls,
-    exp.PropertyEQ, exp.Array, exp.Struct,
+    exp.PropertyEQ, exp.Array, exp.Struct, exp.Comprehension, exp.JSONKeyValue,
 )  # fmt: skip
+_SERIES = frozenset({"range", "generate_series"})
+"""Functions that may stand where a table does: they read nothing."""
+_OPEN_TYPES = (exp.PseudoType, exp.ObjectIdentifier)
+_ENDS = frozenset(
+    {
+        TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_PAREN,
+        TokenType.R_BRACKET, TokenType.L_BRACKET, TokenType.PARAMETER,
+    }
+)  # fmt: skip
+"""After these a colon belongs to a slice, a struct or an alias."""
 _ALWAYS_REFUSED = (
     exp.Command,
     exp.DDL,
@@ -94,6 +117,10 @@ def parse_expression(text: str, location: Location) -> exp.Expression:
                 location,
                 f"{_shown(text)}: an expression reads columns of its own asset; a query or * is not allowed",
             )
+        if isinstance(node, exp.Unnest | exp.Explode):
+            _refuse(
+                location, f"{_shown(text)}: unnest multiplies rows, which an expression must not"
+            )
         if isinstance(node, exp.Column) and (node.args.get("db") or node.args.get("catalog")):
             _refuse(
                 location,
@@ -111,7 +138,7 @@ def parse_query(text: str, location: Location) -> exp.Query:
     Raises:
         ConfigurationError: it doesn't parse, is no query, or holds something that isn't allowed.
     """
-    tree = _parse(text, location, what="query")
+    tree = _parse(_with_dollars(text), location, what="query")
     if not isinstance(tree, exp.Query):
         _refuse(location, f"expected one SELECT, found {type(tree).__name__.upper()}")
     _check_nodes(tree, text, location)
@@ -119,8 +146,8 @@ def parse_query(text: str, location: Location) -> exp.Query:
 
 
 def render(tree: exp.Expression, *, pretty: bool = False) -> str:
-    """The SQL of a tree in DuckDB's dialect."""
-    return tree.sql(dialect="duckdb", pretty=pretty)
+    """The SQL of a tree in DuckDB's dialect, without comments."""
+    return tree.sql(dialect="duckdb", pretty=pretty, comments=False)
 
 
 def quoted(name: str) -> str:
@@ -157,6 +184,20 @@ def _parse(text: str, location: Location, what: str) -> exp.Expression:
     return trees[0]
 
 
+def _with_dollars(text: str) -> str:
+    """`:name` as `$name`, of the same length: a colon after SELECT is an alias to DuckDB."""
+    try:
+        tokens = sqlglot.tokenize(text, dialect="duckdb")
+    except TokenError:
+        return text  # reading it tells what is wrong
+    characters = list(text)
+    for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
+        names = colon.token_type == TokenType.COLON and name.token_type == TokenType.VAR
+        if names and name.start == colon.end + 1 and not (before and before.token_type in _ENDS):
+            characters[colon.start] = "$"
+    return "".join(characters)
+
+
 def _syntax_problem(error: Exception, text: str, location: Location, what: str) -> Problem:
     details = getattr(error, "errors", None)
     if not details:
@@ -189,18 +230,31 @@ def _check_nodes(tree: exp.Expression, text: str, location: Location) -> None:
             _check_function(node, text, location)
         else:
             _refuse(location, f"{_shown(text)}: {type(node).__name__} is not allowed")
-        if isinstance(node, exp.Table) and not isinstance(node.this, exp.Identifier):
+        if isinstance(node, _OPEN_TYPES) or (
+            isinstance(node, exp.DataType) and node.this == exp.DType.USERDEFINED
+        ):
+            _refuse(location, f"{_shown(text)}: {node.sql('duckdb')} is no type that is known")
+        if isinstance(node, exp.Table) and not _is_named_table(node):
             _refuse(
                 location,
                 f"{_shown(node.sql('duckdb'))}: table functions are not allowed; name an asset",
             )
 
 
+def _is_named_table(table: exp.Table) -> bool:
+    this = table.this
+    if isinstance(this, exp.Identifier):
+        return True
+    name = this.name if isinstance(this, exp.Anonymous) else getattr(this, "sql_name", str)()
+    return name.lower() in _SERIES
+
+
 def _belongs_to_aggregate(node: exp.Expression) -> bool:
     """`count(*)`, `sum(a) filter (where b)`, `string_agg(a order by b)`, `a = any(b)` are no queries."""
     inner = exp.Star | exp.Distinct | exp.Order | exp.Where
     return isinstance(node, exp.Any | exp.All) or (
-        isinstance(node, inner) and isinstance(node.parent, exp.AggFunc | exp.Window | exp.Filter)
+        isinstance(node, inner)
+        and isinstance(node.parent, exp.AggFunc | exp.Window | exp.Filter | exp.WithinGroup)
     )
 
 

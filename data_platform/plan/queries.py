@@ -52,13 +52,12 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
         ConfigurationError: it isn't allowed, or names what there isn't.
     """
     tree = parse_query(text, location)
-    local = {cte.alias for cte in tree.find_all(exp.CTE)}
     inputs: dict[str, Input] = {}
     problems: list[Problem] = []
     for table in list(tree.find_all(exp.Table)):
-        parts = [part.name for part in table.parts]
-        if len(parts) == 1 and parts[0] in local:
+        if isinstance(table.this, exp.Func) or _is_local(table):
             continue
+        parts = [part.name for part in table.parts]
         try:
             given = reads(".".join(parts), _place(table, location))
         except ConfigurationError as error:
@@ -78,6 +77,36 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
         raise ConfigurationError(problems)
     at_once = range_statement(tree, inputs)
     return Query(render(tree, pretty=True), tuple(inputs.values()), parameters, at_once)
+
+
+def _is_local(table: exp.Table) -> bool:
+    """Whether a table is a CTE that is in sight where it stands; anything else is an asset.
+
+    A name that is a CTE's somewhere else must not pass: DuckDB would take it for a file.
+    """
+    if len(table.parts) > 1:
+        return False
+    inside: exp.Expression | None = table
+    while inside is not None:
+        with_ = inside.args.get("with_")
+        if isinstance(with_, exp.With) and _names(with_, table):
+            return True
+        inside = inside.parent
+    return False
+
+
+def _names(with_: exp.With, table: exp.Table) -> bool:
+    """Whether one of the CTEs in sight has the table's name: those before, or all from the query."""
+    seen: list[exp.CTE] = []
+    for cte in with_.expressions:
+        own = table.find_ancestor(exp.CTE)
+        while own is not None and own is not cte:
+            own = own.find_ancestor(exp.CTE)
+        if own is cte:
+            seen += [cte] if with_.recursive else []
+            break
+        seen.append(cte)
+    return any(cte.alias.lower() == table.name.lower() for cte in seen)
 
 
 def _parameters(

@@ -336,8 +336,9 @@ class StepBuilder:
         window sees its own partition only, whichever others are computed along with it.
         """
         tree = parse_expression(text, location)
+        own = {each.expression.name for each in tree.find_all(exp.Comprehension)}
         for column in list(tree.find_all(exp.Column)):
-            if not column.table:
+            if not column.table and column.name not in own:
                 column.set("table", exp.to_identifier(self.last))
         for window in list(tree.find_all(exp.Window)):
             split = window.args.get("partition_by") or []
