@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_platform.errors import PermanentError
+
 PACKAGE_DIR = Path(__file__).parent
 
 
@@ -56,8 +58,14 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         pipelines_dirs=tuple(home / entry for entry in dirs if entry),
         storage_url=env.get("DATA_PLATFORM_STORAGE_URL") or None,
         memory_limit=env.get("DATA_PLATFORM_MEMORY_LIMIT") or "1GB",
-        threads=int(threads) if threads else None,
+        threads=_count("DATA_PLATFORM_THREADS", threads) if threads else None,
     )
+
+
+def _count(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise PermanentError(f"{name} is {text!r}: it must be a number, 1 or more")
+    return int(text)
 
 
 def environment() -> Mapping[str, str]:

@@ -128,12 +128,12 @@ class RowCheck:
     effect: Effect
     offends: str
     columns: tuple[str, ...]
-    location: Location
+    location: Location = field(repr=False)
     description: str | None = None
     on_empty: Literal["pass", "warn", "fail"] = "pass"
     max_percentage: float = 0
     references: Key | None = None
-    parts: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Conditions of which `offends` is any, by the column that each is about."""
 
 
@@ -144,7 +144,7 @@ class UniqueCheck:
     name: str
     effect: Effect
     columns: tuple[str, ...]
-    location: Location
+    location: Location = field(repr=False)
     max_duplicates: int = 0
     count_nulls: bool = False
     whole_asset: bool = False
@@ -161,7 +161,7 @@ class RowCountCheck:
     effect: Effect
     min_rows: int | None
     max_rows: int | None
-    location: Location
+    location: Location = field(repr=False)
     description: str | None = None
     kind: str = "row_count"
 
@@ -177,7 +177,7 @@ class ReconcileCheck:
     other_expression: str
     tolerance: float
     including_quarantine: bool
-    location: Location
+    location: Location = field(repr=False)
     description: str | None = None
     kind: str = "reconcile"
 
@@ -189,7 +189,7 @@ class ConservationCheck:
     Counted from the files that were read and written, up to the last step that keeps rows apart.
     """
 
-    location: Location
+    location: Location = field(repr=False)
     name: str = "conservation"
     effect: Effect = "fail"
     description: str | None = (

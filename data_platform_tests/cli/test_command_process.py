@@ -116,6 +116,14 @@ def test_ctrl_c_ends_with_130(command, monkeypatch: pytest.MonkeyPatch):
     assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
 
 
+@pytest.mark.parametrize("threads", ["many", "0", "-1"])
+def test_a_wrong_setting_is_told_by_its_name(command, environ: dict[str, str], threads: str):
+    environ["DATA_PLATFORM_THREADS"] = threads
+    result = command("check")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: DATA_PLATFORM_THREADS is {threads!r}")
+
+
 def test_an_error_of_several_lines_is_told_whole(command, monkeypatch: pytest.MonkeyPatch):
     def failing(*_: object, **__: object) -> None:
         raise PermanentError("one\ntwo")

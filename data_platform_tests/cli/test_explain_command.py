@@ -32,8 +32,9 @@ destinations:
     connection: shop
     table: report.totals
 """
-TOTALS = """-- it's the shop's day
-select sum(total) as total from staging.orders where at >= :partition_start
+TOTALS = """
+select sum(total) as total, 'it''s "the shop''s' as day from staging.orders
+where at >= :partition_start
 """
 
 
@@ -105,8 +106,8 @@ def test_wrapped_sql_is_still_the_same_sql(command, project: Project):
     assert shown.split() == project.staging("orders").sql.split()
 
 
-def test_an_apostrophe_in_a_comment_is_kept(command):
-    assert "it's the shop's day" in " ".join(command("explain", "shop").stdout.split())
+def test_quotes_in_literals_are_kept(command):
+    assert "'it''s \"the shop''s' AS day" in " ".join(command("explain", "shop").stdout.split())
 
 
 def test_text_tells_effect_and_condition_of_checks(command):
@@ -161,3 +162,11 @@ def test_schema_is_json_schema(command, of: tuple[str, ...], key: str):
     told = json.loads(command("schema", *of).stdout)
     assert told["$schema"].startswith("https://json-schema.org/")
     assert key in told["properties"]
+
+
+def test_a_comment_in_the_yaml_is_no_new_code(command, project: Project):
+    before = {key: told["code_version"] for key, told in explained(command).items()}
+    path = project.pipelines / "shop" / "pipeline.yaml"
+    path.write_text(f"# a comment moves every line\n{path.read_text()}")
+    after = {key: told["code_version"] for key, told in explained(command).items()}
+    assert after == before
