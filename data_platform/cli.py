@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from data_platform.errors import PlatformError, StorageUnavailable
+from data_platform.errors import PermanentError, PlatformError, StorageUnavailable
 from data_platform.settings import Settings, environment, load_settings
 from data_platform.terminal.problem_lines import closing_line, error_lines, problem_line
 
@@ -75,7 +75,7 @@ def check(path: Path | None, *, connect: bool) -> None:
     """
     from data_platform.checking import check as find_mistakes  # noqa: PLC0415
 
-    found = find_mistakes(load_settings(), environment(), path, connect=connect)
+    found = find_mistakes(_settings(), environment(), path, connect=connect)
     for problem in found.problems:
         click.echo(problem_line(problem, Path.cwd()))
     click.echo(closing_line(found.pipelines, found.problems))
@@ -260,7 +260,7 @@ def status(pipeline: str | None, style: str) -> None:
 
     loaded = _load()
     nodes = _nodes(loaded, pipeline)
-    logged = _event_log(load_settings(), nodes)
+    logged = _event_log(_settings(), nodes)
     facts = gather_facts(nodes, loaded.workbench(), loaded.connection_url, logged)
     now = datetime.now(UTC)
     statuses = [status_of(node, facts[node.key], now) for node in nodes]
@@ -273,11 +273,18 @@ def status(pipeline: str | None, style: str) -> None:
 # What commands share --------------------------------------------------------------------------
 
 
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except ValueError as error:
+        raise PermanentError(str(error)) from error
+
+
 def _load() -> "Loaded":
     """All pipelines; a broken one is named, and hides none of the others."""
     from data_platform.loading import load  # noqa: PLC0415
 
-    loaded = load(load_settings(), environment())
+    loaded = load(_settings(), environment())
     for name in loaded.broken:
         line = f"pipeline {name} has mistakes and is left out: data-platform check shows them"
         click.echo(line, err=True)
@@ -310,7 +317,7 @@ def _run(loaded: "Loaded", request: "Request") -> bool:
     ticker = Ticker(console)
     now = datetime.now(UTC)
     try:
-        with _instance(load_settings()) as instance:
+        with _instance(_settings()) as instance:
             report = run_pipeline(
                 definitions_of(loaded, now), loaded, instance, request, ticker, now
             )

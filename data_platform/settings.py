@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_platform.errors import PermanentError
-
 PACKAGE_DIR = Path(__file__).parent
 
 
@@ -46,7 +44,11 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from `environ`, or from the process's environment."""
+    """Read the settings from `environ`, or from the process's environment.
+
+    Raises:
+        ValueError: one can't be read; it names the variable.
+    """
     env = os.environ if environ is None else environ
     home = Path(env.get("DATA_PLATFORM_HOME") or Path.cwd()).absolute()
     pipelines = env.get("DATA_PLATFORM_PIPELINES")
@@ -64,7 +66,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _count(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise PermanentError(f"{name} is {text!r}: it must be a number, 1 or more")
+        raise ValueError(f"{name} is {text!r}: it must be a number, 1 or more")
     return int(text)
 
 
