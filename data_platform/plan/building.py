@@ -197,7 +197,7 @@ class _Builder:
         )  # fmt: skip
         schema = self._source_columns(node) or node.schema
         inputs: dict[str, Input] = {}
-        checks = self._checks(key, spec, schema, inputs)
+        checks = self._checks(key, spec, schema, inputs, partitions)
         return replace(
             node, schema=schema, checks=checks, contract=declared, inputs=tuple(inputs.values())
         )
@@ -228,7 +228,7 @@ class _Builder:
 
         def reads(reference: str, location: Location, whole: bool) -> Input:
             other = self._upstream(key, reference, location)
-            given = self._whole(other) if whole else self._same(other, partitions)
+            given = self._read_by_rule(other, partitions, location, whole=whole)
             inputs.setdefault(relation_of(given), given)
             others.setdefault(relation_of(given), other.schema)
             return given
@@ -369,6 +369,21 @@ class _Builder:
             return Input(upstream.key, "whole")
         return Input(upstream.key, "all") if partitions is None else Input(upstream.key, "same")
 
+    def _read_by_rule(
+        self,
+        upstream: AnyNode,
+        partitions: DailyPartitions | None,
+        location: Location,
+        *,
+        whole: bool,
+    ) -> Input:
+        if whole:
+            return self._whole(upstream)
+        if partitions is not None and upstream.partitions is None:
+            message = f"{upstream.key} has no partitions that this asset's could be compared with"
+            raise _problem(location, message)
+        return self._same(upstream, partitions)
+
     def _whole(self, upstream: AnyNode) -> Input:
         return Input(upstream.key, "whole" if upstream.partitions is None else "all")
 
@@ -391,7 +406,7 @@ class _Builder:
 
         def reads(reference: str, location: Location, whole: bool) -> Input:
             other = self._upstream(key, reference, location)
-            given = self._whole(other) if whole else self._same(other, partitions)
+            given = self._read_by_rule(other, partitions, location, whole=whole)
             inputs.setdefault(relation_of(given), given)
             return given
 

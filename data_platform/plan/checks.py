@@ -82,6 +82,7 @@ def compile_contract(
     for name, promise in columns.items():
         location = at(name)
         if promise.min is not None or promise.max is not None:
+            _comparable(name, (promise.min, promise.max), schema, location)
             offends = _outside(name, promise.min, promise.max, schema)
             about = f"{name} is {_bounds(promise.min, promise.max)}."
             checks.append(
@@ -160,6 +161,7 @@ def _compile(
                 )
             ]  # fmt: skip
         case spec.Range():
+            _comparable(rule.column, (rule.min, rule.max), schema, location)
             offends = _outside(rule.column, rule.min, rule.max, schema)
             if rule.nulls == "violation":
                 offends = f"{offends} OR {quoted(rule.column)} IS NULL"
@@ -249,6 +251,16 @@ def _not_null(columns: Sequence[str], name: str, effect: Effect, location: Locat
     )
 
 
+def _comparable(
+    column: str, bounds: tuple[object, object], schema: Schema, location: Location
+) -> None:
+    """A number is no bound of text: `'9' > '10'`."""
+    number = next((bound for bound in bounds if isinstance(bound, int | float)), None)
+    if number is not None and column in schema and schema[column].type == "VARCHAR":
+        message = f"{column} is text, {number} a number: convert it by convert_types first"
+        raise ConfigurationError([Problem(location, message)])
+
+
 def _outside(column: str, low: object, high: object, schema: Schema) -> str:
     """NULL is inside, NaN is outside of every range; DuckDB holds NaN for the greatest number."""
     name = quoted(column)
@@ -262,8 +274,25 @@ def _outside(column: str, low: object, high: object, schema: Schema) -> str:
     return f"COALESCE({' OR '.join(parts)}, FALSE)"
 
 
-def _not_among(column: str, values: Iterable[object]) -> str:
-    return f"COALESCE({quoted(column)} NOT IN ({', '.join(literal(value) for value in values)}), FALSE)"
+def _not_among(column: str, values: Sequence[object]) -> str:
+    """Text is compared as text, whatever kind of value YAML took a word for."""
+    name = quoted(column)
+    texts = ", ".join(literal(_as_text(value)) for value in values)
+    plain = [literal(value) for value in values if not isinstance(value, str)]
+    parts = [f"{name} IN ({', '.join(plain)})"] if plain else []
+    parts += [
+        f"COALESCE({name} = TRY(CAST_TO_TYPE({literal(value)}, {name})), FALSE)"
+        for value in values
+        if isinstance(value, str)
+    ]
+    return (
+        f"{name} IS NOT NULL AND NOT CASE TYPEOF({name}) "
+        f"WHEN 'VARCHAR' THEN {name} IN ({texts}) ELSE {' OR '.join(parts)} END"
+    )
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _missing_from(rule: spec.ForeignKey, given: Input) -> str:
@@ -296,6 +325,7 @@ def _reconcile(
         effect,
         own,
         given.key,
+        relation_of(given),
         other,
         rule.tolerance,
         rule.including_quarantine,
@@ -306,7 +336,8 @@ def _reconcile(
 
 def _require_known(check: Check, schema: Schema, location: Location) -> None:
     columns = check.columns if isinstance(check, RowCheck | UniqueCheck) else ()
-    unknown = [name for name in columns if name not in schema] if schema.closed else []
+    known = {name.lower() for name in schema.names}
+    unknown = [name for name in columns if name.lower() not in known] if schema.closed else []
     if unknown:
         message = f"no column {unknown[0]!r} in this asset; it has {_some(schema.names, 12)}"
         raise ConfigurationError([Problem(location, message)])

@@ -174,6 +174,7 @@ class ReconcileCheck:
     effect: Effect
     expression: str
     other: Key
+    other_relation: str
     other_expression: str
     tolerance: float
     including_quarantine: bool

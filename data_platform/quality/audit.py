@@ -4,13 +4,14 @@ Called by the stages with a relation that has the asset's columns and `_partitio
 are one scan grouped by partition, each unique key one more grouping, each foreign key one join.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import assert_never
 
 from data_platform.engine.session import Session
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import FILE, PARTITION, ROW
+from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import (
     Check,
     ConservationCheck,
@@ -169,17 +170,25 @@ class Auditor:
         present = (
             "TRUE" if check.count_nulls else " AND ".join(f"{name} IS NOT NULL" for name in names)
         )
-        source = f"SELECT {PARTITION}, {keys} FROM {good} WHERE {present}"
+        source = f"SELECT {PARTITION}, {keys}, TRUE AS _own FROM {good} WHERE {present}"
         if check.whole_asset:
             others = (
-                f" UNION ALL SELECT {PARTITION}, {keys} FROM {self._others} WHERE {present}"
+                f" UNION ALL SELECT {PARTITION}, {keys}, FALSE FROM {self._others} WHERE {present}"
                 if self._others
                 else ""
             )
-            source = f"{source}{others}"
+            # The first of a key is the one that is published already, else that of the first day.
+            first = (
+                f"BOOL_AND(_own) OVER (PARTITION BY {keys}) "
+                f"AND {PARTITION} = MIN({PARTITION}) OVER (PARTITION BY {keys})"
+            )
+            counted = (
+                f"SELECT {PARTITION}, {keys}, _own, COUNT(*) AS copies "
+                f"FROM ({source}{others}) GROUP BY ALL"
+            )
             repeated = (
-                f"SELECT {PARTITION}, {keys}, COUNT(*) - (CASE WHEN {PARTITION} = MIN({PARTITION}) OVER (PARTITION BY {keys}) "
-                f"THEN 1 ELSE 0 END) AS beyond FROM ({source}) GROUP BY ALL"
+                f"SELECT {PARTITION}, {keys}, copies - CASE WHEN {first} THEN 1 ELSE 0 END AS beyond "
+                f"FROM ({counted})"
             )
         else:
             repeated = f"SELECT {PARTITION}, {keys}, COUNT(*) - 1 AS beyond FROM ({source}) GROUP BY ALL HAVING COUNT(*) > 1"
@@ -223,33 +232,28 @@ class Auditor:
         quarantined: Mapping[str, int],
     ) -> Outcome:
         own_side = self._relation if check.including_quarantine else good
-        partitioned = list(self._keys) != [""]
-        own = self._values(check.expression, own_side)
+        partitioned = list(self._keys) != [WHOLE]
+        own = self._values(check.expression, own_side, grouped=True)
         other = self._values(
-            check.other_expression, quoted(check.other.relation), grouped=partitioned
+            check.other_expression, quoted(check.other_relation), grouped=partitioned
         )
         findings: dict[str, Finding] = {}
         for key in self._keys:
-            left, right = own.get(key), other.get(key)
-            agree = left == right or (
-                left is not None
-                and right is not None
-                and abs(Decimal(str(left)) - Decimal(str(right))) <= Decimal(str(check.tolerance))
-            )
+            left, right = own[key], other[key]
+            agree = _agree(left, right, check.tolerance)
             detail = None if agree else f"{left} here, {right} in {check.other}"
             findings[key] = Finding(
                 rows[key] - quarantined.get(key, 0), 0, "pass" if agree else check.effect, detail
             )
         return Outcome(check, findings)
 
-    def _values(self, expression: str, relation: str, *, grouped: bool = True) -> dict[str, object]:
-        key = PARTITION if grouped else "''"
-        return {
-            str(k): value
-            for k, value in self._session.rows(
-                f"SELECT {key}, {expression} FROM {relation} GROUP BY ALL"
-            )
-        }
+    def _values(self, expression: str, relation: str, *, grouped: bool) -> dict[str, object]:
+        """An aggregate by partition; over no rows where a partition has none."""
+        key = PARTITION if grouped else literal(WHOLE)
+        query = f"SELECT {key} AS key, {expression} AS value FROM {relation}"
+        nothing = self._session.rows(f"SELECT {expression} FROM {relation} WHERE FALSE")[0][0]
+        found = {str(k): value for k, value in self._session.rows(f"{query} GROUP BY ALL")}
+        return {key: found.get(key, nothing) for key in self._keys}
 
     def _failed(
         self, outcomes: Sequence[Outcome], rows: Mapping[str, int], quarantined: Mapping[str, int]
@@ -295,6 +299,18 @@ class Auditor:
             dict(zip(chosen, ("NULL" if v is None else str(v) for v in row), strict=True))
             for row in found
         ]
+
+
+def _agree(left: object, right: object, tolerance: float) -> bool:
+    """NULL equals NULL and NaN equals NaN; a tolerance is for numbers."""
+    if left is None or right is None:
+        return left is right
+    numbers = (int, float, Decimal)
+    if not isinstance(left, numbers) or not isinstance(right, numbers):
+        return left == right
+    if not (math.isfinite(left) and math.isfinite(right)):
+        return left == right or (math.isnan(left) and math.isnan(right))
+    return abs(Decimal(str(left)) - Decimal(str(right))) <= Decimal(str(tolerance))
 
 
 def _reason(outcome: Outcome, key: str) -> str:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
+
 from data_platform.engine.session import Session
+from data_platform.errors import ContractError
 from data_platform.plan.expressions import literal
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION
 from data_platform.plan.nodes import LakeNode, StagingNode
@@ -71,11 +74,17 @@ class Gate:
         Args:
             relation: the rows, with `_partition`.
             stored: whether to compute them once and keep them, or to read the relation anew.
+
+        Raises:
+            ContractError: a value or column isn't what an expression or rule takes it for.
         """
         kind = "TABLE" if stored else "VIEW"
-        self.session.run(
-            f"CREATE OR REPLACE TEMP {kind} {CANDIDATE} AS {flagged(relation, self.node.checks)}"
-        )
+        query = flagged(relation, self.node.checks)
+        try:
+            self.session.run(f"CREATE OR REPLACE TEMP {kind} {CANDIDATE} AS {query}")
+        except (duckdb.DataError, duckdb.ProgrammingError) as error:
+            about = " ".join(str(error).split("\n\n")[0].split())
+            raise ContractError(f"{self.node.key}: {about}") from error
 
     def audit(self) -> Audit:
         """Judge the candidate."""

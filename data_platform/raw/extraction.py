@@ -4,14 +4,17 @@ Called by `raw.assets`. Rows stream from the source into files in scratch, the a
 files, and what passed is committed; nothing is held in memory as a whole.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
+from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
-from data_platform.errors import Location, SourceError
+from data_platform.errors import ContractError, Location, SourceError, SourceUnavailable
+from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import PARTITION, RESERVED_COLUMNS, WHOLE
 from data_platform.plan.nodes import DatabaseTable, Files, RawNode, RowCountCheck
@@ -21,11 +24,14 @@ from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.sources.database import Extraction, Span, read_table
 from data_platform.sources.files import matching, reading
 from data_platform.storage.publish import WRITTEN, Written, stored_select, write
+from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.workbench import Workbench
 
 ARRIVING = "_arriving"
 NEW_COLUMNS, OUTSIDE = "new_columns", "outside_partitions"
-"""Checks that warn: columns that the table didn't have, rows that belong to no partition."""
+"""Checks that warn: columns that the table didn't have or has no more, rows of no partition."""
+BROKEN_OFF = ("get_next failed", "server closed the connection", "terminating connection")
+"""What DuckDB says when the stream that it reads breaks off."""
 
 
 def extract(
@@ -48,64 +54,119 @@ def extract(
         SourceError: the source can't be read as the pipeline says.
         SourceUnavailable: the source can't be reached.
     """
+    snapshots = snapshots_of(node, workbench.lake)
+    absent = missing_inputs(node, keys, snapshots)
+    found, missing = _files_of(node.source, [key for key in keys if key not in absent])
+    failed = {**absent, **missing}
+    ready = [key for key in keys if key not in failed]
+    if not ready:
+        if missing and not absent:
+            raise SourceError("; ".join(dict.fromkeys(missing.values())))
+        return Passage(None, failed, [])
     folders = [_folder_of(node.source.path)] if isinstance(node.source, Files) else []
     with workbench.open(folders) as (session, scratch):
         table = workbench.lake.table(node.key)
         before = table.snapshot()
-        with _arriving(node, keys, session, url_of) as outside:
-            written = _land(session, scratch, keys, node)
-        gate = Gate(session, node, table, scratch, keys, metadata)
+        known = before.schema if before else None
+        with _arriving(node, ready, session, url_of, found, known) as outside:
+            written = _land(session, scratch, ready, node)
+        show_inputs(session, node, ready, snapshots)
+        gate = Gate(session, node, table, scratch, ready, metadata)
         gate.make_candidate(WRITTEN, stored=False)
         audit = gate.audit()
         publication = gate.publish(written, audit.failed)
-        known = set(before.schema.names) if before else set(written.schema.names)
-        new = [name for name in written.schema.names if name not in known]
-        notices = [_notice(NEW_COLUMNS, node, keys[-1], len(new), f"new columns: {', '.join(new)}")]
-        if outside is not None:
-            notices.append(
-                _notice(
-                    OUTSIDE,
-                    node,
-                    keys[-1],
-                    outside,
-                    f"{outside:,} rows whose cursor is NULL or out of range",
-                )
-            )
-        return Passage(publication, audit.failed, [*audit.outcomes, *notices], audit.rows)
+        notices = _notices(node, ready[-1], known, written.schema, outside)
+        failed |= audit.failed
+        return Passage(publication, failed, [*audit.outcomes, *notices], audit.rows)
+
+
+def _files_of(
+    source: DatabaseTable | Files, keys: Sequence[str]
+) -> tuple[dict[str, list[Path]], dict[str, str]]:
+    """The files of each partition, and why a partition has none."""
+    found: dict[str, list[Path]] = {}
+    missing: dict[str, str] = {}
+    for key in keys if isinstance(source, Files) else ():
+        try:
+            found[key] = matching(source, key)
+        except SourceError as error:
+            missing[key] = str(error)
+    return found, missing
 
 
 @contextmanager
 def _arriving(
-    node: RawNode, keys: Sequence[str], session: Session, url_of: Callable[[str], str]
-) -> Iterator[int | None]:
+    node: RawNode,
+    keys: Sequence[str],
+    session: Session,
+    url_of: Callable[[str], str],
+    files: Mapping[str, list[Path]],
+    known: pa.Schema | None,
+) -> Generator[int | None]:
     """Make the source's rows readable as `ARRIVING`; gives the rows that belong to no partition."""
     match node.source:
         case DatabaseTable() as source:
             span = _span(node.partitions, keys) if node.partitions else None
-            with read_table(url_of(source.connection), source, span) as extraction:
+            with (
+                read_table(url_of(source.connection), source, span) as extraction,
+                _translated(source.table),
+            ):
                 session.register("_batches", extraction.reader)
-                session.run(
-                    f"CREATE TEMP VIEW {ARRIVING} AS {_select(extraction, source, node.partitions)}"
-                )
+                query = _select(extraction, source, node.partitions)
+                session.run(f"CREATE TEMP VIEW {ARRIVING} AS {query}")
                 yield extraction.outside if span else None
         case Files() as source:
-            parts = [
-                f"SELECT *, {literal(key)} AS {PARTITION} FROM ({reading(source, matching(source, key))})"
-                for key in keys
-            ]
-            try:
+            with _translated(source.path):
+                everything = reading(source, [path for key in keys for path in files[key]])
+                there = session.columns(everything)
+                types = {
+                    name: kind
+                    for name, kind in _stored_types(session, known).items()
+                    if name in there
+                }
+                parts = [
+                    f"SELECT *, {literal(key)} AS {PARTITION} "
+                    f"FROM ({reading(source, files[key], types)})"
+                    for key in keys
+                ]
                 session.run(f"CREATE TEMP VIEW {ARRIVING} AS {' UNION ALL BY NAME '.join(parts)}")
                 yield None
-            except duckdb.Error as error:
-                raise SourceError(f"{source.path}: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _translated(what: str) -> Generator[None]:
+    """DuckDB's errors over a source, as the source's: a stream that broke off may come back."""
+    try:
+        yield
+    except duckdb.Error as error:
+        message = f"{what}: {_first_line(error)}"
+        if any(sign in str(error) for sign in BROKEN_OFF):
+            raise SourceUnavailable(message) from error
+        raise SourceError(message) from error
+
+
+def _stored_types(session: Session, known: pa.Schema | None) -> dict[str, str]:
+    """The types that the table's columns have: a file's text is read as what stands there."""
+    if known is None:
+        return {}
+    session.register("_known", known.empty_table())
+    return session.columns("SELECT * FROM _known")
 
 
 def _land(session: Session, scratch: Path, keys: Sequence[str], node: RawNode) -> Written:
-    taken = RESERVED_COLUMNS & set(session.columns(f"SELECT * FROM {ARRIVING}")) - {PARTITION}
+    arriving = session.columns(f"SELECT * FROM {ARRIVING}")
+    taken = RESERVED_COLUMNS & {name.lower() for name in arriving} - {PARTITION}
     if taken:
         raise SourceError(
-            f"{node.key}: columns {', '.join(sorted(taken))} have names that the platform needs; rename them"
+            f"{node.key}: columns {', '.join(sorted(taken))} have names that the platform needs; "
+            "rename them"
         )
+    for column in node.contract.columns if node.contract else ():
+        kind = stored_type(arriving[column.name]) if column.name in arriving else None
+        if kind is None or (column.type is not None and kind != column.type):
+            wanted = f"{column.name} {column.type or ''}".strip()
+            found = f"as {kind}" if kind else "not at all"
+            raise ContractError(f"{node.key}: the contract promises {wanted}; it comes {found}")
     select = stored_select(session, ARRIVING, [PARTITION])
     return write(session, select, f"FROM {ARRIVING}", scratch / "landed", keys, computed=False)
 
@@ -138,6 +199,22 @@ def _folder_of(path: str) -> Path:
     return fixed
 
 
+def _notices(
+    node: RawNode, key: str, before: pa.Schema | None, after: pa.Schema, outside: int | None
+) -> list[Outcome]:
+    """What to warn about: columns that came or went, rows that belong nowhere."""
+    known = before or after
+    new = [name for name in after.names if name not in known.names]
+    gone = [name for name in known.names if name not in after.names]
+    words = {"new": new, "gone": gone}
+    detail = "; ".join(f"{word}: {', '.join(names)}" for word, names in words.items() if names)
+    notices = [_notice(NEW_COLUMNS, node, key, len(new) + len(gone), f"columns {detail}")]
+    if outside is not None:
+        detail = f"{outside:,} rows whose cursor is NULL or out of range"
+        notices.append(_notice(OUTSIDE, node, key, outside, detail))
+    return notices
+
+
 def _notice(name: str, node: RawNode, key: str, count: int, detail: str) -> Outcome:
     check = notice_check(name, node.location)
     finding = Finding(0, count, "warn" if count else "pass", detail if count else None)
@@ -151,3 +228,7 @@ def notice_check(name: str, location: Location) -> RowCountCheck:
         OUTSIDE: "Every row belongs to a partition.",
     }[name]
     return RowCountCheck(name, "warn", None, None, location, about, kind="notice")
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

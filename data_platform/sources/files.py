@@ -4,6 +4,7 @@ Called by `raw.extraction`, and when definitions load to know the columns of fil
 """
 
 import glob
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -33,17 +34,28 @@ def matching(source: Files, partition: str) -> list[Path]:
     return found
 
 
-def reading(source: Files, paths: list[Path]) -> str:
-    """A SELECT over files, columns matched by name."""
+def reading(source: Files, paths: list[Path], types: Mapping[str, str] | None = None) -> str:
+    """A SELECT over files, columns matched by name.
+
+    Args:
+        source: with its format.
+        paths: of the files.
+        types: of columns whose type isn't to be guessed, where the format has none of its own.
+    """
     listed = ", ".join(literal(str(path)) for path in paths)
     if source.format == "parquet":
-        return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+        options = "union_by_name = true, hive_partitioning = false"
+        return f"SELECT * FROM read_parquet([{listed}], {options})"
     csv = source.csv
     nulls = ", ".join(literal(value) for value in csv.null_values)
     options = (
         f"delim = {literal(csv.delimiter)}, header = {str(csv.header).lower()}, nullstr = [{nulls}], "
-        f"encoding = {literal(csv.encoding)}, sample_size = -1, union_by_name = true, hive_partitioning = false"
+        f"encoding = {literal(csv.encoding)}, sample_size = -1, union_by_name = true, "
+        "hive_partitioning = false"
     )
+    if types:
+        named = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
+        options = f"{options}, types = {{{named}}}"
     return f"SELECT * FROM read_csv([{listed}], {options})"
 
 

@@ -105,6 +105,10 @@ def write(
     folder.mkdir(parents=True)
     partitioned = list(keys) != [WHOLE]
     files = _copy(session, select, tail, folder, partitioned=partitioned)
+    strangers = sorted(files.keys() - set(keys))
+    if strangers:
+        message = f"rows of partitions that nobody asked for: {', '.join(strangers[:3])}"
+        raise StorageError(f"{message}; asked for {keys[0]} to {keys[-1]}")
     for key in keys:
         if key not in files:
             files[key] = (_empty_file(session, f"{select} {tail}", folder, key),)
