@@ -5,9 +5,10 @@ it brings pandas along, which costs every process that only loads definitions.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import adbc_driver_manager
 
@@ -24,7 +25,7 @@ class Refused(Exception):
 
 
 @contextmanager
-def connected(url: str, *, autocommit: bool = False) -> "Iterator[tuple[Connection, Cursor]]":
+def connected(url: str, *, autocommit: bool = False) -> "Generator[tuple[Connection, Cursor]]":
     """A connection and a cursor on it; what isn't committed at the end is rolled back.
 
     Args:
@@ -40,15 +41,30 @@ def connected(url: str, *, autocommit: bool = False) -> "Iterator[tuple[Connecti
     try:
         with dbapi.connect(url, autocommit=autocommit) as connection, connection.cursor() as cursor:
             yield connection, cursor
-    except adbc_driver_manager.OperationalError as error:
-        raise Unreachable(f"{host(url)}: {_first_line(error)}") from error
     except adbc_driver_manager.Error as error:
-        raise Refused(f"{host(url)}: {_first_line(error)}") from error
+        message = f"{host(url)}: {_without_secrets(_first_line(error), url)}"
+        # The driver's own text may quote the URL: it isn't kept as the cause then.
+        cause = error if _without_secrets(str(error), url) == str(error) else None
+        if isinstance(error, adbc_driver_manager.OperationalError):
+            raise Unreachable(message) from cause
+        raise Refused(message) from cause
 
 
 def host(url: str) -> str:
-    """A URL without user, password and options."""
-    return re.sub(r"//[^@/]*@", "//", url).partition("?")[0]
+    """A URL, or a list of libpq's keywords, without user, password and options."""
+    if "://" not in url:
+        named = dict(re.findall(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url))
+        return "/".join(named[key] for key in ("host", "port", "dbname") if key in named)
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _without_secrets(text: str, url: str) -> str:
+    found = re.findall(r"//[^/]*?:(.*)@|password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", url)
+    for secret in {part for parts in found for part in parts if part}:
+        for form in (secret, unquote(secret), secret.strip("'")):
+            text = text.replace(form, "***")
+    return text
 
 
 def _first_line(error: Exception) -> str:

@@ -139,7 +139,7 @@ def _translated(what: str) -> Generator[None]:
     try:
         yield
     except duckdb.Error as error:
-        message = f"{what}: {_first_line(error)}"
+        message = f"{what}: {_about(error)}"
         if any(sign in str(error) for sign in BROKEN_OFF):
             raise SourceUnavailable(message) from error
         raise SourceError(message) from error
@@ -230,5 +230,8 @@ def notice_check(name: str, location: Location) -> RowCountCheck:
     return RowCountCheck(name, "warn", None, None, location, about, kind="notice")
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _about(error: Exception) -> str:
+    """DuckDB's message in one line, without the line of the file that it quotes."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("Original Line")]
+    return " ".join(telling[:3]) or type(error).__name__

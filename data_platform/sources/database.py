@@ -5,7 +5,7 @@ has no equal for comes as text, exact numerics as decimals.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +40,7 @@ _DIRECT = {
     "timestamp with time zone": "TIMESTAMP WITH TIME ZONE",
 }
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
+_TIME_PRECISION = re.compile(r"(?<=timestamp)\(\d\)")
 MAX_PRECISION = 38
 
 
@@ -95,7 +96,7 @@ class Span:
 
 
 @contextmanager
-def read_table(url: str, source: DatabaseTable, span: Span | None) -> Iterator[Extraction]:
+def read_table(url: str, source: DatabaseTable, span: Span | None) -> Generator[Extraction]:
     """Read a table, or the span of it that the partitions cover, in one snapshot.
 
     Args:
@@ -150,8 +151,9 @@ def _columns(cursor: "Cursor", table: str) -> list[SourceColumn]:
 
 
 def _column(name: str, declared: str) -> SourceColumn:
-    if declared in _DIRECT:
-        return SourceColumn(name, declared, _DIRECT[declared], as_text=False)
+    plain = _TIME_PRECISION.sub("", declared)  # `timestamp(3) without time zone` is a timestamp
+    if plain in _DIRECT:
+        return SourceColumn(name, declared, _DIRECT[plain], as_text=False)
     numeric = _NUMERIC.fullmatch(declared)
     if numeric and int(numeric[1]) <= MAX_PRECISION:
         return SourceColumn(name, declared, f"DECIMAL({numeric[1]},{numeric[2]})", as_text=True)
@@ -185,12 +187,9 @@ def _bound(moment: datetime, kind: str, timezone: str) -> str:
     """A moment as a literal; one without a zone is meant in the partitions' own."""
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"TIMESTAMPTZ '{moment.isoformat()}'"
-    local = moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
-    return (
-        f"TIMESTAMP '{local.isoformat(sep=' ')}'"
-        if kind == "TIMESTAMP"
-        else f"DATE '{local.date()}'"
-    )
+    day = moment.astimezone(ZoneInfo(timezone)).date()
+    # Partitions are days: midnight, also where the zone's clocks skip it.
+    return f"TIMESTAMP '{day} 00:00:00'" if kind == "TIMESTAMP" else f"DATE '{day}'"
 
 
 def _within(cursor: str, kind: str, span: Span) -> str:
@@ -212,7 +211,7 @@ def _table(name: str) -> str:
 
 
 @contextmanager
-def _translated(table: str) -> Iterator[None]:
+def _translated(table: str) -> Generator[None]:
     try:
         yield
     except Unreachable as error:

@@ -23,7 +23,7 @@ def matching(source: Files, partition: str) -> list[Path]:
         partition: the key that stands in for `{partition_key}`.
 
     Raises:
-        SourceError: there is none.
+        SourceError: there is none, or one without a single byte.
     """
     pattern = source.path.replace("{partition_key}", glob.escape(partition))
     found = sorted(
@@ -31,6 +31,9 @@ def matching(source: Files, partition: str) -> list[Path]:
     )
     if not found:
         raise SourceError(f"no file matches {pattern}")
+    empty = [path for path in found if path.stat().st_size == 0]
+    if empty:
+        raise SourceError(f"{empty[0]} is empty: not even columns are named there")
     return found
 
 
