@@ -15,7 +15,9 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
     get_input_data_version_tag,
+    get_input_event_pointer_tag,
 )
 from dagster._core.definitions.metadata import normalize_metadata
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
@@ -131,11 +133,10 @@ def results(
         raise dg.Failure(_failure_text(node, failed, standing), metadata, allow_retries=False)
 
 
-def failure_of(error: PlatformError) -> Exception:
-    """What a step raises for an error of the platform's: a person sees the message, not the code."""
-    if isinstance(error, TransientError):
-        return dg.Failure(str(error))
-    return dg.Failure(str(error), allow_retries=False)
+def failure_of(error: Exception) -> dg.Failure:
+    """What a step raises for an error: only one that can pass by itself is tried again."""
+    text = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
+    return dg.Failure(text, allow_retries=isinstance(error, TransientError))
 
 
 def newest_events(context: dg.AssetExecutionContext, node: Node) -> dict[Key, int | None]:
@@ -168,24 +169,27 @@ def inputs_of(
         snapshot = upstreams[relation_of(given)]
         wanted = partitions_read(given, node, [partition], snapshot.partitions)
         versions = [snapshot.partitions[key].data_version for key in sorted(wanted)]
-        found[given.key] = (
+        version = (
             hashlib.sha256("".join(versions).encode()).hexdigest()
             if snapshot.partitioned
             else versions[0]
         )
+        found[given.key] = InputVersion(version, events.get(given.key))
     return found
 
 
 def _tags(event: PartitionEvent, code_version: str) -> dict[str, str]:
-    return {
+    tags = {
         CODE_VERSION_TAG: code_version,
         DATA_VERSION_TAG: event.data_version,
         DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
-        **{
-            get_input_data_version_tag(asset_key(key)): version
-            for key, version in event.inputs.items()
-        },
     }
+    for key, given in event.inputs.items():
+        # Without both, Dagster takes the dependency for a new one and everything for stale.
+        tags[get_input_data_version_tag(asset_key(key))] = given.data_version
+        pointer = str(given.event) if given.event else NULL_EVENT_POINTER
+        tags[get_input_event_pointer_tag(asset_key(key))] = pointer
+    return tags
 
 
 def _check_result(

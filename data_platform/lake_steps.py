@@ -4,7 +4,7 @@ Called by the `assets.py` of raw, staging and analytics, which differ only in wh
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -13,13 +13,13 @@ from data_platform.asset_events import (
     PartitionEvent,
     failure_of,
     inputs_of,
+    newest_events,
     record_materializations,
     results,
 )
 from data_platform.asset_specs import asset_spec, check_specs, step_options
-from data_platform.errors import PlatformError
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnalyticsNode, Check, RawNode, StagingNode
+from data_platform.plan.nodes import AnalyticsNode, Check, Key, RawNode, StagingNode
 from data_platform.quality.gate import Passage
 from data_platform.resources import LAKE
 from data_platform.storage.lake import PartitionVersion
@@ -59,7 +59,7 @@ def lake_asset(
         started = time.monotonic()
         try:
             passage = work(context, keys, workbench, metadata)
-        except PlatformError as error:
+        except Exception as error:
             raise failure_of(error) from error
         _record(context, node, passage, workbench, events, time.monotonic() - started)
         standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
@@ -78,6 +78,7 @@ def _record(
     node: LakeAsset,
     passage: Passage,
     workbench: Workbench,
+    events: Mapping[Key, int | None],
     seconds: float,
 ) -> None:
     """Materializations of what was published; quarantine is a by-product with its own."""

@@ -9,12 +9,12 @@ from data_platform.asset_events import (
     PartitionEvent,
     failure_of,
     inputs_of,
+    newest_events,
     record_materializations,
     results,
 )
 from data_platform.asset_specs import asset_spec, step_options
 from data_platform.destinations.loading import deliver
-from data_platform.errors import PlatformError
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import DestinationNode
 from data_platform.resources import LAKE
@@ -31,7 +31,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
         before = newest_events(context, node)
         try:
             loading = deliver(node, keys, workbench, url, context.run.run_id)
-        except PlatformError as error:
+        except Exception as error:
             raise failure_of(error) from error
         rows = "dagster/partition_row_count" if node.partitions else "dagster/row_count"
         events = {
