@@ -162,6 +162,8 @@ class Project:
         if snapshot is None:
             return []
         paths = snapshot.files(keys or snapshot.partitions).paths
+        if not paths:
+            return []
         with duckdb.connect() as connection:
             found = connection.sql(
                 "SELECT * FROM read_parquet($1, union_by_name = true, hive_partitioning = false)",

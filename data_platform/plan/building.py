@@ -240,7 +240,8 @@ class _Builder:
         return StagingNode(
             key=key, source=source.key, partitions=partitions, inputs=tuple(inputs.values()), schema=schema,
             steps=steps, contract=contract, checks=checks, extra_columns=spec.extra_columns,
-            max_quarantine_percentage=spec.max_quarantine_percentage, **self._common(key, file, spec, None),
+            max_quarantine_percentage=spec.max_quarantine_percentage, unversioned=compiler.momentary,
+            **self._common(key, file, spec, None),
         )  # fmt: skip
 
     def _analytics(self, key: Key, file: PipelineFile, spec: AnalyticsAsset) -> AnalyticsNode:
@@ -292,7 +293,7 @@ class _Builder:
         checks = self._checks(key, spec, schema, inputs, partitions)
         return AnalyticsNode(
             key=key, sql=query.sql, parameters=query.parameters, range_sql=query.range_sql, partitions=partitions, inputs=tuple(inputs.values()),
-            schema=_described_by(contract, schema), contract=contract, checks=checks,
+            schema=_described_by(contract, schema), contract=contract, checks=checks, unversioned=query.momentary,
             **self._common(key, file, spec, None),
         )  # fmt: skip
 

@@ -78,6 +78,9 @@ _OPERATORS = (
     exp.Window, exp.WindowSpec, exp.Ordered, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls,
     exp.PropertyEQ, exp.Array, exp.Struct, exp.Comprehension, exp.JSONKeyValue,
 )  # fmt: skip
+_CLOCKS = (
+    exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime, exp.Localtime, exp.Localtimestamp,
+)  # fmt: skip
 _SERIES = frozenset({"range", "generate_series"})
 """Functions that may stand where a table does: they read nothing."""
 _OPEN_TYPES = (exp.PseudoType, exp.ObjectIdentifier)
@@ -148,6 +151,20 @@ def parse_query(text: str, location: Location) -> exp.Query:
 def render(tree: exp.Expression, *, pretty: bool = False) -> str:
     """The SQL of a tree in DuckDB's dialect, without comments."""
     return tree.sql(dialect="duckdb", pretty=pretty, comments=False)
+
+
+def reads_clock(tree: exp.Expression) -> bool:
+    """Whether an expression gives something else at another time."""
+    return any(
+        isinstance(node, _CLOCKS)
+        or (isinstance(node, exp.Anonymous) and node.name.lower() in {"now", "today"})
+        or (
+            isinstance(node, exp.Anonymous)
+            and node.name.lower() == "age"
+            and len(node.expressions) == 1
+        )
+        for node in tree.walk()
+    )
 
 
 def quoted(name: str) -> str:

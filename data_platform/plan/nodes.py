@@ -249,6 +249,8 @@ class LakeNode(Node):
     checks: tuple[Check, ...] = ()
     contract: Schema | None = None
     """The columns that it promised, where it has a contract."""
+    unversioned: tuple[str, ...] = ()
+    """Columns that read the clock: they don't count for the data version."""
 
     @property
     def has_quarantine(self) -> bool:

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.checks import relation_of
-from data_platform.plan.expressions import parse_query, render
+from data_platform.plan.expressions import parse_query, reads_clock, render
 from data_platform.plan.nodes import Input
 from data_platform.plan.ranges import range_statement
 
@@ -32,12 +32,14 @@ class Query:
         inputs: what it reads, each once.
         parameters: those that it names.
         range_sql: the same for many partitions at once, where there is such a form.
+        momentary: names of columns that read the clock, somewhere in the statement.
     """
 
     sql: str
     inputs: tuple[Input, ...]
     parameters: tuple[str, ...]
     range_sql: str | None
+    momentary: tuple[str, ...]
 
 
 def compile_query(text: str, location: Location, reads: Callable[[str, Location], Input]) -> Query:
@@ -76,7 +78,21 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
     if problems:
         raise ConfigurationError(problems)
     at_once = range_statement(tree, inputs)
-    return Query(render(tree, pretty=True), tuple(inputs.values()), parameters, at_once)
+    sql = render(tree, pretty=True)
+    return Query(sql, tuple(inputs.values()), parameters, at_once, _momentary(tree))
+
+
+def _momentary(tree: exp.Expression) -> tuple[str, ...]:
+    """By name: a CTE's column counts for all columns of its name, and for what is made of them."""
+    aliases = [(alias.alias, alias.this) for alias in tree.find_all(exp.Alias)]
+    found = {name for name, expression in aliases if reads_clock(expression)}
+    while more := {
+        name
+        for name, expression in aliases
+        if name not in found and any(c.name in found for c in expression.find_all(exp.Column))
+    }:
+        found |= more
+    return tuple(sorted(found))
 
 
 def _is_local(table: exp.Table) -> bool:

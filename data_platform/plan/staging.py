@@ -80,6 +80,11 @@ class StagingCompiler:
         checks = self._checks(out)
         return tuple(self._builder.steps), out, contract, checks
 
+    @property
+    def momentary(self) -> tuple[str, ...]:
+        """The columns that read the clock."""
+        return tuple(sorted(self._builder.momentary))
+
     def _follow_transformations(self) -> Schema:
         schema = self._source_schema
         with catalog() as relations:

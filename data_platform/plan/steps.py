@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import conversion_to, converted, inexact
-from data_platform.plan.expressions import literal, parse_expression, quoted, render
+from data_platform.plan.expressions import literal, parse_expression, quoted, reads_clock, render
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
 from data_platform.plan.nodes import Effect, Key, RowCheck, Schema, Step
 from data_platform.spec import transformations as spec
@@ -77,6 +77,8 @@ class StepBuilder:
         self.violations: dict[str, str] = {}
         self.strict: dict[str, str] = {}
         self.hidden = list(HIDDEN_TYPES)
+        self.momentary: set[str] = set()
+        """Columns that read the clock."""
         self._bad: dict[str, str] = {}
         """The flags of conversions, and the column that each is about by its present name."""
         self._on_violation: Effect = on_violation
@@ -103,6 +105,7 @@ class StepBuilder:
                     for name, text in transformation.columns.items()
                 }
                 _require_free(named, (), at)
+                self._follow_clock(transformation.columns)
                 self._append("add_columns", f"SELECT {_all_but(named)}, {_aliased(named)}", at())
             case spec.RenameColumns():
                 self._rename(transformation, at, before)
@@ -218,6 +221,7 @@ class StepBuilder:
         names = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in renamed.items())
         self._append("rename_columns", f"SELECT * RENAME ({names})", at())
         self._bad = {flag: renamed.get(column, column) for flag, column in self._bad.items()}
+        self.momentary = {renamed.get(column, column) for column in self.momentary}
 
     def _filter(self, transformation: spec.FilterRows, at: Locate) -> None:
         """A row about which a value that didn't convert leaves the condition unknown stays."""
@@ -261,6 +265,7 @@ class StepBuilder:
 
     def _aggregate(self, transformation: spec.Aggregate, at: Locate) -> None:
         _require_free(transformation.columns, transformation.group_by, at)
+        self._follow_clock(transformation.columns)
         named = {
             name: self._expression(text, at("columns", name))
             for name, text in transformation.columns.items()
@@ -344,6 +349,17 @@ class StepBuilder:
             split = window.args.get("partition_by") or []
             window.set("partition_by", [*split, exp.column(PARTITION, self.last)])
         return render(tree)
+
+    def _follow_clock(self, expressions: Mapping[str, str]) -> None:
+        """Which of these columns read the clock, themselves or through others."""
+        trees = {name: parse_expression(text, self._location) for name, text in expressions.items()}
+        momentary = {
+            name
+            for name, tree in trees.items()
+            if reads_clock(tree)
+            or any(column.name in self.momentary for column in tree.find_all(exp.Column))
+        }
+        self.momentary = (self.momentary - set(expressions)) | momentary
 
     def _bad_in(self, columns: Sequence[str], qualifier: str = "") -> str:
         """A condition: a value of these columns didn't convert; empty where none was converted."""

@@ -112,7 +112,15 @@ class Gate:
             else ""
         )
         tail = f"FROM {CANDIDATE} WHERE NOT ({audit.held_back}){failing}"
-        return write(self.session, select, tail, self.scratch / "sound", sound, computed=computed)
+        return write(
+            self.session,
+            select,
+            tail,
+            self.scratch / "sound",
+            sound,
+            computed=computed,
+            unversioned=self.node.unversioned,
+        )
 
     def publish(self, written: Written | None, failed: Mapping[str, str]) -> Publication | None:
         """Commit what was written, less what failed after all."""

@@ -13,6 +13,7 @@ import duckdb
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError
+from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import ConservationCheck, RowCheck, StagingNode, Step, statement_of
@@ -96,6 +97,16 @@ def _stage(session: Session, node: StagingNode) -> None:
     visible = [
         name for name in columns if name not in HIDDEN_TYPES and not name.startswith("_converts_")
     ]
+    for column in node.contract.columns:
+        kind = stored_type(columns[column.name]) if column.name in visible else None
+        if kind is None:
+            found = ", ".join(visible)
+            raise ContractError(f"{node.key}: no column {column.name} arrives; there are {found}")
+        if column.type is not None and kind != column.type:
+            raise ContractError(
+                f"{node.key}: {column.name} arrives as {kind}, the contract says {column.type}: "
+                "load the pipelines anew, or convert it by convert_types"
+            )
     extra = [name for name in visible if name not in node.contract]
     if not extra or node.extra_columns == "keep":
         return

@@ -212,7 +212,7 @@ def test_a_promised_column_that_does_not_arrive_fails(project: Project, promise:
 def test_a_promised_column_that_does_not_arrive_is_told_at_load(project: Project) -> None:
     project.know(orders={"w": "BIGINT"})
     project.declare(CONTRACT)
-    assert "no column 'v' arrives here; there are w" in project.problems()[0]
+    assert any("no column 'v' arrives here; there are w" in told for told in project.problems())
 
 
 def test_a_type_that_changed_after_load_is_an_error_not_silence(project: Project) -> None:
