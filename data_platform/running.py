@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -196,18 +197,24 @@ class _Runner:
         self.run_ids.append(run.run_id)
         reports = {node.key: AssetReport(node.key) for node in nodes}
         by_step = {"__".join(node.key): node for node in nodes}
+        interrupted = False
         for event in execute_run_iterator(InMemoryJob(job), run, self._instance):
+            interrupted = interrupted or _is_interrupt(event)
             node = by_step.get(event.step_key or "")
             if node is not None:
-                reports[node.key] = self._after(event, node, reports[node.key], len(keys))
+                reports[node.key] = self._after(event, node, reports[node.key], keys)
+        if interrupted:
+            # Dagster has recorded it and goes on as after a failure: follow-ups would begin.
+            raise KeyboardInterrupt
         return reports
 
     def _after(
-        self, event: dg.DagsterEvent, node: AnyNode, report: AssetReport, partitions: int
+        self, event: dg.DagsterEvent, node: AnyNode, report: AssetReport, keys: Sequence[str]
     ) -> AssetReport:
+        own = tuple(keys) if node.partitions else (WHOLE,)
         match event.event_type:
             case dg.DagsterEventType.STEP_START:
-                self._progress.started(node.key, partitions if node.partitions else 1)
+                self._progress.started(node.key, len(own))
             case dg.DagsterEventType.STEP_OUTPUT:
                 return _with_figures(report, event.step_output_data.metadata or {})
             case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -219,7 +226,7 @@ class _Runner:
                 )
                 self._progress.finished(report)
             case dg.DagsterEventType.STEP_FAILURE:
-                report = _failed(event, report)
+                report = _failed(event, report, own)
                 self._progress.finished(report)
             case _:
                 pass
@@ -244,7 +251,17 @@ def _with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue])
     )
 
 
-def _failed(event: dg.DagsterEvent, report: AssetReport) -> AssetReport:
+def _is_interrupt(event: dg.DagsterEvent) -> bool:
+    """Whether somebody ended the run: Ctrl-C here, or a termination from the UI."""
+    if event.event_type == dg.DagsterEventType.RUN_CANCELED:
+        return True
+    if event.event_type != dg.DagsterEventType.RUN_FAILURE:
+        return False
+    return event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+
+
+def _failed(event: dg.DagsterEvent, report: AssetReport, own: tuple[str, ...]) -> AssetReport:
+    """The report after a failure: of the partitions that it names, or of all that were asked for."""
     data = event.step_failure_data
     given = data.user_failure_data
     metadata = given.metadata if given else {}
@@ -253,7 +270,7 @@ def _failed(event: dg.DagsterEvent, report: AssetReport) -> AssetReport:
     failed = (
         tuple(str(key) for key in listed.value)
         if isinstance(listed, dg.JsonMetadataValue)
-        else (WHOLE,)
+        else own
     )
     cause = (
         data.error.cause.message
@@ -291,7 +308,7 @@ def _follow_ups(
         if reports[node.key].state != "skipped":
             continue
         own = list(keys) if node.partitions else [WHOLE]
-        blocked[node.key] = {key for key in own if _stands_on_failed(node, key, blocked)}
+        blocked[node.key] = {key for key in own if _stands_on_failed(node, key, blocked, keys)}
         sound = tuple(key for key in own if key not in blocked[node.key])
         if sound:
             groups.setdefault(sound, []).append(node)
@@ -300,11 +317,19 @@ def _follow_ups(
         yield group, partitions.contiguous(sound) if partitions else [list(sound)]
 
 
-def _stands_on_failed(node: AnyNode, key: str, blocked: Mapping[Key, set[str]]) -> bool:
-    """Whether a partition reads one that failed; what reads all published ones reads the others."""
+def _stands_on_failed(
+    node: AnyNode, key: str, blocked: Mapping[Key, set[str]], keys: Sequence[str]
+) -> bool:
+    """Whether a partition reads one that failed.
+
+    What reads all published ones reads the others, unless there are none: nothing is new then.
+    """
     for given in node.inputs:
         failed = blocked.get(given.key, set())
-        if given.reads != "all" and failed & set(partitions_read(given, node, [key], ())):
+        if given.reads == "all":
+            if failed >= set(keys):
+                return True
+        elif failed & set(partitions_read(given, node, [key], ())):
             return True
     return False
 
