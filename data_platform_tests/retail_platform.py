@@ -234,7 +234,9 @@ class RetailPlatform:
                 if snapshot is None:
                     continue
                 paths = list(snapshot.files(snapshot.partitions).paths)
-                hive = "true, hive_types = {'partition': VARCHAR}" if snapshot.partitioned else "false"
+                hive = (
+                    "true, hive_types = {'partition': VARCHAR}" if snapshot.partitioned else "false"
+                )
                 connection.execute(
                     f"CREATE VIEW {asset.replace('/', '_')} AS SELECT * FROM read_parquet({paths!r}, "
                     f"union_by_name = true, hive_partitioning = {hive})"

@@ -1,0 +1,83 @@
+"""`docs/reliability.md`: what a campaign did, how often, and what came of it.
+
+Campaign tests call `record`, `conftest.py` calls `write_report` at the end. Figures go through a
+folder, since xdist runs tests in other processes.
+"""
+
+import json
+import os
+import platform
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+_PACKAGES = ("dagster", "duckdb", "deltalake", "adbc-driver-postgresql", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a campaign test did.
+
+    Attributes:
+        what: the fault.
+        times: how often it was done.
+        outcome: what was found, in words.
+        seconds: in all.
+    """
+
+    what: str
+    times: int
+    outcome: str
+    seconds: float
+
+
+def record(figures: Figures) -> None:
+    """Keep figures for the report."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{os.getpid()}-{len(list(folder.iterdir()))}.json"
+    path.write_text(json.dumps(asdict(figures)))
+
+
+def write_report(path: Path) -> None:
+    """Write the report, if any campaign test has recorded figures; they are gone afterwards."""
+    files = sorted(_folder().glob("*.json"), key=lambda file: file.stat().st_mtime)
+    if not files:
+        return
+    found = [Figures(**json.loads(file.read_text())) for file in files]
+    for file in files:
+        file.unlink()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(report(found))
+
+
+def report(found: list[Figures]) -> str:
+    """The page."""
+    rows = "\n".join(
+        f"| {one.what} | {one.times:,} | {one.outcome} | {one.seconds:,.0f} |" for one in found
+    )
+    memory = psutil.virtual_memory().total / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return f"""# Reliability
+
+What `make campaign` did to the platform, and what came of it. The file is written by the tests in
+`data_platform_tests/faults`; a row is there only if its test passed.
+
+| what was done | times | what was found | seconds |
+|---|---:|---|---:|
+{rows}
+
+Run on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores, {memory:.0f} GiB of memory,
+{platform.system()}, Python {platform.python_version()}; {packages}; PostgreSQL from the embedded
+wheel, without fsync.
+"""
+
+
+def _folder() -> Path:
+    # One run of the tests has one server folder, whose name its workers share.
+    run = Path(os.environ.get("DATA_PLATFORM_TESTS_SERVER", "none")).name
+    return Path(tempfile.gettempdir()) / f"reliability-{run}"
