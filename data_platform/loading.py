@@ -60,7 +60,9 @@ class Loaded:
     @property
     def broken(self) -> tuple[str, ...]:
         """The names of the pipelines that have mistakes, whether found by reading or planning."""
-        names = {entry.name for entry in self.workspace.broken} | set(self.built.broken)
+        names = {entry.name for entry in self.workspace.broken} | {
+            name for name in self.built.broken if self.plan.pipeline(name) is None
+        }
         return tuple(sorted(names))
 
     def pipeline(self, name: str) -> PipelinePlan:

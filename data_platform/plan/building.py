@@ -5,16 +5,23 @@ sound; a pipeline with a mistake is left out whole and never hides another.
 """
 
 import difflib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.checks import compile_contract, compile_rules, named_apart, relation_of
-from data_platform.plan.columns import BindingError, catalog, place_of, schema_of
+from data_platform.plan.checks import (
+    compile_contract,
+    compile_rules,
+    named_apart,
+    relation_of,
+    unbound,
+)
+from data_platform.plan.columns import BindingError, catalog, schema_of
 from data_platform.plan.conversions import named_type
+from data_platform.plan.naming import HIDDEN_TYPES, RESERVED_COLUMNS
 from data_platform.plan.nodes import (
     UNKNOWN_SCHEMA,
     AnalyticsNode,
@@ -35,7 +42,7 @@ from data_platform.plan.nodes import (
     UniqueCheck,
 )
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.queries import PARAMETERS, compile_query
+from data_platform.plan.queries import PARAMETERS, compile_query, culprit
 from data_platform.plan.staging import StagingCompiler
 from data_platform.plan.steps import OtherSide
 from data_platform.spec.pipeline import (
@@ -69,7 +76,8 @@ class BuiltPlan:
     Attributes:
         plan: what will exist.
         problems: of the plan itself, those of reading not included.
-        broken: the keys declared by pipelines that have a problem, by pipeline.
+        broken: keys that are not in the plan, by pipeline: all that a pipeline with a problem
+            declares, and of others those that can't be built without what has one.
     """
 
     plan: Plan
@@ -104,6 +112,8 @@ class _Builder:
         }
         self._built: dict[Key, AnyNode | None] = {}
         self._stack: list[Key] = []
+        self._left_out: dict[Key, Problem | None] = {}
+        """Assets without a mistake of their own, below one of another pipeline that has some."""
         self._problems: dict[str, list[Problem]] = {
             file.spec.pipeline: [] for file in workspace.pipelines
         }
@@ -121,6 +131,11 @@ class _Builder:
             for name, problems in self._problems.items()
             if problems
         }
+        for key, problem in self._left_out.items():
+            if key.pipeline not in broken or key not in broken[key.pipeline]:
+                broken[key.pipeline] = (*broken.get(key.pipeline, ()), key)
+            if problem is not None:
+                self._problems[key.pipeline].append(problem)
         problems = sorted({problem for found in self._problems.values() for problem in found})
         return BuiltPlan(plan, tuple(problems), broken)
 
@@ -152,9 +167,12 @@ class _Builder:
         except _Unbuildable as error:
             upstream = Key.parse(str(error))
             if upstream.pipeline != key.pipeline:
-                self._problems[key.pipeline].append(
-                    Problem(self._at(key)(), f"{upstream}, which it reads, has errors")
+                message = (
+                    f"{upstream}, which it reads, has errors: it is left out until they are mended"
                 )
+                self._left_out[key] = Problem(self._at(key)(), message)
+            elif upstream in self._left_out:
+                self._left_out[key] = None
             raise _Unbuildable(str(key)) from None
         finally:
             self._stack.pop()
@@ -169,7 +187,8 @@ class _Builder:
             case StagingAsset():
                 return self._staging(key, file, spec)
             case AnalyticsAsset():
-                return self._analytics(key, file, spec)
+                with _indented(spec, self._at(key)("query")):
+                    return self._analytics(key, file, spec)
             case DatabaseDestination():
                 return self._destination(key, file, spec)
             case _:
@@ -252,12 +271,18 @@ class _Builder:
         first = compile_query(
             text, location, lambda reference, place: self._probe(key, reference, place, upstreams)
         )
-        unused = [reference for reference in windows if reference not in upstreams]
+        by_key = {
+            self._target(key, name, at("inputs", name)): window for name, window in windows.items()
+        }
+        read = {upstream.key for upstream in upstreams.values()}
+        unused = [
+            name for name in windows if self._target(key, name, at("inputs", name)) not in read
+        ]
         if unused:
-            raise _problem(
-                at("inputs", unused[0]),
-                f"the SQL doesn't read {unused[0]}; it reads {', '.join(upstreams)}",
+            message = (
+                f"the SQL doesn't read {unused[0]}; it reads {', '.join(upstreams) or 'nothing'}"
             )
+            raise _problem(at("inputs", unused[0]), message)
         partitioned = next(
             (node.partitions for node in upstreams.values() if node.partitions), None
         )
@@ -269,8 +294,8 @@ class _Builder:
         partitions = self._partitions(written)
 
         def reads(reference: str, place: Location) -> Input:
-            window = windows.get(reference)
             upstream = upstreams[reference]
+            window = by_key.get(upstream.key)
             if window is None or upstream.partitions is None:
                 return self._same(upstream, partitions)
             if window.all or partitions is None:
@@ -286,7 +311,7 @@ class _Builder:
             relation_of(given): upstreams_by_key(upstreams)[given.key].schema
             for given in query.inputs
         }
-        schema = self._query_schema(query.sql, schemas, location)
+        schema = self._query_schema(query.sql, schemas, text, location)
         contract = self._declared_columns(spec, at)
         self._hold_to_contract(contract, schema, at)
         inputs = {relation_of(given): given for given in query.inputs}
@@ -345,6 +370,8 @@ class _Builder:
                 location, f"{reference!r} is no reference: layer.name, or pipeline.layer.name"
             )
         if target not in self._declared:
+            if target.pipeline in {broken.name for broken in self._workspace.broken}:
+                raise _Unbuildable(str(target))
             known = [
                 f"{known.layer}.{known.name}"
                 for known in self._declared
@@ -409,8 +436,10 @@ class _Builder:
             other = self._upstream(key, reference, location)
             given = self._read_by_rule(other, partitions, location, whole=whole)
             inputs.setdefault(relation_of(given), given)
+            others[relation_of(given)] = other.schema
             return given
 
+        others: dict[str, Schema] = {}
         checks = compile_contract(
             spec.columns, spec.on_violation, schema, lambda name: at("columns", name)
         )
@@ -423,6 +452,9 @@ class _Builder:
                     check.location,
                     "quarantine belongs to staging assets: here a rule fails or warns",
                 )
+        wrong = unbound(checks, schema, others, HIDDEN_TYPES)
+        if wrong:
+            raise ConfigurationError(wrong)
         return named_apart(checks)
 
     def _declared_columns(self, spec: LakeAsset, at: Callable[..., Location]) -> Schema | None:
@@ -437,7 +469,9 @@ class _Builder:
         ]  # fmt: skip
         return Schema(tuple(columns), closed=False)
 
-    def _query_schema(self, sql: str, schemas: Mapping[str, Schema], location: Location) -> Schema:
+    def _query_schema(
+        self, sql: str, schemas: Mapping[str, Schema], text: str, location: Location
+    ) -> Schema:
         known = all(
             schema.closed and all(column.type for column in schema.columns)
             for schema in schemas.values()
@@ -450,9 +484,7 @@ class _Builder:
             except BindingError as error:
                 if not known:
                     return UNKNOWN_SCHEMA
-                raise ConfigurationError(
-                    [Problem(place_of(error, location), error.message)]
-                ) from None
+                raise _problem(culprit(text, location, error.message), error.message) from None
         schema = schema_of(described)
         unkept = [
             f"{name} is {kind}" for name, kind in described if kind and schema[name].type is None
@@ -462,6 +494,11 @@ class _Builder:
                 location, f"the lake can't keep this type: {unkept[0]}; cast it to another"
             )
         names = [name.lower() for name in schema.names]
+        reserved = next((name for name in names if name in RESERVED_COLUMNS), None)
+        if reserved:
+            raise _problem(
+                location, f"{reserved!r} is a name that the platform needs: give it an alias"
+            )
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise _problem(location, f"two columns are called {twice!r}: give one an alias")
@@ -493,7 +530,7 @@ class _Builder:
         self, key: Key, file: PipelineFile, spec: Asset, retries: Retries | None
     ) -> dict[str, Any]:
         pool = spec.pool
-        if pool is not None and pool not in self._workspace.platform.pools:
+        if pool is not None and self._is_unknown(pool, self._workspace.platform.pools):
             known = ", ".join(self._workspace.platform.pools) or "none"
             raise _problem(
                 self._at(key)("pool"),
@@ -514,12 +551,16 @@ class _Builder:
 
     def _require_connection(self, name: str, location: Location) -> None:
         known = self._workspace.platform.connections
-        if name not in known:
+        if self._is_unknown(name, known):
             near = difflib.get_close_matches(name, known, 1)
             hint = (
                 f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
             )
             raise _problem(location, f"there is no connection {name!r} in platform.yaml; {hint}")
+
+    def _is_unknown(self, name: str, known: Mapping[str, object]) -> bool:
+        """A broken platform.yaml has problems of its own, and names nothing."""
+        return name not in known and not self._workspace.platform_problems
 
     def _own_partitions(
         self, spec: Asset, inherited: DailyPartitions | None, at: Callable[..., Location]
@@ -569,13 +610,45 @@ class _Builder:
         self, file: PipelineFile, spec: AnalyticsAsset, at: Callable[..., Location]
     ) -> tuple[str, Location]:
         if spec.query is not None:
-            place = at("query")
-            return spec.query, Location(place.file, place.line + 1, 1)
+            return spec.query, _start_of_block(at("query"))
         path = file.folder / str(spec.sql)
         try:
             return path.read_text(encoding="utf-8"), Location(path)
         except (OSError, UnicodeDecodeError) as error:
             raise _problem(at("sql"), f"{path} can't be read: {error}") from None
+
+
+def _start_of_block(key: Location) -> Location:
+    """Where the text after a key begins: behind it, or below it where it is a block."""
+    line = key.file.read_text(encoding="utf-8").splitlines()[key.line - 1]
+    before, _, value = line[key.column - 1 :].partition(":")
+    if value.strip()[:1] in {"|", ">", ""}:
+        return Location(key.file, key.line + 1, 1)
+    blank = len(value) - len(value.lstrip())
+    return Location(key.file, key.line, key.column + len(before) + 1 + blank)
+
+
+@contextmanager
+def _indented(spec: AnalyticsAsset, key: Location) -> Generator[None]:
+    """Columns of a block of SQL count from its indentation, which YAML takes away."""
+    try:
+        yield
+    except ConfigurationError as error:
+        start = _start_of_block(key) if spec.query is not None else key
+        if spec.query is None or start.line == key.line:
+            raise
+        lines = key.file.read_text(encoding="utf-8").splitlines()[start.line - 1 :]
+        first = next((line for line in lines if line.strip()), "")
+        indent = len(first) - len(first.lstrip())
+        end = start.line + spec.query.count("\n")
+        raise ConfigurationError(
+            [
+                replace(problem, location=replace(where, column=where.column + indent))
+                if (where := problem.location).file == key.file and start.line <= where.line <= end
+                else problem
+                for problem in error.problems
+            ]
+        ) from None
 
 
 def upstreams_by_key(upstreams: Mapping[str, LakeNode]) -> dict[Key, LakeNode]:

@@ -3,13 +3,14 @@
 Called by `plan.staging` and `plan.building`; `quality` runs and judges what comes out.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.columns import BindingError, catalog
 from data_platform.plan.expressions import literal, parse_expression, quoted, render
 from data_platform.plan.nodes import (
     Check,
@@ -354,3 +355,52 @@ def _some(values: Iterable[object], most: int = 5) -> str:
     return ", ".join(listed[:most]) + (
         f" and {len(listed) - most} more" if len(listed) > most else ""
     )
+
+
+def unbound(
+    checks: Iterable[Check],
+    schema: Schema,
+    others: Mapping[str, Schema],
+    hidden: Mapping[str, str],
+) -> list[Problem]:
+    """What DuckDB refuses of the conditions and aggregates of checks.
+
+    Args:
+        checks: of one asset.
+        schema: of the asset; nothing is found where it isn't known to the end.
+        others: the columns of the relations that checks read besides; open ones are left out.
+        hidden: the platform's own columns, which are there too.
+    """
+    if not _is_known(schema):
+        return []
+    problems: list[Problem] = []
+    known = {relation: other for relation, other in others.items() if _is_known(other)}
+    with catalog() as relations:
+        relations.declare("_candidate", schema, hidden)
+        for relation, other in known.items():
+            relations.declare(relation, other, hidden)
+        for check in checks:
+            for selected, relation in _read_by(check, others.keys() - known.keys()):
+                try:
+                    relations.describe(f"SELECT {selected} FROM {quoted(relation)}")
+                except BindingError as error:
+                    problems.append(Problem(check.location, error.message))
+    return problems
+
+
+def _is_known(schema: Schema) -> bool:
+    return schema.closed and all(column.type for column in schema.columns)
+
+
+def _read_by(check: Check, unknown: Collection[str]) -> list[tuple[str, str]]:
+    """What a check selects, and from where."""
+    match check:
+        case RowCheck():
+            hidden = any(quoted(relation) in check.offends for relation in unknown)
+            return [] if hidden else [(f"*, {check.offends}", "_candidate")]
+        case ReconcileCheck():
+            other = [(check.other_expression, check.other_relation)]
+            own = [(check.expression, "_candidate")]
+            return own if check.other_relation in unknown else own + other
+        case _:
+            return []

@@ -92,12 +92,3 @@ def catalog() -> Generator[Catalog]:
 def schema_of(described: list[tuple[str, str]], *, closed: bool = True) -> Schema:
     """A schema of what `describe` gave, in the lake's types."""
     return Schema(tuple(Column(name, stored_type(kind)) for name, kind in described), closed)
-
-
-def place_of(error: BindingError, location: Location) -> Location:
-    """Where in a file of SQL that begins at `location` an error is."""
-    return Location(
-        location.file,
-        location.line + (error.line or 1) - 1,
-        1 if error.line and error.line > 1 else location.column,
-    )

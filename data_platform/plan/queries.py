@@ -4,6 +4,7 @@ Called by `plan.building` for analytics. Tables are references (`staging.orders`
 `sales.staging.orders`); every other name must be a CTE of the statement itself.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -136,11 +137,35 @@ def _parameters(
     return tuple(dict.fromkeys(names))
 
 
-def _place(table: exp.Table, location: Location) -> Location:
-    line, column = table.this.meta.get("line"), table.this.meta.get("col")
+def culprit(text: str, location: Location, message: str) -> Location:
+    """Where in a person's statement the name stands over which DuckDB complains.
+
+    Args:
+        text: the statement, which compiled.
+        location: where it begins.
+        message: DuckDB's, with names in double quotes and calls as `name(types)`.
+    """
+    tree = parse_query(text, location)
+    quoted_names = re.findall(r'"([^"]+)"', message)
+    columns = list(tree.find_all(exp.Column))
+    for name in reversed(quoted_names[:2]):
+        for column in columns:
+            if column.name.lower() == name.lower():
+                return _place(column, location)
+    called = re.search(r"'(\w+)\(", message)
+    for function in tree.find_all(exp.Func) if called else ():
+        if render(function).lower().startswith(f"{called[1].lower()}(") if called else False:
+            inner = function.find(exp.Column)
+            return _place(inner, location) if inner else location
+    return location
+
+
+def _place(named: exp.Expression, location: Location) -> Location:
+    meta = named.this.meta
+    line, column = meta.get("line"), meta.get("col")
     if line is None or column is None:
         return location
     shift = location.column - 1 if line == 1 else 0
     return Location(
-        location.file, location.line + line - 1, max(1, column - len(table.this.name) + 1 + shift)
+        location.file, location.line + line - 1, max(1, column - len(named.name) + 1 + shift)
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.checks import compile_contract, compile_rules, named_apart
+from data_platform.plan.checks import compile_contract, compile_rules, named_apart, unbound
 from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.conversions import assignable, conversion_to, named_type
 from data_platform.plan.expressions import parse_expression, quoted, render
@@ -259,26 +259,9 @@ class StagingCompiler:
                 "put it into an asset of its own, or let the rule fail or warn"
             )
             problems.append(Problem(reshaping.location, message))
-        problems += self._unbound(checks, schema)
+        if not problems:
+            flags = {name: "BOOLEAN" for name in self._builder.hidden if name not in HIDDEN_TYPES}
+            problems += unbound(checks, schema, self._others(), HIDDEN_TYPES | flags)
         if problems:
             raise ConfigurationError(problems)
         return tuple(checks)
-
-    def _unbound(self, checks: list[Check], schema: Schema) -> list[Problem]:
-        """Conditions that don't bind over the columns that leave."""
-        if not schema.closed or any(column.type is None for column in schema.columns):
-            return []
-        problems: list[Problem] = []
-        with catalog() as relations:
-            flags = {name: "BOOLEAN" for name in self._builder.hidden if name not in HIDDEN_TYPES}
-            relations.declare("candidate", schema, HIDDEN_TYPES | flags)
-            for relation, other in self._others().items():
-                relations.declare(relation, other, HIDDEN_TYPES)
-            for check in checks:
-                condition = check.offends if isinstance(check, RowCheck) else None
-                try:
-                    if condition and all(given.closed for given in self._others().values()):
-                        relations.describe(f"SELECT {condition} FROM {quoted('candidate')}")
-                except BindingError as error:
-                    problems.append(Problem(check.location, error.message))
-        return problems

@@ -219,7 +219,13 @@ class StepBuilder:
             renamed.values(), stays, lambda _, name: at("columns", _key_of(renamed, name))
         )
         names = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in renamed.items())
-        self._append("rename_columns", f"SELECT * RENAME ({names})", at())
+        unknown = [name for name in renamed if name.lower() not in _lower(before.names)]
+        if unknown and before.closed:
+            message = f"no column {unknown[0]!r} arrives here; there are {', '.join(before.names)}"
+            raise _problem(at("columns", unknown[0]), message)
+        # RENAME passes over a column that isn't there; naming it doesn't.
+        there = " OR ".join(f"{quoted(name)} IS NULL" for name in renamed)
+        self._append("rename_columns", f"SELECT * RENAME ({names})", at(), f"WHERE TRUE OR {there}")
         self._bad = {flag: renamed.get(column, column) for flag, column in self._bad.items()}
         self.momentary = {renamed.get(column, column) for column in self.momentary}
 
@@ -418,6 +424,10 @@ def _filling(column: str, value: object) -> str:
     """A value that a column without one gets, in the column's type where it surely fits."""
     exact = isinstance(value, bool | int) or (isinstance(value, float) and value.is_integer())
     return f"CAST_TO_TYPE({literal(value)}, {quoted(column)})" if exact else literal(value)
+
+
+def _lower(names: Iterable[str]) -> set[str]:
+    return {name.lower() for name in names}
 
 
 def _key_of(renamed: Mapping[str, str], new: object) -> str:
