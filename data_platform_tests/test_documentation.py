@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from data_platform.spec.platform import Platform
 from data_platform.spec.reading import read_workspace
 from data_platform.spec.rules import AnyRule
 from data_platform.spec.transformations import AnyTransformation
+from data_platform.spec.yaml_tree import parse_tree
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -58,7 +60,7 @@ staging:
     from: raw.shops
     columns: {country: {unique: true}, shop_id: {}, city: {}}
 analytics:
-  revenue: {query: "SELECT country, SUM(amount) AS revenue FROM staging.orders GROUP BY country"}
+  revenue: {query: "SELECT COUNT(*) AS orders FROM staging.orders"}
 """
 _PLATFORM = """
 connections:
@@ -224,7 +226,8 @@ def test_a_page_that_is_followed_step_by_step_gives_what_it_prints(
 
 def completed(text: str) -> tuple[str, str]:
     """A fragment as a whole pipeline, and platform.yaml."""
-    written = yaml.safe_load(text)
+    whole = f"fragment:\n{textwrap.indent(text, '  ')}"
+    written = parse_tree(whole, Path("fragment")).root.value["fragment"]
     scaffold = yaml.safe_load(_SCAFFOLD)
     if isinstance(written, list):
         kinds = {next(iter(entry)) for entry in written}
@@ -251,7 +254,7 @@ def _kinds(union: object) -> set[str]:
 
 
 def _dumped(value: object) -> str:
-    return re.sub(r"'(\d{4}-\d\d-\d\d)'", r"\1", yaml.safe_dump(value, sort_keys=False))
+    return str(yaml.safe_dump(value, sort_keys=False))
 
 
 def problems(folder: Path, pipeline: str, platform: str) -> list[str]:
@@ -283,7 +286,9 @@ def test_sql_of_the_reference_plans(block: Block, tmp_path: Path) -> None:
 
 def test_the_reference_names_every_key_of_the_language() -> None:
     text = (ROOT / "docs/pipeline-language.md").read_text(encoding="utf-8")
-    missing = [key for key in sorted(_keys(Pipeline) | _keys(Platform)) if f"`{key}" not in text]
+    quoted = " ".join(re.findall(r"`([^`\n]+)`", _FENCE.sub("", text)))
+    named = set(re.findall(r"\w+", quoted))
+    missing = sorted((_keys(Pipeline) | _keys(Platform)) - named)
     assert missing == []
 
 
@@ -338,8 +343,12 @@ def test_options_that_pages_name_exist() -> None:
 
 def test_make_targets_that_pages_name_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    pattern = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
-    named = {t for page in PAGES for t in pattern.findall(page.read_text(encoding="utf-8"))}
+    named: set[str] = set()
+    for page in PAGES:
+        prose = _FENCE.sub("", page.read_text(encoding="utf-8"))
+        named |= set(re.findall(r"`make ([a-z-]+)", prose))
+    for block in blocks("bash", [str(page.relative_to(ROOT)) for page in PAGES]):
+        named |= set(re.findall(r"^make ([a-z-]+)", block.text, re.MULTILINE))
     assert named <= targets
 
 
