@@ -15,6 +15,10 @@ from typing import Any
 import yaml
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, Field, StringSource
 from dagster._config import UserConfigSchema
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.base import EventLogStorage
@@ -101,6 +105,27 @@ class PlatformEventLogStorage(_Pooled, PostgresEventLogStorage):
     def __init__(self, url: str, engine: Engine) -> None:
         super().__init__(url, should_autocreate_tables=False)
         self._engine = engine
+
+    def _store_asset_check_evaluation_planned(
+        self, event: EventLogEntry, event_id: int | None
+    ) -> None:
+        """One planned evaluation a check, not one for each partition of a range.
+
+        A range gives one result a check, so that rows for its partitions would stay planned for
+        ever: 8,000 of them for a year of a small pipeline, and seconds before the run begins.
+        """
+        planned = event.dagster_event.event_specific_data if event.dagster_event else None
+        subset = (
+            planned.partitions_subset if isinstance(planned, AssetCheckEvaluationPlanned) else None
+        )
+        if event.dagster_event and subset is not None and len(subset) > 1:
+            data = AssetCheckEvaluationPlanned(
+                asset_key=planned.asset_key, check_name=planned.check_name
+            )
+            event = event._replace(
+                dagster_event=event.dagster_event._replace(event_specific_data=data)
+            )
+        super()._store_asset_check_evaluation_planned(event, event_id)
 
 
 class PlatformScheduleStorage(_Pooled, PostgresScheduleStorage):

@@ -106,15 +106,22 @@ def _record(
         for key, version in publication.versions.items()
     }
     record_materializations(context, node.key, node.code_version, published)
-    if passage.quarantine:
-        beside = {
-            key: PartitionEvent(
-                version.data_version,
-                _figures(node, version, changed=key in passage.quarantine.changed),
-            )
-            for key, version in passage.quarantine.versions.items()
-        }
+    if node.has_quarantine:
+        beside = _quarantine_events(node, passage)
         record_materializations(context, node.quarantine_key, node.code_version, beside)
+
+
+def _quarantine_events(node: LakeAsset, passage: Passage) -> dict[str, PartitionEvent]:
+    """One for each partition that was published, also where nothing was held back."""
+    written = passage.quarantine.versions if passage.quarantine else {}
+    rows = "dagster/partition_row_count" if node.partitions else "dagster/row_count"
+    nothing = PartitionEvent("empty", {rows: 0})
+    return {
+        key: PartitionEvent(written[key].data_version, {rows: written[key].rows})
+        if key in written
+        else nothing
+        for key in (passage.publication.versions if passage.publication else ())
+    }
 
 
 def _totals(passage: Passage) -> dict[str, int]:

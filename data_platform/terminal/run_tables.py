@@ -1,19 +1,23 @@
 """A run on the terminal: a line for each step as it goes, and a closing table.
 
-Called by `cli` for `run` and `demo`. On a terminal a spinner says what is being worked on; in a pipe
-there are the lines alone.
+Called by `cli` for `run` and `demo`. On a terminal a spinner says what is being worked on; in a
+pipe there are the lines alone.
 """
+
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from data_platform.demo import Reconciliation
 from data_platform.plan.nodes import Key
 from data_platform.running import AssetReport, RunReport
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, make_table
 
-_MARKS = {"success": ("✓", GOOD), "failed": ("✗", BAD), "skipped": ("–", QUIET)}
+if TYPE_CHECKING:
+    from data_platform.demo import Reconciliation
+
+_MARKS = {"success": ("✓", GOOD), "failed": ("✗", BAD), "skipped": ("-", QUIET)}
 _WORTH_A_RATE = 0.05
 """Seconds below which rows a second say nothing."""
 
@@ -98,12 +102,12 @@ def print_report(console: Console, report: RunReport) -> None:
     )
 
 
-def print_reconciliation(console: Console, found: Reconciliation) -> None:
+def print_reconciliation(console: Console, found: "Reconciliation") -> None:
     """Whether every cent of the source is in the warehouse or in quarantine."""
     sign = "=" if found.agrees else "≠"
     line = (
-        f"source {found.source:,.2f} {sign} warehouse {found.published:,.2f} + quarantined {found.quarantined:,.2f}"
-        f"  ({found.source_rows:,} lines, {found.quarantined_rows:,} of them quarantined)"
+        f"source {found.source:,.2f} {sign} warehouse {found.published:,.2f}"
+        f" + quarantined {found.quarantined:,.2f}  ({found.source_rows:,} lines, {found.quarantined_rows:,} of them quarantined)"
     )
     console.print(Text(line, style=GOOD if found.agrees else BAD), soft_wrap=True)
 
