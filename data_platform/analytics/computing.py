@@ -13,6 +13,7 @@ from data_platform.engine.inputs import partitions_read, show_inputs
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError, PermanentError
 from data_platform.plan.checks import relation_of
+from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import AnalyticsNode, ReconcileCheck, RowCheck
@@ -93,15 +94,16 @@ def _show_range(
 ) -> None:
     """Inputs for the statement that does all partitions at once."""
     _show_windows(session, node, keys)
-    for given in node.inputs:
+    for number, given in enumerate(node.inputs):
         relation, snapshot = relation_of(given), snapshots[relation_of(given)]
         wanted = partitions_read(given, node, keys, snapshot.partitions)
         if given.reads not in {"same", "last"}:
             session.show(relation, snapshot.files(wanted), hidden=False)
             continue
-        session.show("_rows", snapshot.files(wanted))
+        rows = f"_rows_{number}"
+        session.show(rows, snapshot.files(wanted))
         if given.reads == "same":
-            source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM _rows"
+            source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM {rows}"
         else:
             pairs = ", ".join(
                 f"({literal(key)}, {literal(past)})"
@@ -110,7 +112,7 @@ def _show_range(
             )
             source = (
                 f"SELECT r.* EXCLUDE ({PARTITION}, {FILE}, {ROW}), p.key AS {PARTITION} "
-                f"FROM _rows r JOIN (VALUES {pairs}) p(key, past) ON p.past = r.{PARTITION}"
+                f"FROM {rows} r JOIN (VALUES {pairs}) p(key, past) ON p.past = r.{PARTITION}"
             )
         session.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {source}")
 
@@ -189,7 +191,7 @@ def _hold_to_contract(session: Session, node: AnalyticsNode) -> None:
     wrong = [
         f"{c.name} {c.type or ''}".strip()
         for c in promised
-        if c.name not in given or (c.type and c.type != given[c.name])
+        if c.name not in given or (c.type and c.type != stored_type(given[c.name]))
     ]
     if wrong:
         found = ", ".join(f"{name} {kind}" for name, kind in given.items())

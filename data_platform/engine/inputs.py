@@ -45,9 +45,10 @@ def partitions_read(
         case "same":
             return list(keys)
         case "last":
-            if node.partitions is None:
+            partitions = given.partitions or node.partitions
+            if partitions is None:
                 return list(published)
-            wanted = {past for key in keys for past in node.partitions.trailing(key, given.last)}
+            wanted = {past for key in keys for past in partitions.trailing(key, given.last)}
             return sorted(wanted)
 
 

@@ -300,7 +300,7 @@ class _Builder:
                 return self._same(upstream, partitions)
             if window.all or partitions is None:
                 return Input(upstream.key, "all")
-            return Input(upstream.key, "last", window.last or 1)
+            return Input(upstream.key, "last", window.last or 1, upstream.partitions)
 
         query = compile_query(text, location, reads)
         if partitions is None and first.parameters:

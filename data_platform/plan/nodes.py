@@ -84,11 +84,13 @@ class Input:
         reads: `same` partition, the `last` partitions, `all` published ones, or `whole` where the
             upstream has none.
         last: the length of the window where `reads` is `last`.
+        partitions: the upstream's, at whose first one a window is cut.
     """
 
     key: Key
     reads: Literal["same", "last", "all", "whole"]
     last: int = 1
+    partitions: DailyPartitions | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
