@@ -1,4 +1,4 @@
-"""How long `dagster dev` takes until it is up, and a small asset from the launch to SUCCESS.
+"""How long `dagster dev` takes until it is up, and a small asset of the demo from launch to SUCCESS.
 
     .venv/bin/python benchmarks/launch_latency.py [--launches 10]
 
@@ -21,18 +21,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "data_platform_tests"))
 from dagster_dev import DagsterDev
 
 from data_platform.embedded_server import stop_server
+from data_platform.retail_data import lay_files
 from data_platform.settings import PACKAGE_DIR
 
-DEFINITIONS = """
-import dagster as dg
-
-@dg.asset
-def small() -> None: ...
-
-defs = dg.Definitions(
-    assets=[small], jobs=[dg.define_asset_job("job", [small])], executor=dg.in_process_executor
-)
-"""
+LOCATION = "data_platform.definitions"
+ASSET = ["raw", "retail", "demographics"]
 _RUN = """
 query ($id: ID!) { runOrError(runId: $id) { ... on Run {
     status creationTime startTime endTime stats { ... on RunStatsSnapshot { launchTime } }
@@ -43,7 +36,8 @@ query ($id: ID!) { runOrError(runId: $id) { ... on Run {
 def launch(dev: DagsterDev) -> dict[str, float]:
     """Seconds from the mutation to SUCCESS, in all and by part."""
     began = time.time()
-    run_id = dev.launch("job", "small.py")
+    selection = [{"path": ASSET}]
+    run_id = dev.launch("__ASSET_JOB", LOCATION, assetSelection=selection)
     status = dev.wait_for_end(run_id)
     ended = time.time()
     if status != "SUCCESS":
@@ -65,11 +59,12 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="dp-launch-"))
     folder.chmod(0o755)
     shutil.copy(PACKAGE_DIR / "dagster.yaml", folder)
-    (folder / "small.py").write_text(DEFINITIONS)
+    files = folder / "files"
+    lay_files(files)
     dev = None
     try:
         for label in ("first start", "second start", "third start"):
-            dev = DagsterDev(folder, "-f", "small.py")
+            dev = DagsterDev(folder, "-m", LOCATION, RETAIL_FILES=str(files))
             print(f"dagster dev up, {label}: {dev.seconds_to_start:.1f} s")
             if label != "third start":
                 dev.stop()

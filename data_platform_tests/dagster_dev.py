@@ -80,6 +80,8 @@ class DagsterDev:
             "repositoryName": "__repository__",
             "jobName": job,
         }
+        # What says which assets is part of the selector; the rest stands beside it.
+        selector |= {"assetSelection": params.pop("assetSelection")} if "assetSelection" in params else {}
         data = self.graphql(_LAUNCH, params={"selector": selector, "runConfigData": {}, **params})
         assert data["launchRun"]["__typename"] == "LaunchRunSuccess", data
         return data["launchRun"]["run"]["runId"]
