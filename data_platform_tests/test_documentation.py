@@ -34,7 +34,9 @@ RUN = ["README.md", "docs/tutorial.md"]
 PLANNED = sorted(
     str(page.relative_to(ROOT)) for page in PAGES if str(page.relative_to(ROOT)) not in RUN
 )
-SHOWN_ONLY = re.compile(r"^(git|cd|source|make|dagster|pip|psql|df|du|ls|kill|chmod|rm|tail) |^make$")
+SHOWN_ONLY = re.compile(
+    r"^(git|cd|source|make|dagster|pip|psql|df|du|ls|kill|chmod|rm|tail) |^make$"
+)
 """Commands of `bash` blocks that the tests don't run."""
 
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -335,7 +337,9 @@ def test_options_that_pages_name_exist() -> None:
         for line in re.findall(r"data-platform [^\n`]+", page.read_text(encoding="utf-8")):
             words = line.partition(" #")[0].split()
             command = main.commands.get(words[1])
-            command = getattr(command, "commands", {}).get(words[2], command) if words[2:] else command
+            command = (
+                getattr(command, "commands", {}).get(words[2], command) if words[2:] else command
+            )
             known = {name for option in getattr(command, "params", ()) for name in option.opts}
             given = {word.partition("=")[0].rstrip(".,;:)") for word in words if word[:2] == "--"}
             assert given <= known | {"--help", "--version"}, f"{page.name}: {line}"
@@ -370,3 +374,26 @@ def _anchors(page: Path) -> set[str]:
     """Headings as GitHub turns them into anchors."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+# Coverage -------------------------------------------------------------------------------------
+
+
+def test_coverage_has_a_row_for_each_requirement_in_order() -> None:
+    text = (ROOT / "docs/coverage.md").read_text(encoding="utf-8")
+    numbers = [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
+    assert numbers == [number for number in range(1, 152) if number not in {48, 49, 50}]
+
+
+def test_coverage_names_tests_and_modules_that_exist() -> None:
+    text = (ROOT / "docs/coverage.md").read_text(encoding="utf-8")
+    sources = [
+        file.read_text(encoding="utf-8") for file in Path(__file__).parent.rglob("test_*.py")
+    ]
+    tests = {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+    assert set(re.findall(r"\b(test_\w+)", text)) <= tests
+    paths = set(re.findall(r"`([\w/]+\.py)`", text))
+    missing = [
+        p for p in paths if not (ROOT / "data_platform" / p).exists() and not (ROOT / p).exists()
+    ]
+    assert missing == []
