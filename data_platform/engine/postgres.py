@@ -4,6 +4,11 @@ Called by `sources.database` and `storage.warehouse`. The driver is imported whe
 it brings pandas along, which costs every process that only loads definitions.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# The driver comes without types.
+
 import re
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -4,8 +4,13 @@ Called by the stages. Reads the files of one snapshot by list, so that what it r
 under it; extensions are never fetched.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# pyarrow comes without types.
+
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +99,7 @@ def open_session(
     memory_limit: str,
     threads: int | None = None,
     timezone: str = "UTC",
-) -> Iterator[Session]:
+) -> Generator[Session]:
     """A session that can read and write in these folders and nowhere else.
 
     Args:

@@ -34,6 +34,7 @@ from data_platform.plan.nodes import (
     Input,
     Key,
     LakeNode,
+    Node,
     PipelinePlan,
     Plan,
     RawNode,
@@ -392,14 +393,14 @@ class _Builder:
         upstreams[reference] = self._upstream(key, reference, place)
         return Input(upstreams[reference].key, "whole")
 
-    def _same(self, upstream: AnyNode, partitions: DailyPartitions | None) -> Input:
+    def _same(self, upstream: Node, partitions: DailyPartitions | None) -> Input:
         if upstream.partitions is None:
             return Input(upstream.key, "whole")
         return Input(upstream.key, "all") if partitions is None else Input(upstream.key, "same")
 
     def _read_by_rule(
         self,
-        upstream: AnyNode,
+        upstream: Node,
         partitions: DailyPartitions | None,
         location: Location,
         *,
@@ -412,7 +413,7 @@ class _Builder:
             raise _problem(location, message)
         return self._same(upstream, partitions)
 
-    def _whole(self, upstream: AnyNode) -> Input:
+    def _whole(self, upstream: Node) -> Input:
         return Input(upstream.key, "whole" if upstream.partitions is None else "all")
 
     # Columns and checks -----------------------------------------------------------------------

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import duckdb
 
-from data_platform.errors import Location
 from data_platform.plan.binder import binder
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import quoted

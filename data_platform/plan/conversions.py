@@ -129,7 +129,8 @@ def converted(column: str, how: Conversion) -> str:
     if target in _TIMES and how.time_format is not None:
         return f"TRY_CAST({_parsed(name, how.time_format)} AS {target})"
     if target == "TIMESTAMP":
-        return f"CASE TYPEOF({name}) WHEN 'VARCHAR' THEN {_moment(name)} ELSE TRY_CAST({name} AS TIMESTAMP) END"
+        other = f"TRY_CAST({name} AS TIMESTAMP)"
+        return f"CASE TYPEOF({name}) WHEN 'VARCHAR' THEN {_moment(name)} ELSE {other} END"
     if how.named != target:
         return f"CAST(TRY_CAST({name} AS {how.named}) AS {target})"
     return f"TRY_CAST({name} AS {target})"
@@ -208,7 +209,7 @@ def assignable(source: str, target: str) -> bool:
     Numbers go into numbers and times into times (whatever a value loses is then a violation);
     text becomes a number or a time only where a pipeline says so.
     """
-    if source == target or source == '"NULL"':
+    if source in {target, '"NULL"'}:
         return True
     numbers = _INTEGERS | _FLOATS
     both_numbers = all(

@@ -12,7 +12,7 @@ from typing import NoReturn
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
-from sqlglot.tokens import TokenType
+from sqlglot.tokens import TokenType  # pyright: ignore[reportPrivateImportUsage]
 
 from data_platform.errors import ConfigurationError, Location, Problem
 
@@ -20,81 +20,164 @@ MAX_LENGTH = 100_000
 MAX_DEPTH = 200
 
 _AGGREGATES = """
-any_value arg_max arg_min max_by min_by avg mean bit_and bit_or bit_xor bool_and bool_or logical_and logical_or
-count count_if count_star corr covar_pop covar_samp entropy first last list array_agg kurtosis mad max median min mode
-product quantile quantile_cont quantile_disc percentile_cont percentile_disc approx_count_distinct approx_distinct
-approx_quantile regr_slope regr_intercept regr_r2 skewness stddev stddev_pop stddev_samp string_agg group_concat sum
-sum_no_overflow fsum variance var_pop variance_pop var_samp histogram sem favg arbitrary approx_top_k
+any_value arg_max arg_min max_by min_by avg mean bit_and bit_or bit_xor bool_and bool_or
+logical_and logical_or count count_if count_star corr covar_pop covar_samp entropy first last list
+array_agg kurtosis mad max median min mode product quantile quantile_cont quantile_disc
+percentile_cont percentile_disc approx_count_distinct approx_distinct approx_quantile regr_slope
+regr_intercept regr_r2 skewness stddev stddev_pop stddev_samp string_agg group_concat sum
+sum_no_overflow fsum variance var_pop variance_pop var_samp histogram sem favg arbitrary
+approx_top_k
 """
 _WINDOWS = """
 cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number
 """
 _SCALARS = """
-abs acos asin atan atan2 cbrt ceil ceiling cos cot degrees exp even factorial floor fmod gcd greatest lcm least ln log
-log10 log2 mod pi pow power radians round sign sin sqrt tan trunc isnan isinf isfinite is_nan is_inf safe_divide div
-array_length cardinality contains list_contains array_contains element_at len list_distinct list_sort list_sum
-list_avg list_max list_min list_value array array_to_string struct_pack struct_extract map_keys map_values unnest
-ascii bit_length char_length character_length chr concat concat_ws ends_with starts_with instr left length strlen
-levenshtein lower lpad ltrim md5 regexp_extract regexp_full_match regexp_like regexp_matches regexp_replace
-regexp_split_to_array repeat replace reverse right rpad rtrim sha256 sha2 split split_part str_split string_split
-str_position strpos position substring substr translate trim title initcap ucase upper lcase unicode ord strip_accents
-nfc_normalize to_char format hex unhex to_base64 jaccard jaro_winkler_similarity
-case if iff ifnull coalesce nullif nvl nvl2 is_null try cast try_cast
-current_date current_timestamp today now date date_add date_sub date_diff datediff date_part datepart date_trunc
-timestamp_trunc dateadd datesub datetrunc day dayname dayofmonth dayofweek day_of_week day_of_month day_of_year
-dayofyear epoch epoch_ms epoch_us extract hour isodow isoyear last_day make_date make_time make_timestamp minute month
-monthname quarter second strftime strptime try_strptime time_bucket time_to_str str_to_time to_days to_hours to_minutes
-to_months to_seconds to_timestamp to_weeks to_years week weekofyear week_of_year year yearweek interval date_from_parts
-timestamp_from_parts time_from_parts unix_to_time age timestamp time ts_or_ds_to_date ts_or_ds_add ts_or_ds_diff
-timestamp_add timestamp_sub timestamp_diff date_str_to_date date_to_date_str at_time_zone
-bit_count round_even sha1 sha hash base64 from_base64 url_encode url_decode printf prefix suffix bar typeof
-string_split_regex str_split_regex regexp_extract_all regexp_escape hamming damerau_levenshtein jaro_similarity
-jarowinkler_similarity row map to_map map_entries map_contains map_contains_key map_extract map_extract_value
-map_from_entries element_at struct_insert
-array_reverse array_reverse_sort list_reverse list_reverse_sort list_position array_position list_indexof list_count
-list_first list_last list_median list_unique list_concat array_concat list_cat list_append array_append list_prepend
-array_prepend list_slice array_slice list_extract list_has list_has_any list_has_all array_has array_has_any
-array_has_all array_contains_all array_overlaps list_intersect array_intersect array_intersection list_zip
-list_any_value list_string_agg list_mode list_transform array_transform transform list_filter array_filter filter
-list_reduce reduce flatten range generate_series
-decade century era millisecond microsecond epoch_ns weekday julian timezone make_timestamp_ms to_milliseconds
-to_microseconds to_years
-json_exists json_value json_contains json_array_contains json_extract json_extract_string json_extract_scalar json_array_length json_keys json_type json_valid jsonextract
-to_json json_object json_array grouping grouping_id
+abs acos asin atan atan2 cbrt ceil ceiling cos cot degrees exp even factorial floor fmod gcd
+greatest lcm least ln log log10 log2 mod pi pow power radians round sign sin sqrt tan trunc isnan
+isinf isfinite is_nan is_inf safe_divide div array_length cardinality contains list_contains
+array_contains element_at len list_distinct list_sort list_sum list_avg list_max list_min
+list_value array array_to_string struct_pack struct_extract map_keys map_values unnest ascii
+bit_length char_length character_length chr concat concat_ws ends_with starts_with instr left
+length strlen levenshtein lower lpad ltrim md5 regexp_extract regexp_full_match regexp_like
+regexp_matches regexp_replace regexp_split_to_array repeat replace reverse right rpad rtrim sha256
+sha2 split split_part str_split string_split str_position strpos position substring substr
+translate trim title initcap ucase upper lcase unicode ord strip_accents nfc_normalize to_char
+format hex unhex to_base64 jaccard jaro_winkler_similarity case if iff ifnull coalesce nullif nvl
+nvl2 is_null try cast try_cast current_date current_timestamp today now date date_add date_sub
+date_diff datediff date_part datepart date_trunc timestamp_trunc dateadd datesub datetrunc day
+dayname dayofmonth dayofweek day_of_week day_of_month day_of_year dayofyear epoch epoch_ms
+epoch_us extract hour isodow isoyear last_day make_date make_time make_timestamp minute month
+monthname quarter second strftime strptime try_strptime time_bucket time_to_str str_to_time
+to_days to_hours to_minutes to_months to_seconds to_timestamp to_weeks to_years week weekofyear
+week_of_year year yearweek interval date_from_parts timestamp_from_parts time_from_parts
+unix_to_time age timestamp time ts_or_ds_to_date ts_or_ds_add ts_or_ds_diff timestamp_add
+timestamp_sub timestamp_diff date_str_to_date date_to_date_str at_time_zone bit_count round_even
+sha1 sha hash base64 from_base64 url_encode url_decode printf prefix suffix bar typeof
+string_split_regex str_split_regex regexp_extract_all regexp_escape hamming damerau_levenshtein
+jaro_similarity jarowinkler_similarity row map to_map map_entries map_contains map_contains_key
+map_extract map_extract_value map_from_entries element_at struct_insert array_reverse
+array_reverse_sort list_reverse list_reverse_sort list_position array_position list_indexof
+list_count list_first list_last list_median list_unique list_concat array_concat list_cat
+list_append array_append list_prepend array_prepend list_slice array_slice list_extract list_has
+list_has_any list_has_all array_has array_has_any array_has_all array_contains_all array_overlaps
+list_intersect array_intersect array_intersection list_zip list_any_value list_string_agg
+list_mode list_transform array_transform transform list_filter array_filter filter list_reduce
+reduce flatten range generate_series decade century era millisecond microsecond epoch_ns weekday
+julian timezone make_timestamp_ms to_milliseconds to_microseconds to_years json_exists json_value
+json_contains json_array_contains json_extract json_extract_string json_extract_scalar
+json_array_length json_keys json_type json_valid jsonextract to_json json_object json_array
+grouping grouping_id
 """
 ALLOWED_FUNCTIONS = frozenset(f"{_AGGREGATES} {_WINDOWS} {_SCALARS}".split())
 """Functions by their names in SQL, aggregates and windows included."""
 
 _QUERIES = (
-    exp.Select, exp.SetOperation, exp.Subquery, exp.CTE, exp.With, exp.From, exp.Join, exp.Where, exp.Group, exp.Having,
-    exp.Order, exp.Limit, exp.Offset, exp.Qualify, exp.Table, exp.TableAlias, exp.Values, exp.Exists, exp.Lateral,
-    exp.Unnest, exp.Distinct, exp.Cube, exp.Rollup, exp.GroupingSets, exp.Any, exp.All, exp.Fetch,
-)  # fmt: skip
+    exp.Select,
+    exp.SetOperation,
+    exp.Subquery,
+    exp.CTE,
+    exp.With,
+    exp.From,
+    exp.Join,
+    exp.Where,
+    exp.Group,
+    exp.Having,
+    exp.Order,
+    exp.Limit,
+    exp.Offset,
+    exp.Qualify,
+    exp.Table,
+    exp.TableAlias,
+    exp.Values,
+    exp.Exists,
+    exp.Lateral,
+    exp.Unnest,
+    exp.Distinct,
+    exp.Cube,
+    exp.Rollup,
+    exp.GroupingSets,
+    exp.Any,
+    exp.All,
+    exp.Fetch,
+)
 _OPERATORS = (
-    exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Alias, exp.Aliases, exp.Star,
-    exp.Dot, exp.Tuple, exp.Placeholder, exp.Var, exp.DataType, exp.DataTypeParam, exp.Interval, exp.IntervalSpan,
-    exp.Binary, exp.Unary, exp.Between, exp.In, exp.Bracket, exp.Slice, exp.Lambda, exp.Kwarg, exp.AtTimeZone,
-    exp.Collate, exp.JSONPath, exp.JSONPathPart, exp.Cast, exp.TryCast, exp.Case, exp.If, exp.And, exp.Or, exp.Xor,
-    exp.Window, exp.WindowSpec, exp.Ordered, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls,
-    exp.PropertyEQ, exp.Array, exp.Struct, exp.Comprehension, exp.JSONKeyValue,
-)  # fmt: skip
+    exp.Column,
+    exp.Identifier,
+    exp.Literal,
+    exp.Boolean,
+    exp.Null,
+    exp.Paren,
+    exp.Alias,
+    exp.Aliases,
+    exp.Star,
+    exp.Dot,
+    exp.Tuple,
+    exp.Placeholder,
+    exp.Var,
+    exp.DataType,
+    exp.DataTypeParam,
+    exp.Interval,
+    exp.IntervalSpan,
+    exp.Binary,
+    exp.Unary,
+    exp.Between,
+    exp.In,
+    exp.Bracket,
+    exp.Slice,
+    exp.Lambda,
+    exp.Kwarg,
+    exp.AtTimeZone,
+    exp.Collate,
+    exp.JSONPath,
+    exp.JSONPathPart,
+    exp.Cast,
+    exp.TryCast,
+    exp.Case,
+    exp.If,
+    exp.And,
+    exp.Or,
+    exp.Xor,
+    exp.Window,
+    exp.WindowSpec,
+    exp.Ordered,
+    exp.Filter,
+    exp.WithinGroup,
+    exp.IgnoreNulls,
+    exp.RespectNulls,
+    exp.PropertyEQ,
+    exp.Array,
+    exp.Struct,
+    exp.Comprehension,
+    exp.JSONKeyValue,
+)
 _CLOCKS = (
-    exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.CurrentDatetime, exp.Localtime, exp.Localtimestamp,
-)  # fmt: skip
+    exp.CurrentTimestamp,
+    exp.CurrentDate,
+    exp.CurrentTime,
+    exp.CurrentDatetime,
+    exp.Localtime,
+    exp.Localtimestamp,
+)
 _SERIES = frozenset({"range", "generate_series"})
 """Functions that may stand where a table does: they read nothing."""
 _OPEN_TYPES = (exp.PseudoType, exp.ObjectIdentifier)
 _ENDS = frozenset(
     {
-        TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_PAREN,
-        TokenType.R_BRACKET, TokenType.L_BRACKET, TokenType.PARAMETER,
+        TokenType.VAR,
+        TokenType.IDENTIFIER,
+        TokenType.NUMBER,
+        TokenType.STRING,
+        TokenType.R_PAREN,
+        TokenType.R_BRACKET,
+        TokenType.L_BRACKET,
+        TokenType.PARAMETER,
     }
-)  # fmt: skip
+)
 """After these a colon belongs to a slice, a struct or an alias."""
 _ALWAYS_REFUSED = (
     exp.Command,
     exp.DDL,
-    exp.DML,
+    exp.DML,  # pyright: ignore[reportPrivateImportUsage]
     exp.Introducer,
     exp.SessionParameter,
     exp.Pivot,
@@ -103,7 +186,7 @@ _ALWAYS_REFUSED = (
 )
 
 
-def parse_expression(text: str, location: Location) -> exp.Expression:
+def parse_expression(text: str, location: Location) -> exp.Expr:
     """An expression over columns, looked at.
 
     Raises:
@@ -148,12 +231,12 @@ def parse_query(text: str, location: Location) -> exp.Query:
     return tree
 
 
-def render(tree: exp.Expression, *, pretty: bool = False) -> str:
+def render(tree: exp.Expr, *, pretty: bool = False) -> str:
     """The SQL of a tree in DuckDB's dialect, without comments."""
     return tree.sql(dialect="duckdb", pretty=pretty, comments=False)
 
 
-def reads_clock(tree: exp.Expression) -> bool:
+def reads_clock(tree: exp.Expr) -> bool:
     """Whether an expression gives something else at another time."""
     return any(
         isinstance(node, _CLOCKS)
@@ -187,7 +270,7 @@ def literal(value: object) -> str:
             return render(exp.convert(value))
 
 
-def _parse(text: str, location: Location, what: str) -> exp.Expression:
+def _parse(text: str, location: Location, what: str) -> exp.Expr:
     if len(text) > MAX_LENGTH:
         _refuse(location, f"{what} of {len(text):,} characters; at most {MAX_LENGTH:,} are allowed")
     try:
@@ -235,7 +318,7 @@ def _syntax_problem(error: Exception, text: str, location: Location, what: str) 
     )
 
 
-def _check_nodes(tree: exp.Expression, text: str, location: Location) -> None:
+def _check_nodes(tree: exp.Expr, text: str, location: Location) -> None:
     for node in tree.walk():
         if node.depth > MAX_DEPTH:
             _refuse(location, f"nested deeper than {MAX_DEPTH} levels")
@@ -266,7 +349,7 @@ def _is_named_table(table: exp.Table) -> bool:
     return name.lower() in _SERIES
 
 
-def _belongs_to_aggregate(node: exp.Expression) -> bool:
+def _belongs_to_aggregate(node: exp.Expr) -> bool:
     """`count(*)`, `sum(a) filter (where b)`, `string_agg(a order by b)`, `a = any(b)` are no queries."""
     inner = exp.Star | exp.Distinct | exp.Order | exp.Where
     return isinstance(node, exp.Any | exp.All) or (

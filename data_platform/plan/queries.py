@@ -83,7 +83,7 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
     return Query(sql, tuple(inputs.values()), parameters, at_once, _momentary(tree))
 
 
-def _momentary(tree: exp.Expression) -> tuple[str, ...]:
+def _momentary(tree: exp.Expr) -> tuple[str, ...]:
     """By name: a CTE's column counts for all columns of its name, and for what is made of them."""
     aliases = [(alias.alias, alias.this) for alias in tree.find_all(exp.Alias)]
     found = {name for name, expression in aliases if reads_clock(expression)}
@@ -103,7 +103,7 @@ def _is_local(table: exp.Table) -> bool:
     """
     if len(table.parts) > 1:
         return False
-    inside: exp.Expression | None = table
+    inside: exp.Expr | None = table
     while inside is not None:
         with_ = inside.args.get("with_")
         if isinstance(with_, exp.With) and _names(with_, table):
@@ -126,9 +126,7 @@ def _names(with_: exp.With, table: exp.Table) -> bool:
     return any(cte.alias.lower() == table.name.lower() for cte in seen)
 
 
-def _parameters(
-    tree: exp.Expression, location: Location, problems: list[Problem]
-) -> tuple[str, ...]:
+def _parameters(tree: exp.Expr, location: Location, problems: list[Problem]) -> tuple[str, ...]:
     names: Sequence[str] = [node.name for node in tree.find_all(exp.Placeholder, exp.Parameter)]
     for name in names:
         if name not in PARAMETERS:
@@ -160,7 +158,7 @@ def culprit(text: str, location: Location, message: str) -> Location:
     return location
 
 
-def _place(named: exp.Expression, location: Location) -> Location:
+def _place(named: exp.Expr, location: Location) -> Location:
     meta = named.this.meta
     line, column = meta.get("line"), meta.get("col")
     if line is None or column is None:

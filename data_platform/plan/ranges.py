@@ -57,7 +57,7 @@ def _is_plain(tree: exp.Select) -> bool:
     return True
 
 
-def _relation(clause: exp.Expression | None) -> exp.Table | None:
+def _relation(clause: exp.Expr | None) -> exp.Table | None:
     return clause.this if clause is not None and isinstance(clause.this, exp.Table) else None
 
 
@@ -85,7 +85,8 @@ def _over_range(tree: exp.Select, alias: str) -> exp.Select:
         this=exp.to_table(WINDOWS),
         on=exp.EQ(this=exp.column(PARTITION, WINDOWS), expression=own.copy()),
     )
-    tree.set("joins", [windows, *(tree.args.get("joins") or [])])
+    joins: list[exp.Expr] = tree.args.get("joins") or []
+    tree.set("joins", [windows, *joins])
     group = tree.args.get("group")
     if group is not None and not group.args.get("all"):
         names = ("partition_key", "partition_start", "partition_end")

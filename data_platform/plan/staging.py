@@ -11,7 +11,7 @@ from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.checks import compile_contract, compile_rules, named_apart, unbound
 from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.conversions import assignable, conversion_to, named_type
-from data_platform.plan.expressions import parse_expression, quoted, render
+from data_platform.plan.expressions import parse_expression, render
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import (
     Check,
@@ -19,7 +19,6 @@ from data_platform.plan.nodes import (
     ConservationCheck,
     Input,
     Key,
-    RowCheck,
     Schema,
     Step,
     statement_of,
@@ -261,7 +260,7 @@ class StagingCompiler:
             problems.append(Problem(reshaping.location, message))
         if not problems:
             flags = {name: "BOOLEAN" for name in self._builder.hidden if name not in HIDDEN_TYPES}
-            problems += unbound(checks, schema, self._others(), HIDDEN_TYPES | flags)
+            problems += unbound(checks, schema, self._others(), {**HIDDEN_TYPES, **flags})
         if problems:
             raise ConfigurationError(problems)
         return tuple(checks)

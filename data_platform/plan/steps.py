@@ -104,7 +104,7 @@ class StepBuilder:
                     name: self._expression(text, at("columns", name))
                     for name, text in transformation.columns.items()
                 }
-                _require_free(named, (), at)
+                _require_free(named, (), lambda name: at("columns", name))
                 self._follow_clock(transformation.columns)
                 self._append("add_columns", f"SELECT {_all_but(named)}, {_aliased(named)}", at())
             case spec.RenameColumns():
@@ -152,7 +152,8 @@ class StepBuilder:
             name: of the step.
             at: the location of a column.
         """
-        values, flags = {}, {}
+        values: dict[str, str] = {}
+        flags: dict[str, str] = {}
         for column, how in targets.items():
             conversion = conversion_to(how.type, at(column), how.format)
             values[column] = converted(column, conversion)
@@ -174,12 +175,13 @@ class StepBuilder:
     @property
     def checks(self) -> list[RowCheck]:
         """What conversions found, in one check for each effect."""
+        found_by: tuple[tuple[str, Effect, Mapping[str, str]], ...] = (
+            ("types", self._on_violation, self.violations),
+            ("types_strict", "fail", self.strict),
+        )
         return [
             check
-            for name, effect, found in (
-                ("types", self._on_violation, self.violations),
-                ("types_strict", "fail", self.strict),
-            )
+            for name, effect, found in found_by
             for check in self._conversions(name, effect, found)
         ]
 
@@ -215,9 +217,7 @@ class StepBuilder:
     def _rename(self, transformation: spec.RenameColumns, at: Locate, before: Schema) -> None:
         renamed = transformation.columns
         stays = [name for name in before.names if name not in renamed]
-        _require_free(
-            renamed.values(), stays, lambda _, name: at("columns", _key_of(renamed, name))
-        )
+        _require_free(renamed.values(), stays, lambda name: at("columns", _key_of(renamed, name)))
         names = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in renamed.items())
         unknown = [name for name in renamed if name.lower() not in _lower(before.names)]
         if unknown and before.closed:
@@ -270,7 +270,9 @@ class StepBuilder:
         )
 
     def _aggregate(self, transformation: spec.Aggregate, at: Locate) -> None:
-        _require_free(transformation.columns, transformation.group_by, at)
+        _require_free(
+            transformation.columns, transformation.group_by, lambda name: at("columns", name)
+        )
         self._follow_clock(transformation.columns)
         named = {
             name: self._expression(text, at("columns", name))
@@ -352,7 +354,7 @@ class StepBuilder:
             if not column.table and column.name not in own:
                 column.set("table", exp.to_identifier(self.last))
         for window in list(tree.find_all(exp.Window)):
-            split = window.args.get("partition_by") or []
+            split: list[exp.Expr] = window.args.get("partition_by") or []
             window.set("partition_by", [*split, exp.column(PARTITION, self.last)])
         return render(tree)
 
@@ -378,14 +380,14 @@ class StepBuilder:
         select: str,
         location: Location,
         tail: str = "",
-        effect: str = "row-wise",
+        effect: Literal["row-wise", "filters", "deduplicates", "reshapes"] = "row-wise",
         lost: str | None = None,
         source: str | None = None,
     ) -> None:
         separator = " " if tail.startswith("AS l") else "\n"
         sql = f"{select}\nFROM {source or self.last}{separator + tail if tail else ''}"
         fresh = self._fresh(name, [step.name for step in self.steps])
-        self.steps.append(Step(fresh, sql, location, effect, lost))  # pyright: ignore[reportArgumentType]
+        self.steps.append(Step(fresh, sql, location, effect, lost))
 
     @staticmethod
     def _fresh(name: str, taken: Sequence[str]) -> str:
@@ -439,7 +441,7 @@ def _added_by(
 ) -> Sequence[str]:
     """The columns that a join adds: those that were named, or all that this side doesn't have."""
     if transformation.columns is not None:
-        _require_free(transformation.columns, before.names, lambda _, name: at("columns", name))
+        _require_free(transformation.columns, before.names, lambda name: at("columns", name))
         return transformation.columns
     if not other.columns:
         message = (
@@ -450,24 +452,25 @@ def _added_by(
     return [name for name in other.columns if name.lower() not in taken]
 
 
-def _require_free(new: Iterable[str], taken: Iterable[str], at: Locate) -> None:
+def _require_free(new: Iterable[str], taken: Iterable[str], at: Callable[[str], Location]) -> None:
     """Each name is new, and no other column's."""
     seen = {name.lower() for name in taken}
     problems: list[Problem] = []
     for name in new:
         if name.lower() in RESERVED_COLUMNS:
             message = f"{name!r} is a name that the platform needs: choose another"
-            problems.append(Problem(at("columns", name), message))
+            problems.append(Problem(at(name), message))
         elif name.lower() in seen:
             message = f"there is a column {name!r} already: choose another name"
-            problems.append(Problem(at("columns", name), message))
+            problems.append(Problem(at(name), message))
         seen.add(name.lower())
     if problems:
         raise ConfigurationError(problems)
 
 
 def _count(relation: str, tail: str, qualifier: str = "") -> str:
-    return f"SELECT {qualifier}{PARTITION}, COUNT(*) AS rows FROM {relation} {tail} GROUP BY {qualifier}{PARTITION}"
+    key = f"{qualifier}{PARTITION}"
+    return f"SELECT {key}, COUNT(*) AS rows FROM {relation} {tail} GROUP BY {key}"
 
 
 def _order(text: str, keep: str, location: Location) -> tuple[str, str]:

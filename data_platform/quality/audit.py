@@ -187,11 +187,15 @@ class Auditor:
                 f"FROM ({source}{others}) GROUP BY ALL"
             )
             repeated = (
-                f"SELECT {PARTITION}, {keys}, copies - CASE WHEN {first} THEN 1 ELSE 0 END AS beyond "
+                f"SELECT {PARTITION}, {keys}, "
+                f"copies - CASE WHEN {first} THEN 1 ELSE 0 END AS beyond "
                 f"FROM ({counted})"
             )
         else:
-            repeated = f"SELECT {PARTITION}, {keys}, COUNT(*) - 1 AS beyond FROM ({source}) GROUP BY ALL HAVING COUNT(*) > 1"
+            repeated = (
+                f"SELECT {PARTITION}, {keys}, COUNT(*) - 1 AS beyond FROM ({source}) "
+                "GROUP BY ALL HAVING COUNT(*) > 1"
+            )
         beyond = self._by_partition(f"SELECT {PARTITION}, SUM(beyond) FROM ({repeated}) GROUP BY 1")
         findings: dict[str, Finding] = {}
         for key in self._keys:

@@ -4,6 +4,11 @@ Called by `raw.extraction` and by `check --connect`. Every type comes across wit
 has no equal for comes as text, exact numerics as decimals.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# pyarrow and the driver come without types.
+
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager

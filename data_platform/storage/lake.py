@@ -4,6 +4,11 @@ Called by `storage.publish` to commit and by the stages, the command and the IO 
 A reader holds one snapshot; a commit makes a whole range of partitions current at once.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# pyarrow and deltalake come without types.
+
 import json
 import os
 import shutil
@@ -192,7 +197,7 @@ class LakeTable:
         current = _snapshot_of(table, self.path)
         merged = _merged_schema(current.schema, schema, self.path)
         table.create_write_transaction(
-            actions, "overwrite", _delta_schema(merged, partitioned=partitioned), fields,
+            [*actions], "overwrite", _delta_schema(merged, partitioned=partitioned), fields,
             partition_filters=[(PARTITION_FIELD, "in", list(keys))] if partitioned else None,
             commit_properties=properties,
         )  # fmt: skip

@@ -3,7 +3,7 @@
 Made by `resources` from settings and platform.yaml; handed to the stages and to the command.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class Workbench:
     @contextmanager
     def open(
         self, folders: Sequence[Path | str] = (), timezone: str = "UTC"
-    ) -> Iterator[tuple[Session, Path]]:
+    ) -> Generator[tuple[Session, Path]]:
         """A session that reads the lake, and a scratch folder of its own.
 
         Args:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- cases stand in tables, one a line
 """A session reads and writes the folders that were named, fetches nothing, and can't be opened up."""
 
 from collections.abc import Generator

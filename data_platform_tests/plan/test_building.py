@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- cases stand in tables, one a line
 """From YAML to nodes: every mistake is told at its place, and hides nothing else."""
 
 import pytest

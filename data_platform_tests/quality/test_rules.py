@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- cases stand in tables, one a line
 """Each rule against the language's words, over real rows and a real commit."""
 
 import pytest

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- cases stand in tables, one a line
 """What a PostgreSQL table holds lands without loss, in the partition that its cursor says."""
 
 import datetime as dt

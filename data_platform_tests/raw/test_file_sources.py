@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- cases stand in tables, one a line
 """What CSV and Parquet files hold lands by name, a file that isn't there fails only its day."""
 
 from pathlib import Path

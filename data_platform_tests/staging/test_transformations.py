@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- cases stand in tables, one a line
 """What each transformation does to rows, whether the source's columns are known at load or not."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- cases stand in tables, one a line
 """Publishing: what is current, in which version, and what a reader or a crash sees of it."""
 
 import os
@@ -107,7 +108,7 @@ def test_an_empty_partition_is_the_same_alone_and_in_a_range(project: Project) -
 
 
 def test_only_changed_partitions_are_committed(project: Project) -> None:
-    project.land_all("raw/orders", {day: "SELECT 1 AS v" for day in DAYS})
+    project.land_all("raw/orders", dict.fromkeys(DAYS, "SELECT 1 AS v"))
     changed = {day: f"SELECT {1 if day == DAY else 2} AS v" for day in DAYS}
     assert project.land_all("raw/orders", changed).changed == set(DAYS[1:])
 
@@ -198,7 +199,7 @@ def test_publishers_that_each_add_a_column_lose_none(project: Project) -> None:
 
 def test_a_reader_sees_whole_versions_only(project: Project) -> None:
     days = DAYS[:3]
-    project.land_all("raw/orders", {day: "SELECT 0 AS v FROM range(5)" for day in days})
+    project.land_all("raw/orders", dict.fromkeys(days, "SELECT 0 AS v FROM range(5)"))
     seen: list[set[object]] = []
     done = threading.Event()
 
@@ -211,7 +212,7 @@ def test_a_reader_sees_whole_versions_only(project: Project) -> None:
     thread = threading.Thread(target=reader)
     thread.start()
     for value in range(1, 8):
-        project.land_all("raw/orders", {day: f"SELECT {value} AS v FROM range(5)" for day in days})
+        project.land_all("raw/orders", dict.fromkeys(days, f"SELECT {value} AS v FROM range(5)"))
     done.set()
     thread.join()
     assert seen
@@ -240,7 +241,7 @@ def test_a_kill_between_move_and_commit_leaves_the_last_version_and_can_be_run_a
     project.land("raw/orders", "SELECT 1 AS v", DAY)
     tests = str(Path(__file__).parents[1])
     code = KILLED.format(tests=tests, root=str(project.workbench.lake.root))
-    died = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)  # noqa: S603
+    died = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert died.returncode == -signal.SIGKILL
     assert project.column("raw/orders", "v") == [1]
     assert len(list(project.table("raw/orders").path.glob("*/*.parquet"))) == 2
