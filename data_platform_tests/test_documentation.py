@@ -44,7 +44,8 @@ _FILE = re.compile(r"`(?P<path>[\w./-]+\.\w+)`[^`\n]*:$")
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _COLUMNS = {
     "orders": {
-        "order_id": "BIGINT", "ordered_at": "TIMESTAMP", "customer": "VARCHAR", "country": "VARCHAR",
+        "order_id": "BIGINT", "ordered_at": "TIMESTAMP", "customer": "VARCHAR",
+        "country": "VARCHAR",
         "quantity": "BIGINT", "amount": "DOUBLE", "discount": "DOUBLE", "note": "VARCHAR",
     },
     "shops": {"country": "VARCHAR", "shop_id": "BIGINT", "city": "VARCHAR"},
@@ -209,7 +210,9 @@ def _shape(line: str) -> str:
 def test_a_page_that_is_followed_step_by_step_gives_what_it_prints(
     page: str, tmp_path: Path, dagster_url: str, postgres_url: str
 ) -> None:
-    environ = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    # Without compiled bytecode every command takes twice as long.
+    unwanted = {"FORCE_COLOR", "PYTHONDONTWRITEBYTECODE"}
+    environ = {name: value for name, value in os.environ.items() if name not in unwanted}
     reader = Reader(
         tmp_path,
         {
