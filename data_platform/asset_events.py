@@ -36,6 +36,12 @@ BATCH = 500
 FAILED = "failed_partitions"
 """In a failure's metadata: the partitions that weren't published."""
 
+_INTERRUPTED = (
+    "Query interrupted",  # DuckDB, where a signal's handler raised
+    "INTERRUPT Error",  # DuckDB
+    "canceling statement due to user request",  # PostgreSQL, asked by the driver
+)
+
 MAX_NAMED = 10
 """Failed partitions that a failure names with their reasons."""
 
@@ -133,9 +139,15 @@ def results(
         raise dg.Failure(_failure_text(node, failed, standing), metadata, allow_retries=False)
 
 
-def failure_of(error: Exception) -> dg.Failure:
-    """What a step raises for an error: only one that can pass by itself is tried again."""
+def failure_of(error: Exception) -> dg.Failure | KeyboardInterrupt:
+    """What a step raises for an error: only one that can pass by itself is tried again.
+
+    Ctrl-C during a query is caught by DuckDB and by the driver, which report it as an error of the
+    query: here it becomes what it was, or the run would go on, and the step be tried again.
+    """
     text = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
+    if any(sign in text for sign in _INTERRUPTED):
+        return KeyboardInterrupt()
     return dg.Failure(text, allow_retries=isinstance(error, TransientError))
 
 

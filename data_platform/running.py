@@ -6,6 +6,7 @@ lies below them is run for the sound ones, over contiguous ranges.
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -197,15 +198,15 @@ class _Runner:
         self.run_ids.append(run.run_id)
         reports = {node.key: AssetReport(node.key) for node in nodes}
         by_step = {"__".join(node.key): node for node in nodes}
-        interrupted = False
-        for event in execute_run_iterator(InMemoryJob(job), run, self._instance):
-            interrupted = interrupted or _is_interrupt(event)
-            node = by_step.get(event.step_key or "")
-            if node is not None:
-                reports[node.key] = self._after(event, node, reports[node.key], keys)
-        if interrupted:
-            # Dagster has recorded it and goes on as after a failure: follow-ups would begin.
-            raise KeyboardInterrupt
+        with closing(execute_run_iterator(InMemoryJob(job), run, self._instance)) as events:
+            for event in events:
+                if _is_interrupt(event):
+                    # Dagster would try the step again, and go on as after a failure. When the
+                    # events are closed it records the run as failed.
+                    raise KeyboardInterrupt
+                node = by_step.get(event.step_key or "")
+                if node is not None:
+                    reports[node.key] = self._after(event, node, reports[node.key], keys)
         return reports
 
     def _after(
@@ -253,11 +254,23 @@ def _with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue])
 
 def _is_interrupt(event: dg.DagsterEvent) -> bool:
     """Whether somebody ended the run: Ctrl-C here, or a termination from the UI."""
-    if event.event_type == dg.DagsterEventType.RUN_CANCELED:
-        return True
-    if event.event_type != dg.DagsterEventType.RUN_FAILURE:
-        return False
-    return event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+    match event.event_type:
+        case dg.DagsterEventType.RUN_CANCELED:
+            return True
+        case dg.DagsterEventType.RUN_FAILURE:
+            reason = event.job_failure_data.failure_reason
+            return reason == RunFailureReason.UNEXPECTED_TERMINATION
+        case dg.DagsterEventType.STEP_FAILURE:
+            error = event.step_failure_data.error
+        case dg.DagsterEventType.STEP_UP_FOR_RETRY:
+            error = event.step_retry_data.error
+        case _:
+            return False
+    while error is not None:
+        if error.cls_name in {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}:
+            return True
+        error = error.cause
+    return False
 
 
 def _failed(event: dg.DagsterEvent, report: AssetReport, own: tuple[str, ...]) -> AssetReport:
@@ -268,9 +281,7 @@ def _failed(event: dg.DagsterEvent, report: AssetReport, own: tuple[str, ...]) -
     report = _with_figures(report, metadata)
     listed = metadata.get(FAILED)
     failed = (
-        tuple(str(key) for key in listed.value)
-        if isinstance(listed, dg.JsonMetadataValue)
-        else own
+        tuple(str(key) for key in listed.value) if isinstance(listed, dg.JsonMetadataValue) else own
     )
     cause = (
         data.error.cause.message
