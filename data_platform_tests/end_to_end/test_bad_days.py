@@ -103,7 +103,9 @@ def test_the_check_says_what_broke_and_what_stands(retail: RetailPlatform) -> No
     retail.ask_shop(BREAK_DUPLICATES)
     report = retail.run()
     checks = evaluations(retail, report.run_ids[0], "staging/transactions")
-    [broken] = [check for check in checks.values() if check.severity.value == "ERROR" and not check.passed]
+    [broken] = [
+        check for check in checks.values() if check.severity.value == "ERROR" and not check.passed
+    ]
     assert broken.check_name.startswith("unique")
     assert broken.metadata["offending"].value == 7
     assert broken.metadata["standing_version"].value == standing

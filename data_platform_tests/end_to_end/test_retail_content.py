@@ -75,7 +75,9 @@ def test_every_row_of_every_day_is_accounted_for(built: Built) -> None:
             "SELECT transaction_timestamp::date::text, count(*) FROM transactions GROUP BY 1"
         )
     )
-    kept = dict(platform.ask_lake("SELECT partition, count(*) FROM staging_transactions GROUP BY 1"))
+    kept = dict(
+        platform.ask_lake("SELECT partition, count(*) FROM staging_transactions GROUP BY 1")
+    )
     held = dict(
         platform.ask_lake("SELECT partition, count(*) FROM quarantine_transactions GROUP BY 1")
     )

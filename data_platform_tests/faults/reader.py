@@ -3,7 +3,7 @@
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import psycopg2
@@ -11,7 +11,9 @@ from retail_platform import LAKE_ASSETS, RetailPlatform, query
 
 State = Mapping[str, Mapping[str, str]]
 """The data version of each partition of each asset."""
-LOADED = "SELECT day::text, count(*), sum(revenue) FROM analytics.daily_revenue GROUP BY 1 ORDER BY 1"
+LOADED = (
+    "SELECT day::text, count(*), sum(revenue) FROM analytics.daily_revenue GROUP BY 1 ORDER BY 1"
+)
 
 
 class Reader:
@@ -37,7 +39,7 @@ class Reader:
         self.looks = 0
         self.wrong: list[str] = []
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

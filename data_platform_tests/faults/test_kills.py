@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +72,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def oracle(undisturbed: RetailPlatform) -> Iterator[Oracle]:
+def oracle(undisturbed: RetailPlatform) -> Oracle:
     first = content(undisturbed)
     undisturbed.ask_shop(CHANGE)
     assert undisturbed.run(FIRST, END).succeeded
@@ -83,7 +82,7 @@ def oracle(undisturbed: RetailPlatform) -> Iterator[Oracle]:
     assert connection.recv() == "succeeded"
     seconds = time.monotonic() - began
     process.join()
-    yield Oracle(first, content(undisturbed), seconds)
+    return Oracle(first, content(undisturbed), seconds)
 
 
 def content(platform: RetailPlatform) -> Content:
@@ -97,7 +96,9 @@ def content(platform: RetailPlatform) -> Content:
     return Content(platform.versions(), rows, platform.warehouse_tables(), ledger, loaded)
 
 
-def kill_runs(platform: RetailPlatform, kills: int, seconds: float, seed: random.Random) -> Campaign:
+def kill_runs(
+    platform: RetailPlatform, kills: int, seconds: float, seed: random.Random
+) -> Campaign:
     """Start runs one after the other, and kill each at a random moment."""
     campaign = Campaign()
     for _ in range(kills):
