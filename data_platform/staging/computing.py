@@ -78,7 +78,7 @@ def compute(
             publication,
             failed,
             [conservation, *audit.outcomes],
-            audit.rows,
+            _rows_in(node, ready, snapshots),
             sound,
             beside,
             snapshots,

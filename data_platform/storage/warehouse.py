@@ -129,6 +129,8 @@ def load(
         with connected(url) as (connection, cursor):
             _lock(cursor, target)
             fresh = _prepare(cursor, target, columns)
+            if fresh:
+                _forget(cursor, target)
             standing = {} if fresh else _ledger(cursor, target)
             due = [
                 key
@@ -238,6 +240,11 @@ def _delete(cursor: "Cursor", target: Target, keys: Sequence[str]) -> None:
         entries = f" AND partition IN ({listed})"
     cursor.execute(f"DELETE FROM {target.sql_name}{where}")
     cursor.execute(f"DELETE FROM {LEDGER} WHERE table_name = {literal(target.full_name)}{entries}")
+
+
+def _forget(cursor: "Cursor", target: Target) -> None:
+    """Whoever dropped the table dropped its rows: what the ledger says of them is no longer so."""
+    cursor.execute(f"DELETE FROM {LEDGER} WHERE table_name = {literal(target.full_name)}")
 
 
 def _enter(cursor: "Cursor", target: Target, versions: Mapping[str, Version], run_id: str) -> None:

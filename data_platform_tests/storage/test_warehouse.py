@@ -1,0 +1,125 @@
+"""Loads into a real PostgreSQL: each version once, whole or not at all, whatever was before."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pyarrow as pa
+import pytest
+
+from data_platform.engine.postgres import connected
+from data_platform.errors import StorageError, StorageUnavailable
+from data_platform.storage.warehouse import Target, Version, ledger, load
+
+Content = Mapping[str, Sequence[tuple[int, str]]]
+COLUMNS = {"id": "BIGINT", "name": "VARCHAR"}
+DAYS = Target("shop.days", "replace_partition", "_partition", True, None)
+WHOLE = Target("shop.whole", "replace", None, False, None)
+
+
+def rows_of(content: Content) -> Callable[..., pa.RecordBatchReader]:
+    def rows(due: Sequence[str]) -> pa.RecordBatchReader:
+        found = [(*row, key) for key in due for row in content[key]]
+        columns = list(zip(*found, strict=True)) or [(), (), ()]
+        table = pa.table(
+            {
+                "id": pa.array(columns[0], pa.int64()),
+                "name": pa.array(columns[1], pa.string()),
+                "_partition": pa.array(columns[2], pa.string()),
+            }
+        )
+        return (table if due != [""] else table.drop_columns("_partition")).to_reader()
+
+    return rows
+
+
+def versions_of(content: Mapping[str, Sequence[object]]) -> dict[str, Version]:
+    return {key: Version(str(hash(tuple(rows))), len(rows)) for key, rows in content.items()}
+
+
+def bring(url: str, content: Content, target: Target = DAYS) -> list[str]:
+    return load(url, target, versions_of(content), COLUMNS, rows_of(content), "run")
+
+
+def ask(url: str, query: str) -> list[tuple[object, ...]]:
+    with connected(url, autocommit=True) as (_, cursor):
+        cursor.execute(query)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def test_partitions_are_loaded_with_their_key(postgres_url: str) -> None:
+    assert bring(postgres_url, {"a": [(1, "x")], "b": [(2, "ü")]}) == ["a", "b"]
+    assert ask(postgres_url, "SELECT * FROM shop.days ORDER BY id") == [
+        (1, "x", "a"),
+        (2, "ü", "b"),
+    ]
+
+
+def test_the_same_version_is_loaded_once(postgres_url: str) -> None:
+    content = {"a": [(1, "x")]}
+    bring(postgres_url, content)
+    assert bring(postgres_url, content) == []
+
+
+def test_only_the_partition_that_changed_is_replaced(postgres_url: str) -> None:
+    bring(postgres_url, {"a": [(1, "x")], "b": [(2, "y")]})
+    assert bring(postgres_url, {"a": [(3, "z")], "b": [(2, "y")]}) == ["a"]
+    assert ask(postgres_url, "SELECT id FROM shop.days ORDER BY id") == [(2,), (3,)]
+
+
+def test_an_empty_partition_takes_its_rows_away(postgres_url: str) -> None:
+    bring(postgres_url, {"a": [(1, "x")]})
+    assert bring(postgres_url, {"a": []}) == ["a"]
+    assert ask(postgres_url, "SELECT count(*) FROM shop.days") == [(0,)]
+    assert ledger(postgres_url, "shop.days")["a"].rows == 0
+
+
+def test_replace_leaves_nothing_of_before(postgres_url: str) -> None:
+    bring(postgres_url, {"": [(1, "x"), (2, "y")]}, WHOLE)
+    bring(postgres_url, {"": [(3, "z")]}, WHOLE)
+    assert ask(postgres_url, "SELECT id FROM shop.whole") == [(3,)]
+
+
+def test_a_table_that_was_dropped_is_loaded_whole_again(postgres_url: str) -> None:
+    content = {"a": [(1, "x")], "b": [(2, "y")]}
+    bring(postgres_url, content)
+    _execute(postgres_url, "DROP TABLE shop.days")
+    bring(postgres_url, {"a": content["a"]})
+    assert bring(postgres_url, content) == ["b"]
+    assert ask(postgres_url, "SELECT id FROM shop.days ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_load_that_breaks_off_leaves_the_old_rows_and_ledger(postgres_url: str) -> None:
+    bring(postgres_url, {"a": [(1, "x")]})
+
+    def breaks(due: Sequence[str]) -> pa.RecordBatchReader:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        load(postgres_url, DAYS, {"a": Version("new", 1)}, COLUMNS, breaks, "run")
+    assert ask(postgres_url, "SELECT id FROM shop.days") == [(1,)]
+    assert ledger(postgres_url, "shop.days")["a"].data_version != "new"
+
+
+def test_views_and_grants_outlive_a_load(postgres_url: str) -> None:
+    bring(postgres_url, {"a": [(1, "x")]})
+    _execute(postgres_url, "CREATE VIEW shop.seen AS SELECT id FROM shop.days")
+    bring(postgres_url, {"a": [(5, "x")]})
+    assert ask(postgres_url, "SELECT id FROM shop.seen") == [(5,)]
+
+
+def test_a_missing_column_is_refused_with_the_statement_that_adds_it(postgres_url: str) -> None:
+    _execute(postgres_url, "CREATE SCHEMA shop")
+    _execute(postgres_url, "CREATE TABLE shop.days (id bigint, _partition text)")
+    with pytest.raises(StorageError, match=r'ALTER TABLE "shop"."days" ADD COLUMN "name" text'):
+        bring(postgres_url, {"a": [(1, "x")]})
+
+
+def test_a_server_that_is_not_there_may_come_back(tmp_path: object) -> None:
+    url = "postgresql://someone:hidden@127.0.0.1:1/nowhere"
+    with pytest.raises(StorageUnavailable, match=r"127\.0\.0\.1:1/nowhere") as caught:
+        bring(url, {"a": [(1, "x")]})
+    assert "hidden" not in str(caught.value)
+
+
+def _execute(url: str, statement: str) -> None:
+    with connected(url, autocommit=True) as (_, cursor):
+        cursor.execute(statement)
