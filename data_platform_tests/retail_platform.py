@@ -226,7 +226,7 @@ class RetailPlatform:
         return {asset: snapshot.version for asset, snapshot in found.items() if snapshot}
 
     def ask_lake(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask plain SQL of the lake's tables, as `layer_name`, with the partition in `partition`."""
+        """Ask SQL of the lake's tables, as `layer_name`, with the partition in `partition`."""
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for asset in LAKE_ASSETS:
@@ -238,7 +238,7 @@ class RetailPlatform:
                     "true, hive_types = {'partition': VARCHAR}" if snapshot.partitioned else "false"
                 )
                 connection.execute(
-                    f"CREATE VIEW {asset.replace('/', '_')} AS SELECT * FROM read_parquet({paths!r}, "
+                    f"CREATE VIEW {asset.replace('/', '_')} AS FROM read_parquet({paths!r}, "
                     f"union_by_name = true, hive_partitioning = {hive})"
                 )
             return connection.execute(sql).fetchall()

@@ -21,7 +21,8 @@ from data_platform.running import RunReport
 CHRISTMAS = "2017-12-25"
 Built = tuple[RetailPlatform, RunReport]
 SOUND = f"""
-    SELECT t.*, t.transaction_timestamp::DATE AS day, coalesce(p.department, 'UNKNOWN') AS department,
+    SELECT t.*, t.transaction_timestamp::DATE AS day,
+        coalesce(p.department, 'UNKNOWN') AS department,
         t.sales_value::DECIMAL(12, 2) AS money
     FROM read_parquet('{_data_file("transactions")}') t
     LEFT JOIN read_parquet('{_data_file("products")}') p USING (product_id)
