@@ -1,4 +1,4 @@
-"""How long `dagster dev` takes until it is up, and a small asset of the demo from launch to SUCCESS.
+"""How long `dagster dev` takes to be up, and a small asset of the demo from launch to SUCCESS.
 
     .venv/bin/python benchmarks/launch_latency.py [--launches 10]
 

@@ -43,7 +43,7 @@ def asset_spec(node: AnyNode) -> dg.AssetSpec:
         group_name=node.key.pipeline,
         owners=[node.owner],
         tags={
-            **{name: value for name, value in node.tags.items()},
+            **node.tags,
             "criticality": node.criticality,
         },
         kinds=_kinds(node),
@@ -69,7 +69,7 @@ def quarantine_spec(node: LakeNode) -> dg.AssetSpec:
 
 
 def check_specs(node: LakeNode, further: Sequence[Check] = ()) -> list[dg.AssetCheckSpec]:
-    """The checks of a node. None blocks in Dagster: what fails is never published in the first place."""
+    """The checks of a node. None blocks in Dagster: what fails is never published to begin with."""
     return [
         dg.AssetCheckSpec(
             check.name,

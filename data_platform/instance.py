@@ -115,16 +115,15 @@ class PlatformEventLogStorage(_Pooled, PostgresEventLogStorage):
         ever: 8,000 of them for a year of a small pipeline, and seconds before the run begins.
         """
         planned = event.dagster_event.event_specific_data if event.dagster_event else None
-        subset = (
-            planned.partitions_subset if isinstance(planned, AssetCheckEvaluationPlanned) else None
-        )
-        if event.dagster_event and subset is not None and len(subset) > 1:
-            data = AssetCheckEvaluationPlanned(
-                asset_key=planned.asset_key, check_name=planned.check_name
-            )
-            event = event._replace(
-                dagster_event=event.dagster_event._replace(event_specific_data=data)
-            )
+        if event.dagster_event and isinstance(planned, AssetCheckEvaluationPlanned):
+            subset = planned.partitions_subset
+            if subset is not None and len(subset) > 1:
+                data = AssetCheckEvaluationPlanned(
+                    asset_key=planned.asset_key, check_name=planned.check_name
+                )
+                event = event._replace(
+                    dagster_event=event.dagster_event._replace(event_specific_data=data)
+                )
         super()._store_asset_check_evaluation_planned(event, event_id)
 
 

@@ -2,8 +2,9 @@
 
 `data_dir` is its folder, `postgres_url` an empty database of a test's own on it, `settings` and
 `instance` a Dagster instance of a test's own; `project_folder` and `start_dagster_dev` are for
-tests of real processes, `project` is a pipelines folder with a lake. The main process makes the folder, and stops the
-server and removes the folder at the end; a run killed by -9 leaves a small folder, but no server.
+tests of real processes, `project` is a pipelines folder with a lake. The main process makes the
+folder, and stops the server and removes the folder at the end; a run killed by -9 leaves a small
+folder, but no server.
 """
 
 import fcntl

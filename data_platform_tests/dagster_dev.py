@@ -81,7 +81,8 @@ class DagsterDev:
             "jobName": job,
         }
         # What says which assets is part of the selector; the rest stands beside it.
-        selector |= {"assetSelection": params.pop("assetSelection")} if "assetSelection" in params else {}
+        if "assetSelection" in params:
+            selector["assetSelection"] = params.pop("assetSelection")
         data = self.graphql(_LAUNCH, params={"selector": selector, "runConfigData": {}, **params})
         assert data["launchRun"]["__typename"] == "LaunchRunSuccess", data
         return data["launchRun"]["run"]["runId"]

@@ -1,4 +1,4 @@
-"""Analytics: a person's SQL over just what each partition reads, all at once where its form allows it.
+"""Analytics: a person's SQL over just what each partition reads, at once where its form allows it.
 
 Called by `analytics.assets`. Results of all partitions gather in one candidate, so that the audit
 and the commit are one for the whole range.
@@ -38,7 +38,7 @@ def compute(
         metadata: kept with the commit.
 
     Raises:
-        ContractError: the SQL doesn't fit the columns that its inputs have, or gives others than promised.
+        ContractError: the SQL doesn't fit its inputs' columns, or gives others than promised.
     """
     snapshots = snapshots_of(node, workbench.lake)
     absent = missing_inputs(node, keys, snapshots)
@@ -79,7 +79,7 @@ def _gather(
 
 
 def _rows_read(node: AnalyticsNode, key: str, snapshots: Mapping[str, Snapshot]) -> int:
-    """Rows of what belongs to the partition; what every partition reads alike isn't counted again."""
+    """Rows of what belongs to the partition; what all partitions read alike isn't counted again."""
     own = [given for given in node.inputs if given.reads != "whole"] or node.inputs
     rows = 0
     for given in own:
@@ -124,7 +124,8 @@ def _show_windows(session: Session, node: AnalyticsNode, keys: Sequence[str]) ->
         for key, values in ((key, _moments(node, key)) for key in keys)
     )
     session.run(
-        f"CREATE TEMP TABLE {WINDOWS} AS SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(names)})"
+        f"CREATE TEMP TABLE {WINDOWS} AS "
+        f"SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(names)})"
     )
 
 
@@ -156,7 +157,7 @@ def _gather_one_by_one(
 def _show_for_checks(
     session: Session, node: AnalyticsNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
 ) -> None:
-    """The checks read their upstreams with partitions, over the whole range, under names of their own."""
+    """Checks read upstreams with partitions, over the whole range, under names of their own."""
     checks = [
         c
         for c in node.checks

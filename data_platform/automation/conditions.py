@@ -3,13 +3,18 @@
 Called by `definitions`. What is published has passed its audit, so none of them asks for checks.
 """
 
-from typing import assert_never
+from typing import Any, assert_never
 
 from dagster import AssetSelection, AutomationCondition
+from dagster._core.definitions.declarative_automation.automation_condition import (
+    BuiltinAutomationCondition,
+)
 
 from data_platform.asset_specs import asset_key
 from data_platform.plan.nodes import AnyNode, RawNode
 from data_platform.spec.pipeline import CronAutomation
+
+_Condition = BuiltinAutomationCondition[Any]
 
 RETRY_CRON = "*/15 * * * *"
 """How often a stale asset whose rebuild failed is tried again."""
@@ -27,7 +32,7 @@ def condition_of(node: AnyNode) -> AutomationCondition | None:
         case "freshness":
             return when_stale(node)
         case CronAutomation() as automation:
-            return at_ticks(node, automation)
+            return at_ticks(automation)
         case _:
             assert_never(node.automation)
 
@@ -49,7 +54,7 @@ def eager(node: AnyNode) -> AutomationCondition:
     return _in_latest(node, ruled).with_label("eager")
 
 
-def at_ticks(node: AnyNode, automation: CronAutomation) -> AutomationCondition:
+def at_ticks(automation: CronAutomation) -> AutomationCondition:
     """A tick of the cron has passed and the upstreams have been updated since."""
     return AutomationCondition.on_cron(automation.cron, automation.timezone).with_label(
         f"cron {automation.cron}"
@@ -60,10 +65,10 @@ def when_stale(node: AnyNode) -> AutomationCondition:
     """Stale or never built: once for each episode, again at `RETRY_CRON` while it lasts."""
     condition = AutomationCondition
     stale = condition.freshness_failed() | condition.freshness_warned() | condition.missing()
-    moments = stale.newly_true() | condition.cron_tick_passed(RETRY_CRON)
+    moments: _Condition = stale.newly_true() | condition.cron_tick_passed(RETRY_CRON)
     ruled = moments.since_last_handled() & stale & ~condition.in_progress()
     return _in_latest(node, ruled).with_label("freshness")
 
 
-def _in_latest(node: AnyNode, condition: AutomationCondition) -> AutomationCondition:
+def _in_latest(node: AnyNode, condition: _Condition) -> _Condition:
     return AutomationCondition.in_latest_time_window() & condition if node.partitions else condition

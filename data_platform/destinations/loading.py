@@ -1,7 +1,7 @@
 """Destinations: published partitions of the lake, carried into a table.
 
-Called by `destinations.assets`. What is loaded is one snapshot of the asset; partitions whose version
-the table holds already are left alone.
+Called by `destinations.assets`. What is loaded is one snapshot of the asset; partitions whose
+version the table holds already are left alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,7 +67,7 @@ def deliver(
     target = target_of(node)
     with workbench.open() as (session, _):
         session.show("_loading", snapshot.files(ready))
-        unseen = ", ".join((PARTITION, FILE, ROW))
+        unseen = f"{PARTITION}, {FILE}, {ROW}"
         columns = session.columns(f"SELECT * EXCLUDE ({unseen}) FROM _loading")
 
         def rows(due: Sequence[str]) -> pa.RecordBatchReader:

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL by ADBC, and its errors in words that a person can act on.
 
-Called by `sources.database` and `storage.warehouse`. The driver is imported when something connects:
-it brings pandas along, which costs every process that only loads definitions.
+Called by `sources.database` and `storage.warehouse`. The driver is imported when something
+connects: it brings pandas along, which costs every process that only loads definitions.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false

@@ -205,7 +205,10 @@ class _Builder:
         if isinstance(spec, DatabaseSource):
             self._require_connection(spec.connection, at("connection"))
             if partitions and not spec.cursor:
-                message = "a partitioned table needs a cursor: the column that says to which partition a row belongs"
+                message = (
+                    "a partitioned table needs a cursor: "
+                    "the column that says to which partition a row belongs"
+                )
                 raise _problem(at("table"), message)
             source = DatabaseTable(spec.connection, spec.table, spec.cursor, spec.fetch_size)
         else:
@@ -246,7 +249,7 @@ class _Builder:
                 relation_of(given), other.schema.names, given.reads, partitions is not None, keys
             )
 
-        def reads(reference: str, location: Location, whole: bool) -> Input:
+        def reads(reference: str, location: Location, *, whole: bool) -> Input:
             other = self._upstream(key, reference, location)
             given = self._read_by_rule(other, partitions, location, whole=whole)
             inputs.setdefault(relation_of(given), given)
@@ -258,10 +261,11 @@ class _Builder:
         )
         steps, schema, contract, checks = compiler.compile()
         return StagingNode(
-            key=key, source=source.key, partitions=partitions, inputs=tuple(inputs.values()), schema=schema,
-            steps=steps, contract=contract, checks=checks, extra_columns=spec.extra_columns,
-            max_quarantine_percentage=spec.max_quarantine_percentage, unversioned=compiler.momentary,
-            **self._common(key, file, spec, None),
+            key=key, source=source.key, partitions=partitions, inputs=tuple(inputs.values()),
+            schema=schema, steps=steps, contract=contract, checks=checks,
+            extra_columns=spec.extra_columns,
+            max_quarantine_percentage=spec.max_quarantine_percentage,
+            unversioned=compiler.momentary, **self._common(key, file, spec, None),
         )  # fmt: skip
 
     def _analytics(self, key: Key, file: PipelineFile, spec: AnalyticsAsset) -> AnalyticsNode:
@@ -294,7 +298,7 @@ class _Builder:
         )
         partitions = self._partitions(written)
 
-        def reads(reference: str, place: Location) -> Input:
+        def reads(reference: str, _place: Location) -> Input:
             upstream = upstreams[reference]
             window = by_key.get(upstream.key)
             if window is None or upstream.partitions is None:
@@ -318,9 +322,10 @@ class _Builder:
         inputs = {relation_of(given): given for given in query.inputs}
         checks = self._checks(key, spec, schema, inputs, partitions)
         return AnalyticsNode(
-            key=key, sql=query.sql, parameters=query.parameters, range_sql=query.range_sql, partitions=partitions, inputs=tuple(inputs.values()),
-            schema=_described_by(contract, schema), contract=contract, checks=checks, unversioned=query.momentary,
-            **self._common(key, file, spec, None),
+            key=key, sql=query.sql, parameters=query.parameters, range_sql=query.range_sql,
+            partitions=partitions, inputs=tuple(inputs.values()),
+            schema=_described_by(contract, schema), contract=contract, checks=checks,
+            unversioned=query.momentary, **self._common(key, file, spec, None),
         )  # fmt: skip
 
     def _destination(
@@ -342,8 +347,9 @@ class _Builder:
             )
         return DestinationNode(
             key=key, source=source.key, connection=spec.connection, table=spec.table, write=write,
-            partition_column=spec.partition_column, partitions=partitions, inputs=(self._same(source, partitions),),
-            schema=source.schema, contract=source.contract, **self._common(key, file, spec, Retries()),
+            partition_column=spec.partition_column, partitions=partitions,
+            inputs=(self._same(source, partitions),), schema=source.schema,
+            contract=source.contract, **self._common(key, file, spec, Retries()),
         )  # fmt: skip
 
     # References -------------------------------------------------------------------------------
@@ -433,7 +439,7 @@ class _Builder:
                 "quarantine belongs to staging assets: here a rule fails or warns",
             )
 
-        def reads(reference: str, location: Location, whole: bool) -> Input:
+        def reads(reference: str, location: Location, *, whole: bool) -> Input:
             other = self._upstream(key, reference, location)
             given = self._read_by_rule(other, partitions, location, whole=whole)
             inputs.setdefault(relation_of(given), given)
@@ -463,11 +469,14 @@ class _Builder:
             return None
         columns = [
             Column(
-                name, named_type(promise.type, at("columns", name, "type")) if promise.type else None,
-                promise.description, promise.nullable, promise.unique,
+                name,
+                named_type(promise.type, at("columns", name, "type")) if promise.type else None,
+                promise.description,
+                promise.nullable,
+                promise.unique,
             )
             for name, promise in spec.columns.items()
-        ]  # fmt: skip
+        ]
         return Schema(tuple(columns), closed=False)
 
     def _query_schema(
@@ -516,7 +525,10 @@ class _Builder:
                 )
                 problems.append(Problem(at("columns", column.name), message))
             elif column.type and column.type != schema[column.name].type:
-                message = f"the SQL gives {column.name} as {schema[column.name].type}, the contract says {column.type}: cast it"
+                message = (
+                    f"the SQL gives {column.name} as {schema[column.name].type}, "
+                    f"the contract says {column.type}: cast it"
+                )
                 problems.append(Problem(at("columns", column.name, "type"), message))
         if problems:
             raise ConfigurationError(problems)
@@ -603,7 +615,8 @@ class _Builder:
         if kind is None:
             raise _problem(
                 at("path"),
-                f"the ending of {spec.path!r} doesn't tell the format: set format to csv or parquet",
+                f"the ending of {spec.path!r} doesn't tell the format: "
+                "set format to csv or parquet",
             )
         return Files(str(file.base_dir / spec.path), kind, spec.csv)  # pyright: ignore[reportArgumentType]
 

@@ -5,7 +5,7 @@ Called by `plan.staging` and `plan.building`; `quality` runs and judges what com
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from sqlglot import exp
 
@@ -33,12 +33,20 @@ def relation_of(given: Input) -> str:
     return f"{given.key.relation}{ALL_SUFFIX}" if given.reads == "all" else given.key.relation
 
 
+class Reads(Protocol):
+    """Makes the input that a rule reads."""
+
+    def __call__(self, reference: str, location: Location, *, whole: bool) -> Input:
+        """The input of a reference; `whole` where the rule asks for all of the upstream."""
+        ...
+
+
 def compile_rules(
     rules: Iterable[spec.AnyRule],
     on_violation: Effect,
     schema: Schema,
     at: Callable[..., Location],
-    reads: Callable[[str, Location, bool], Input],
+    reads: Reads,
 ) -> list[Check]:
     """Compile the `quality` of an asset.
 
@@ -47,7 +55,7 @@ def compile_rules(
         on_violation: what they do unless they say otherwise.
         schema: the asset's columns, as far as known: a name that isn't among them is a problem.
         at: the location of the keys below `quality`.
-        reads: makes the input that a rule reads (reference, location, whole upstream).
+        reads: makes the input that a rule reads.
 
     Raises:
         ConfigurationError: all that is wrong with them.
@@ -122,7 +130,8 @@ def named_apart(checks: Iterable[Check]) -> tuple[Check, ...]:
     problems: list[Problem] = []
     for check in checks:
         if check.name in seen:
-            message = f"a check {check.name!r} stands at line {seen[check.name].location.line} already: give it a `name`"
+            line = seen[check.name].location.line
+            message = f"a check {check.name!r} stands at line {line} already: give it a `name`"
             problems.append(Problem(check.location, message))
         seen.setdefault(check.name, check)
     if problems:
@@ -147,7 +156,7 @@ def _compile(
     effect: Effect,
     schema: Schema,
     location: Location,
-    reads: Callable[[str, Location, bool], Input],
+    reads: Reads,
 ) -> list[Check]:
     about = rule.description
     match rule:
@@ -157,8 +166,9 @@ def _compile(
             name = rule.name or f"unique_{'_'.join(rule.columns)}"
             return [
                 UniqueCheck(
-                    name, effect, tuple(rule.columns), location, rule.max_duplicates, rule.nulls == "count",
-                    rule.scope == "asset", about or f"{', '.join(rule.columns)}: one row each.", rule.on_empty,
+                    name, effect, tuple(rule.columns), location, rule.max_duplicates,
+                    rule.nulls == "count", rule.scope == "asset",
+                    about or f"{', '.join(rule.columns)}: one row each.", rule.on_empty,
                 )
             ]  # fmt: skip
         case spec.Range():
@@ -179,7 +189,7 @@ def _compile(
             columns = tuple(dict.fromkeys(column.name for column in tree.find_all(exp.Column)))
             about = about or rule.condition
         case spec.ForeignKey():
-            given = reads(rule.referenced_asset, location, True)
+            given = reads(rule.referenced_asset, location, whole=True)
             offends, columns = _missing_from(rule, given), rule.own_columns
             about = about or f"{', '.join(columns)} is found in {rule.referenced_asset}."
             name = rule.name or f"foreign_key_{'_'.join(columns)}"
@@ -270,7 +280,8 @@ def _outside(column: str, low: object, high: object, schema: Schema) -> str:
     kind = schema[column].type if column in schema else None
     if high is None and kind in {None, "FLOAT", "DOUBLE"}:
         parts.append(
-            f"CASE WHEN TYPEOF({name}) IN ('FLOAT', 'DOUBLE') THEN ISNAN(TRY_CAST({name} AS DOUBLE)) END"
+            f"CASE WHEN TYPEOF({name}) IN ('FLOAT', 'DOUBLE') "
+            f"THEN ISNAN(TRY_CAST({name} AS DOUBLE)) END"
         )
     return f"COALESCE({' OR '.join(parts)}, FALSE)"
 
@@ -314,9 +325,9 @@ def _reconcile(
     rule: spec.Reconcile,
     effect: Effect,
     location: Location,
-    reads: Callable[[str, Location, bool], Input],
+    reads: Reads,
 ) -> ReconcileCheck:
-    given = reads(rule.with_, location, False)  # noqa: FBT003
+    given = reads(rule.with_, location, whole=False)
     own = render(parse_expression(rule.expression, location))
     other = render(parse_expression(rule.with_expression or rule.expression, location))
     name = rule.name or f"reconcile_{given.key.name}"

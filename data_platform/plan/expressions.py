@@ -201,7 +201,8 @@ def parse_expression(text: str, location: Location) -> exp.Expr:
         if isinstance(node, (*_QUERIES, exp.Star)) and not _belongs_to_aggregate(node):
             _refuse(
                 location,
-                f"{_shown(text)}: an expression reads columns of its own asset; a query or * is not allowed",
+                f"{_shown(text)}: an expression reads columns of its own asset; "
+                "a query or * is not allowed",
             )
         if isinstance(node, exp.Unnest | exp.Explode):
             _refuse(
@@ -350,7 +351,7 @@ def _is_named_table(table: exp.Table) -> bool:
 
 
 def _belongs_to_aggregate(node: exp.Expr) -> bool:
-    """`count(*)`, `sum(a) filter (where b)`, `string_agg(a order by b)`, `a = any(b)` are no queries."""
+    """No query: `count(*)`, `sum(a) filter (where b)`, `string_agg(a order by b)`, `a = any(b)`."""
     inner = exp.Star | exp.Distinct | exp.Order | exp.Where
     return isinstance(node, exp.Any | exp.All) or (
         isinstance(node, inner)

@@ -6,7 +6,7 @@ Used by the plan's statements, by the engine that runs them and by the storage t
 from collections.abc import Mapping
 
 PARTITION, FILE, ROW = "_partition", "_file", "_row"
-"""Columns beside an asset's own while it is computed: the partition's key, the file and row it came from."""
+"""Columns beside an asset's own while it is computed: partition's key, file and row of origin."""
 
 HIDDEN_TYPES: Mapping[str, str] = {PARTITION: "VARCHAR", FILE: "VARCHAR", ROW: "BIGINT"}
 

@@ -113,7 +113,7 @@ def _is_local(table: exp.Table) -> bool:
 
 
 def _names(with_: exp.With, table: exp.Table) -> bool:
-    """Whether one of the CTEs in sight has the table's name: those before, or all from the query."""
+    """Whether a CTE in sight has the table's name: one of those before, or any from the query."""
     seen: list[exp.CTE] = []
     for cte in with_.expressions:
         own = table.find_ancestor(exp.CTE)

@@ -1,8 +1,8 @@
 """One statement for a range of partitions, where a person's SQL allows it.
 
-Called by `plan.queries`. A SELECT that reads one partitioned asset, joins what has no partitions and
-groups, gives the same rows for each partition when the partition joins the grouping: a year is then
-one statement and not 365. Whatever isn't plainly of that form runs partition by partition.
+Called by `plan.queries`. A SELECT that reads one partitioned asset, joins what has no partitions
+and groups, gives the same rows for each partition when the partition joins the grouping: a year is
+then one statement and not 365. Whatever isn't plainly of that form runs partition by partition.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,19 @@ from data_platform.plan.naming import PARTITION
 from data_platform.plan.nodes import Input
 
 WINDOWS = "_windows"
-"""A relation `(_partition, partition_key, partition_start, partition_end)` of the partitions that are run."""
+"""The partitions that are run: `(_partition, partition_key, partition_start, partition_end)`."""
 
 _REFUSED = (
-    exp.With, exp.SetOperation, exp.Subquery, exp.Exists, exp.Window, exp.Lateral, exp.Unnest, exp.Values,
-    exp.Limit, exp.Offset, exp.Fetch, exp.Order, exp.Qualify, exp.Cube, exp.Rollup, exp.GroupingSets, exp.Distinct,
-    exp.AnyValue, exp.First, exp.Last, exp.ArrayAgg, exp.GroupConcat,
+    exp.With, exp.SetOperation, exp.Subquery, exp.Exists, exp.Window, exp.Lateral, exp.Unnest,
+    exp.Values, exp.Limit, exp.Offset, exp.Fetch, exp.Order, exp.Qualify, exp.Cube, exp.Rollup,
+    exp.GroupingSets, exp.Distinct, exp.AnyValue, exp.First, exp.Last, exp.ArrayAgg,
+    exp.GroupConcat,
 )  # fmt: skip
 """What looks at more than a row and its group, or takes them in some order."""
 
 
 def range_statement(tree: exp.Query, inputs: Mapping[str, Input]) -> str | None:
-    """The statement for many partitions at once, with `_partition` as its last column; None where there is none.
+    """The statement for many partitions at once, `_partition` its last column; None without one.
 
     Args:
         tree: a person's statement, its tables already the relations of its inputs.
@@ -70,7 +71,7 @@ def _joins_whole(join: exp.Join, inputs: Mapping[str, Input]) -> bool:
 
 
 def _is_grouped(tree: exp.Select) -> bool:
-    """Rows as they are, or groups; a total without GROUP BY has a row even where nothing is read."""
+    """Rows as they are, or groups; a total without GROUP BY has a row even if nothing is read."""
     if tree.args.get("group") is not None:
         return True
     return not any(True for _ in tree.find_all(exp.AggFunc)) and tree.args.get("having") is None

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.checks import compile_contract, compile_rules, named_apart, unbound
+from data_platform.plan.checks import (
+    Reads,
+    compile_contract,
+    compile_rules,
+    named_apart,
+    unbound,
+)
 from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.conversions import assignable, conversion_to, named_type
 from data_platform.plan.expressions import parse_expression, render
@@ -17,7 +23,6 @@ from data_platform.plan.nodes import (
     Check,
     Column,
     ConservationCheck,
-    Input,
     Key,
     Schema,
     Step,
@@ -55,7 +60,7 @@ class StagingCompiler:
         source: tuple[Key, Schema],
         at: Callable[..., Location],
         other_side: Callable[[str, Location], OtherSide],
-        reads: Callable[[str, Location, bool], Input],
+        reads: Reads,
         others: Callable[[], Mapping[str, Schema]],
     ) -> None:
         self._spec = spec
@@ -179,14 +184,17 @@ class StagingCompiler:
             )
         extra = [name for name in schema.names if name not in self._spec.columns]
         if extra and schema.closed and self._spec.extra_columns == "fail":
-            message = f"columns that the contract doesn't name: {', '.join(extra)}; name them, drop them, or set extra_columns"
+            message = (
+                f"columns that the contract doesn't name: {', '.join(extra)}; "
+                "name them, drop them, or set extra_columns"
+            )
             problems.append(Problem(self._at("columns"), message))
         if problems:
             raise ConfigurationError(problems)
         return Schema(tuple(columns), closed=self._spec.extra_columns != "keep")
 
     def _convert_to_contract(self, schema: Schema) -> None:
-        """Bring columns to the contract's types, exactly; those known to have it stay as they are."""
+        """Bring columns to the contract's types, exactly; those known to have it stay as is."""
         done = self._converted_last()
         targets: dict[str, ConvertType] = {}
         for name, promise in self._spec.columns.items():
@@ -254,7 +262,8 @@ class StagingCompiler:
         holding_back = next((check for check in checks if check.effect == "quarantine"), None)
         if reshaping and holding_back:
             message = (
-                f"{reshaping.name} multiplies or merges rows, so {holding_back.name} can't quarantine them one by one: "
+                f"{reshaping.name} multiplies or merges rows, "
+                f"so {holding_back.name} can't quarantine them one by one: "
                 "put it into an asset of its own, or let the rule fail or warn"
             )
             problems.append(Problem(reshaping.location, message))

@@ -85,7 +85,9 @@ class StepBuilder:
         self._location = location
         self._other_side = other_side
 
-    def add(self, transformation: spec.AnyTransformation, at: Locate, before: Schema) -> None:
+    def add(  # noqa: C901, PLR0912 -- a match with one case for each transformation
+        self, transformation: spec.AnyTransformation, at: Locate, before: Schema
+    ) -> None:
         """Append a transformation.
 
         Args:

@@ -136,7 +136,7 @@ class Auditor:
         return Finding(rows, offending, "pass" if tolerated else check.effect)
 
     def _held_back(self, findings: Mapping[int, Mapping[str, Finding]]) -> str:
-        """Rows that a check with effect quarantine acts on; one whose tolerance holds acts on none."""
+        """Rows that a check with effect quarantine acts on: none where its tolerance holds."""
         parts: list[str] = []
         for number, check in self._numbered(RowCheck):
             acting = [
@@ -276,7 +276,8 @@ class Auditor:
                 and share > self._limit
             ):
                 reasons.append(
-                    f"{share:.2f}% of {rows[key]:,} rows would be quarantined, at most {self._limit:g}% may"
+                    f"{share:.2f}% of {rows[key]:,} rows would be quarantined, "
+                    f"at most {self._limit:g}% may"
                 )
             if reasons:
                 failed[key] = "; ".join(reasons)

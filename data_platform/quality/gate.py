@@ -58,9 +58,14 @@ class Gate:
     """
 
     def __init__(
-        self, session: Session, node: LakeNode, table: LakeTable, scratch: Path, keys: Sequence[str],
+        self,
+        session: Session,
+        node: LakeNode,
+        table: LakeTable,
+        scratch: Path,
+        keys: Sequence[str],
         metadata: Mapping[str, str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.session = session
         self.node = node
         self.table = table
@@ -130,7 +135,7 @@ class Gate:
         return publish(self.table, Written(sound, written.schema), self.metadata) if sound else None
 
     def _other_partitions(self) -> str | None:
-        """The asset's published partitions besides those of this step, for keys that are unique in all of it."""
+        """Published partitions besides this step's, for keys unique in all of the asset."""
         if not any(getattr(check, "whole_asset", False) for check in self.node.checks):
             return None
         snapshot = self.table.snapshot()

@@ -54,7 +54,10 @@ class Outcome:
         """The gravest of all partitions."""
         grave: tuple[Verdict, ...] = ("fail", "quarantine", "warn")
         found = {finding.verdict for finding in self.findings.values()}
-        return next((verdict for verdict in grave if verdict in found), "pass")
+        for verdict in grave:
+            if verdict in found:
+                return verdict
+        return "pass"
 
     @property
     def rows(self) -> int:

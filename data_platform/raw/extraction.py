@@ -86,7 +86,9 @@ def _files_of(
     """The files of each partition, and why a partition has none."""
     found: dict[str, list[Path]] = {}
     missing: dict[str, str] = {}
-    for key in keys if isinstance(source, Files) else ():
+    if not isinstance(source, Files):
+        return found, missing
+    for key in keys:
         try:
             found[key] = matching(source, key)
         except SourceError as error:

@@ -1,7 +1,7 @@
 """Rows of a PostgreSQL table as Arrow batches, by ADBC, from one snapshot.
 
-Called by `raw.extraction` and by `check --connect`. Every type comes across without loss: what Arrow
-has no equal for comes as text, exact numerics as decimals.
+Called by `raw.extraction` and by `check --connect`. Every type comes across without loss: what
+Arrow has no equal for comes as text, exact numerics as decimals.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -199,7 +199,8 @@ def _bound(moment: datetime, kind: str, timezone: str) -> str:
 
 def _within(cursor: str, kind: str, span: Span) -> str:
     name = quoted(cursor)
-    return f"{name} >= {_bound(span.start, kind, span.timezone)} AND {name} < {_bound(span.end, kind, span.timezone)}"
+    start, end = _bound(span.start, kind, span.timezone), _bound(span.end, kind, span.timezone)
+    return f"{name} >= {start} AND {name} < {end}"
 
 
 def _count_outside(cursor: "Cursor", source: DatabaseTable, kind: str, span: Span) -> int:

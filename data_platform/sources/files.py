@@ -27,7 +27,9 @@ def matching(source: Files, partition: str) -> list[Path]:
     """
     pattern = source.path.replace("{partition_key}", glob.escape(partition))
     found = sorted(
-        Path(path) for path in glob.glob(pattern, recursive=True) if Path(path).is_file()
+        Path(path)
+        for path in glob.glob(pattern, recursive=True)  # noqa: PTH207 -- a pattern may be absolute
+        if Path(path).is_file()
     )
     if not found:
         raise SourceError(f"no file matches {pattern}")
@@ -52,7 +54,8 @@ def reading(source: Files, paths: list[Path], types: Mapping[str, str] | None = 
     csv = source.csv
     nulls = ", ".join(literal(value) for value in csv.null_values)
     options = (
-        f"delim = {literal(csv.delimiter)}, header = {str(csv.header).lower()}, nullstr = [{nulls}], "
+        f"delim = {literal(csv.delimiter)}, header = {str(csv.header).lower()}, "
+        f"nullstr = [{nulls}], "
         f"encoding = {literal(csv.encoding)}, sample_size = -1, union_by_name = true, "
         "hive_partitioning = false"
     )
@@ -63,7 +66,7 @@ def reading(source: Files, paths: list[Path], types: Mapping[str, str] | None = 
 
 
 def files_schema(source: Files) -> Schema | None:
-    """The columns of the files that are there now; None where there are none or they can't be read."""
+    """The columns of the files that are there now; None if there are none or they can't be read."""
     if "{partition_key}" in source.path:
         return None
     try:

@@ -33,7 +33,7 @@ RUN, MOMENT, VERSION, REASONS, SOURCE = (
     "_reasons",
     "_source_version",
 )
-"""What quarantine keeps with a row: by which run and when, beside which published version, why, from where."""
+"""What quarantine keeps with a row: run, moment, published version beside it, why, from where."""
 
 
 def compute(
@@ -112,18 +112,24 @@ def _stage(session: Session, node: StagingNode) -> None:
         return
     if node.extra_columns == "fail":
         raise ContractError(
-            f"{node.key}: columns that the contract doesn't name arrive: {', '.join(extra)}; name them, drop them, "
-            "or set extra_columns to keep or drop"
+            f"{node.key}: columns that the contract doesn't name arrive: {', '.join(extra)}; "
+            "name them, drop them, or set extra_columns to keep or drop"
         )
     session.run(
-        f"CREATE OR REPLACE TEMP VIEW {STAGED} AS SELECT * EXCLUDE ({', '.join(map(quoted, extra))}) FROM ({node.sql})"
+        f"CREATE OR REPLACE TEMP VIEW {STAGED} AS "
+        f"SELECT * EXCLUDE ({', '.join(map(quoted, extra))}) FROM ({node.sql})"
     )
 
 
 def _write_quarantine(
-    session: Session, node: StagingNode, audit: Audit, written: Written | None, scratch: Path, workbench: Workbench,
+    session: Session,
+    node: StagingNode,
+    audit: Audit,
+    written: Written | None,
+    scratch: Path,
+    workbench: Workbench,
     metadata: Mapping[str, str],
-) -> Written | None:  # fmt: skip
+) -> Written | None:
     """The rows that are held back, as they came, with all their reasons."""
     if not node.has_quarantine or written is None:
         return None
@@ -162,15 +168,18 @@ def _quarantine_relation(
         for key, version in written.versions.items()
     )
     session.run(
-        f"CREATE TEMP TABLE _held AS SELECT {FILE}, {ROW}, list_filter([{', '.join(reasons)}], lambda r: r IS NOT NULL) "
+        f"CREATE TEMP TABLE _held AS SELECT {FILE}, {ROW}, "
+        f"list_filter([{', '.join(reasons)}], lambda r: r IS NOT NULL) "
         f"AS {REASONS} FROM {CANDIDATE} WHERE {audit.held_back}"
     )
     moment = datetime.now(UTC).isoformat()
     session.run(
-        f"CREATE TEMP VIEW _quarantine AS SELECT s.* EXCLUDE ({FILE}, {ROW}), h.{REASONS}, v.version AS {VERSION}, "
-        f"parse_filename(s.{FILE}, true) AS {SOURCE}, {literal(metadata.get('run_id', ''))} AS {RUN}, "
+        f"CREATE TEMP VIEW _quarantine AS SELECT s.* EXCLUDE ({FILE}, {ROW}), h.{REASONS}, "
+        f"v.version AS {VERSION}, parse_filename(s.{FILE}, true) AS {SOURCE}, "
+        f"{literal(metadata.get('run_id', ''))} AS {RUN}, "
         f"TIMESTAMPTZ {literal(moment)} AS {MOMENT} "
-        f"FROM {quoted(node.source.relation)} s JOIN _held h ON s.{FILE} = h.{FILE} AND s.{ROW} = h.{ROW} "
+        f"FROM {quoted(node.source.relation)} s "
+        f"JOIN _held h ON s.{FILE} = h.{FILE} AND s.{ROW} = h.{ROW} "
         f"JOIN (VALUES {versions}) v(key, version) ON v.key = s.{PARTITION}"
     )
     return "_quarantine"
@@ -202,9 +211,14 @@ def _had_rows(standing: Snapshot | None, key: str) -> bool:
 
 
 def _conservation(
-    session: Session, node: StagingNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot], audit: Audit,
-    written: Written | None, quarantined: Written | None,
-) -> Outcome:  # fmt: skip
+    session: Session,
+    node: StagingNode,
+    keys: Sequence[str],
+    snapshots: Mapping[str, Snapshot],
+    audit: Audit,
+    written: Written | None,
+    quarantined: Written | None,
+) -> Outcome:
     """Rows in = out + quarantined + filtered + deduplicated, by partition."""
     check = next(check for check in node.checks if isinstance(check, ConservationCheck))
     kept = _rows_kept_apart(node.steps)

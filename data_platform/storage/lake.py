@@ -108,7 +108,7 @@ class Lake:
 
     @property
     def scratch_root(self) -> Path:
-        """Where files are written unseen: on the lake's own file system, so that a move is atomic."""
+        """Where files are written unseen: on the lake's own file system, so a move is atomic."""
         return self.root / "_scratch"
 
 
@@ -183,9 +183,14 @@ class LakeTable:
             return None
 
     def _commit(
-        self, actions: list[AddAction], keys: Sequence[str], schema: pa.Schema, properties: CommitProperties,
-        *, partitioned: bool,
-    ) -> int:  # fmt: skip
+        self,
+        actions: list[AddAction],
+        keys: Sequence[str],
+        schema: pa.Schema,
+        properties: CommitProperties,
+        *,
+        partitioned: bool,
+    ) -> int:
         fields = [PARTITION_FIELD] if partitioned else None
         table = self._open()
         if table is None:
@@ -220,7 +225,12 @@ class LakeTable:
         values: dict[str, str | None] = {} if key == WHOLE else {PARTITION_FIELD: key}
         stats = json.dumps({"numRecords": file.rows})
         return AddAction(
-            relative, target.stat().st_size, values, int(time.time() * 1000), True, stats
+            relative,
+            target.stat().st_size,
+            values,
+            int(time.time() * 1000),
+            True,  # noqa: FBT003 -- deltalake's signature
+            stats,
         )
 
 

@@ -73,7 +73,8 @@ def stored_select(session: Session, relation: str, hidden: Iterable[str]) -> str
         stored = stored_type(kind)
         if stored is None:
             raise StorageError(
-                f"column {name} is {kind}, which the lake can't keep: convert it to varchar or a number"
+                f"column {name} is {kind}, which the lake can't keep: "
+                "convert it to varchar or a number"
             )
         parts.append(_kept(name, kind, stored))
     return f"SELECT {', '.join(parts)}"
@@ -188,7 +189,8 @@ def _data_versions(
     """A hash of each partition's rows: two sums of row hashes, so that order doesn't count."""
     values = ", ".join(_hashed(name, kind, computed=computed) for name, kind in columns.items())
     rows = session.rows(
-        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) FROM {WRITTEN} GROUP BY 1"
+        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) "
+        f"FROM {WRITTEN} GROUP BY 1"
     )
     return {str(key): _version(columns, count, first, second) for key, count, first, second in rows}
 

@@ -12,7 +12,7 @@ from data_platform.storage.lake import Lake, Snapshot
 
 
 def snapshots_of(node: Node, lake: Lake) -> dict[str, Snapshot]:
-    """The current snapshot of every input by its relation; one that was never published is left out."""
+    """The current snapshot of every input by its relation, without those never published."""
     taken = {given.key: lake.table(given.key).snapshot() for given in node.inputs}
     found = {relation_of(given): taken[given.key] for given in node.inputs}
     return {relation: snapshot for relation, snapshot in found.items() if snapshot is not None}

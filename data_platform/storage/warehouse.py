@@ -43,9 +43,11 @@ _CREATE_LEDGER = f"""
 CREATE SCHEMA IF NOT EXISTS data_platform;
 CREATE TABLE IF NOT EXISTS {LEDGER} (
   table_name text, partition text, data_version text NOT NULL, run_id text NOT NULL,
-  rows bigint NOT NULL, loaded_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (table_name, partition)
+  rows bigint NOT NULL, loaded_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (table_name, partition)
 );
-COMMENT ON TABLE {LEDGER} IS 'Which version of each partition a table holds: written in the transaction that loads it.'
+COMMENT ON TABLE {LEDGER} IS
+  'Which version of each partition a table holds: written in the transaction that loads it.'
 """
 
 
@@ -182,13 +184,14 @@ def _lock(cursor: "Cursor", target: Target) -> None:
         for statement in _CREATE_LEDGER.strip().split(";\n"):
             cursor.execute(statement)
     cursor.execute(
-        f"SELECT pg_advisory_xact_lock(hashtext('data_platform'), hashtext({literal(target.full_name)}))"
+        "SELECT pg_advisory_xact_lock("
+        f"hashtext('data_platform'), hashtext({literal(target.full_name)}))"
     )
     cursor.fetchall()
 
 
 def _prepare(cursor: "Cursor", target: Target, columns: Mapping[str, str]) -> bool:
-    """Make the table where it is missing; True if it was. One that is there must have the columns."""
+    """Make the table where it is missing; True if it was. One that is there needs the columns."""
     wanted = {name: _postgres_type(kind, target) for name, kind in columns.items()}
     if target.adds_partition_column and target.partition_column:
         wanted[target.partition_column] = "text"
@@ -204,14 +207,16 @@ def _prepare(cursor: "Cursor", target: Target, columns: Mapping[str, str]) -> bo
     for column in target.contract.columns if target.contract else ():
         if column.description and column.name in wanted:
             cursor.execute(
-                f"COMMENT ON COLUMN {target.sql_name}.{quoted(column.name)} IS {literal(column.description)}"
+                f"COMMENT ON COLUMN {target.sql_name}.{quoted(column.name)} "
+                f"IS {literal(column.description)}"
             )
     return True
 
 
 def _require_columns(cursor: "Cursor", target: Target, wanted: Mapping[str, str]) -> None:
     cursor.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped",
+        "SELECT attname FROM pg_attribute "
+        "WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped",
         (target.sql_name,),
     )
     there = {str(row[0]) for row in cursor.fetchall()}
@@ -227,7 +232,8 @@ def _require_columns(cursor: "Cursor", target: Target, wanted: Mapping[str, str]
 
 def _ledger(cursor: "Cursor", target: Target) -> dict[str, str]:
     cursor.execute(
-        f"SELECT partition, data_version FROM {LEDGER} WHERE table_name = {literal(target.full_name)}"
+        f"SELECT partition, data_version FROM {LEDGER} "
+        f"WHERE table_name = {literal(target.full_name)}"
     )
     return {str(key): str(version) for key, version in cursor.fetchall()}
 
@@ -265,7 +271,8 @@ def _postgres_type(kind: str, target: Target) -> str:
     if inner in _POSTGRES:
         return _POSTGRES[inner] + ("[]" if kind.endswith("[]") else "")
     raise StorageError(
-        f"table {target.full_name}: PostgreSQL has no type for {kind}; convert the column to varchar"
+        f"table {target.full_name}: PostgreSQL has no type for {kind}; "
+        "convert the column to varchar"
     )
 
 

@@ -107,7 +107,8 @@ def print_reconciliation(console: Console, found: "Reconciliation") -> None:
     sign = "=" if found.agrees else "≠"
     line = (
         f"source {found.source:,.2f} {sign} warehouse {found.published:,.2f}"
-        f" + quarantined {found.quarantined:,.2f}  ({found.source_rows:,} lines, {found.quarantined_rows:,} of them quarantined)"
+        f" + quarantined {found.quarantined:,.2f}"
+        f"  ({found.source_rows:,} lines, {found.quarantined_rows:,} of them quarantined)"
     )
     console.print(Text(line, style=GOOD if found.agrees else BAD), soft_wrap=True)
 

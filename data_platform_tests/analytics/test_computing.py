@@ -106,7 +106,7 @@ def test_a_promise_of_a_wide_sum_is_kept_as_the_lake_keeps_it(project: Project) 
 def test_a_column_that_does_not_arrive_is_told(project: Project) -> None:
     declare(project, "nothing")
     project.land("raw/orders", "SELECT 1 AS v", DAY)
-    with pytest.raises(ContractError, match='analytics/shop/sums: .*"nothing" not found'):
+    with pytest.raises(ContractError, match=r'analytics/shop/sums: .*"nothing" not found'):
         project.compute("analytics/sums", DAY)
 
 

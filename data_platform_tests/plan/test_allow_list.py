@@ -108,7 +108,7 @@ n::blob::main.x ¦ cast('t' as regclass) ¦ 't'::regclass ¦ nosuchfunction(n) �
 case when b then getenv('x') end ¦ list_transform(l, lambda e: getenv('x')) ¦ [getenv(e) for e in w] ¦ {'a': getenv('x')}
 sum(n) filter (where getenv('x') = '') ¦ row_number() over (order by getenv('x')) ¦ s like getenv('x') ¦ l[getenv('x')::int]
 string_agg(s, ',' order by getenv('x')) ¦ list_aggregate(l, 'getenv') ¦ list_aggr(l, s) ¦ array_apply(l, getenv)
-"""  # noqa: E501
+"""  # noqa: E501, RUF001
 
 QUERIES = """
 select * from t | from t | from t select n | select n, k from t where b | select t.* from t | select distinct n from t

@@ -245,7 +245,7 @@ def test_an_unreachable_database_is_told_without_its_password(project: Project, 
 
 def test_a_refused_connection_may_come_back(project: Project) -> None:
     project.declare("", daily=True)
-    with pytest.raises(SourceUnavailable, match="127.0.0.1:1/shop"):
+    with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1:1/shop"):
         project.land_source("orders", DAY, url="postgresql://127.0.0.1:1/shop")
 
 
@@ -273,7 +273,7 @@ def test_a_value_that_its_type_can_not_hold_is_an_error(
     project.declare(
         "sources:\n  orders: {type: database, connection: shop, table: orders, partitions: none}\n"
     )
-    with pytest.raises(SourceError, match="orders: .*NaN"):
+    with pytest.raises(SourceError, match=r"orders: .*NaN"):
         project.land_source("orders", url=postgres_url)
 
 

@@ -244,5 +244,5 @@ def test_a_value_that_an_expression_can_not_compute_is_told(project: Project) ->
         "      - add_columns: {w: cast(v as bigint)}\n"
     )
     project.land("raw/orders", "SELECT 'x' AS v")
-    with pytest.raises(ContractError, match="staging/shop/orders: .*'x'"):
+    with pytest.raises(ContractError, match=r"staging/shop/orders: .*'x'"):
         project.compute("staging/orders")

@@ -253,7 +253,10 @@ def test_a_kill_between_move_and_commit_leaves_the_last_version_and_can_be_run_a
 
 
 def test_scratch_is_gone_after_its_step_even_if_that_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), scratch_folder(tmp_path) as folder:
+    with (  # noqa: PT012 -- the folder holds something when its step fails
+        pytest.raises(ZeroDivisionError),
+        scratch_folder(tmp_path) as folder,
+    ):
         (folder / "x").write_text("x")
         _ = 1 / 0
     assert list(tmp_path.iterdir()) == []
