@@ -116,7 +116,7 @@ def results(
     standing: Mapping[str, str],
     figures: Mapping[str, int],
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """What a step yields after its materializations are recorded: check results, then success or failure.
+    """What a step yields after its materializations: check results, then success or failure.
 
     Args:
         node: the asset.
@@ -220,11 +220,16 @@ def _check_result(
     if worst:
         metadata["worst"] = _table(
             [
-                {"partition": key or "(whole)", "rows": finding.rows, "offending": finding.offending,
-                 "verdict": finding.verdict, "detail": finding.detail or ""}
+                {
+                    "partition": key or "(whole)",
+                    "rows": finding.rows,
+                    "offending": finding.offending,
+                    "verdict": finding.verdict,
+                    "detail": finding.detail or "",
+                }
                 for key, finding in worst
             ]
-        )  # fmt: skip
+        )
     if outcome.examples:
         metadata["examples"] = _table([dict(row) for row in outcome.examples])
     candidates = [
@@ -239,9 +244,12 @@ def _check_result(
         metadata["detail"] = detail
     severity = dg.AssetCheckSeverity.ERROR if verdict == "fail" else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
-        asset_key=asset_key(node.key), check_name=outcome.check.name, passed=verdict == "pass", severity=severity,
+        asset_key=asset_key(node.key),
+        check_name=outcome.check.name,
+        passed=verdict == "pass",
+        severity=severity,
         metadata=metadata,
-    )  # fmt: skip
+    )
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
@@ -254,7 +262,10 @@ def _failure_text(node: Node, failed: Mapping[str, str], standing: Mapping[str, 
         return f"{node.key} was not published ({stands}): {failed[WHOLE]}"
     reasons = "\n".join(f"  {key}: {reason}" for key, reason in sorted(failed.items())[:MAX_NAMED])
     more = f"\n  and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
-    return f"{node.key}: {len(failed)} partitions were not published and keep their last version:\n{reasons}{more}"
+    return (
+        f"{node.key}: {len(failed)} partitions were not published and keep their last version:\n"
+        f"{reasons}{more}"
+    )
 
 
 def _listed(keys: Sequence[str]) -> str:

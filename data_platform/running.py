@@ -5,11 +5,11 @@ lies below them is run for the sound ones, over contiguous ranges.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
@@ -198,7 +198,8 @@ class _Runner:
         self.run_ids.append(run.run_id)
         reports = {node.key: AssetReport(node.key) for node in nodes}
         by_step = {"__".join(node.key): node for node in nodes}
-        with closing(execute_run_iterator(InMemoryJob(job), run, self._instance)) as events:
+        generated = execute_run_iterator(InMemoryJob(job), run, self._instance)
+        with closing(cast(Generator[dg.DagsterEvent], generated)) as events:
             for event in events:
                 if _is_interrupt(event):
                     # Dagster would try the step again, and go on as after a failure. When the
@@ -274,14 +275,16 @@ def _is_interrupt(event: dg.DagsterEvent) -> bool:
 
 
 def _failed(event: dg.DagsterEvent, report: AssetReport, own: tuple[str, ...]) -> AssetReport:
-    """The report after a failure: of the partitions that it names, or of all that were asked for."""
+    """The report after a failure: of the partitions that it names, or all that were asked for."""
     data = event.step_failure_data
     given = data.user_failure_data
     metadata = given.metadata if given else {}
     report = _with_figures(report, metadata)
     listed = metadata.get(FAILED)
     failed = (
-        tuple(str(key) for key in listed.value) if isinstance(listed, dg.JsonMetadataValue) else own
+        tuple(str(key) for key in listed.value or ())
+        if isinstance(listed, dg.JsonMetadataValue)
+        else own
     )
     cause = (
         data.error.cause.message
@@ -313,7 +316,7 @@ def _follow_ups(
     reports: Mapping[Key, AssetReport],
     blocked: dict[Key, set[str]],
 ) -> Iterator[tuple[list[AnyNode], list[Sequence[str]]]]:
-    """Groups of skipped assets that have the same sound partitions, and these as contiguous ranges."""
+    """Groups of skipped assets with the same sound partitions, and these as contiguous ranges."""
     groups: dict[tuple[str, ...], list[AnyNode]] = {}
     for node in nodes:
         if reports[node.key].state != "skipped":
@@ -382,7 +385,8 @@ def _partition_keys(nodes: Sequence[AnyNode], request: Request, now: datetime) -
     keys = _asked_for(partitions, request, now)
     if not keys:
         raise PermanentError(
-            f"no partition lies in that range; the first is {partitions.start}, the end {partitions.end}"
+            "no partition lies in that range; "
+            f"the first is {partitions.start}, the end {partitions.end}"
         )
     return keys
 
@@ -394,7 +398,8 @@ def _asked_for(partitions: DailyPartitions, request: Request, now: datetime) -> 
     if request.partition is not None:
         if not partitions.is_key(request.partition):
             raise PermanentError(
-                f"there is no partition {request.partition}; the first is {partitions.start}, the end {partitions.end}"
+                f"there is no partition {request.partition}; "
+                f"the first is {partitions.start}, the end {partitions.end}"
             )
         return [request.partition]
     if request.first is None and request.end is None:
@@ -410,3 +415,7 @@ def _is_day(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+def _extent(partitions: DailyPartitions) -> str:
+    return f"the first is {partitions.start}, the end {partitions.end}"

@@ -26,7 +26,7 @@ def pools_sensor(pools: Mapping[str, int]) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=60,
         description="Keeps the limits of pools as platform.yaml says.",
-        asset_selection=dg.AssetSelection.keys("platform"),
+        asset_selection=dg.AssetSelection.assets(dg.AssetKey("platform")),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         changed = apply_limits(context.instance, pools)
