@@ -20,6 +20,7 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
+from dagster._core.utils import make_new_run_id
 
 from data_platform.asset_events import FAILED
 from data_platform.asset_specs import asset_key
@@ -190,16 +191,30 @@ class _Runner:
 
     def run(self, nodes: Sequence[AnyNode], keys: Sequence[str]) -> dict[Key, AssetReport]:
         """One run of these assets; partitioned ones over `keys`, which are contiguous."""
+        run_id = make_new_run_id()
+        self.run_ids.append(run_id)
+        try:
+            return self._execute(run_id, nodes, keys)
+        except BaseException:
+            self._end(run_id)
+            raise
+
+    def _execute(
+        self, run_id: str, nodes: Sequence[AnyNode], keys: Sequence[str]
+    ) -> dict[Key, AssetReport]:
         wanted = {asset_key(node.key) for node in nodes}
         job = self._job.get_subset(asset_selection=wanted)
         run = self._instance.create_run_for_job(
-            job, run_config=_QUIET, tags=_tags(nodes, keys), asset_selection=frozenset(wanted)
+            job,
+            run_id=run_id,
+            run_config=_QUIET,
+            tags=_tags(nodes, keys),
+            asset_selection=frozenset(wanted),
         )
-        self.run_ids.append(run.run_id)
         reports = {node.key: AssetReport(node.key) for node in nodes}
         by_step = {"__".join(node.key): node for node in nodes}
-        generated = execute_run_iterator(InMemoryJob(job), run, self._instance)
-        with closing(cast(Generator[dg.DagsterEvent], generated)) as events:
+        iterator = execute_run_iterator(InMemoryJob(job), run, self._instance)
+        with closing(cast("Generator[dg.DagsterEvent]", iterator)) as events:
             for event in events:
                 if _is_interrupt(event):
                     # Dagster would try the step again, and go on as after a failure. When the
@@ -209,6 +224,13 @@ class _Runner:
                 if node is not None:
                     reports[node.key] = self._after(event, node, reports[node.key], keys)
         return reports
+
+    def _end(self, run_id: str) -> None:
+        """Leave no run open and no slot of a pool taken, wherever it was interrupted."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            self._instance.report_run_canceled(run)
+        self._instance.event_log_storage.free_concurrency_slots_for_run(run_id)
 
     def _after(
         self, event: dg.DagsterEvent, node: AnyNode, report: AssetReport, keys: Sequence[str]

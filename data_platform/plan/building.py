@@ -5,13 +5,20 @@ sound; a pipeline with a mistake is left out whole and never hides another.
 """
 
 import difflib
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.analytics import (
+    described_by,
+    hold_to_contract,
+    indented,
+    query_schema,
+    sql_text,
+)
 from data_platform.plan.checks import (
     compile_contract,
     compile_rules,
@@ -19,9 +26,8 @@ from data_platform.plan.checks import (
     relation_of,
     unbound,
 )
-from data_platform.plan.columns import BindingError, catalog, schema_of
 from data_platform.plan.conversions import named_type
-from data_platform.plan.naming import HIDDEN_TYPES, RESERVED_COLUMNS
+from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import (
     UNKNOWN_SCHEMA,
     AnalyticsNode,
@@ -43,7 +49,7 @@ from data_platform.plan.nodes import (
     UniqueCheck,
 )
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.queries import PARAMETERS, compile_query, culprit
+from data_platform.plan.queries import compile_query
 from data_platform.plan.staging import StagingCompiler
 from data_platform.plan.steps import OtherSide
 from data_platform.spec.pipeline import (
@@ -188,7 +194,7 @@ class _Builder:
             case StagingAsset():
                 return self._staging(key, file, spec)
             case AnalyticsAsset():
-                with _indented(spec, self._at(key)("query")):
+                with indented(spec, self._at(key)("query")):
                     return self._analytics(key, file, spec)
             case DatabaseDestination():
                 return self._destination(key, file, spec)
@@ -270,7 +276,7 @@ class _Builder:
 
     def _analytics(self, key: Key, file: PipelineFile, spec: AnalyticsAsset) -> AnalyticsNode:
         at = self._at(key)
-        text, location = self._sql_text(file, spec, at)
+        text, location = sql_text(file, spec, at)
         windows = dict(spec.inputs)
         upstreams: dict[str, LakeNode] = {}
         first = compile_query(
@@ -316,15 +322,15 @@ class _Builder:
             relation_of(given): upstreams_by_key(upstreams)[given.key].schema
             for given in query.inputs
         }
-        schema = self._query_schema(query.sql, schemas, text, location)
+        schema = query_schema(query.sql, schemas, text, location)
         contract = self._declared_columns(spec, at)
-        self._hold_to_contract(contract, schema, at)
+        hold_to_contract(contract, schema, at)
         inputs = {relation_of(given): given for given in query.inputs}
         checks = self._checks(key, spec, schema, inputs, partitions)
         return AnalyticsNode(
             key=key, sql=query.sql, parameters=query.parameters, range_sql=query.range_sql,
             partitions=partitions, inputs=tuple(inputs.values()),
-            schema=_described_by(contract, schema), contract=contract, checks=checks,
+            schema=described_by(contract, schema), contract=contract, checks=checks,
             unversioned=query.momentary, **self._common(key, file, spec, None),
         )  # fmt: skip
 
@@ -479,60 +485,6 @@ class _Builder:
         ]
         return Schema(tuple(columns), closed=False)
 
-    def _query_schema(
-        self, sql: str, schemas: Mapping[str, Schema], text: str, location: Location
-    ) -> Schema:
-        known = all(
-            schema.closed and all(column.type for column in schema.columns)
-            for schema in schemas.values()
-        )
-        with catalog() as relations:
-            for relation, schema in schemas.items():
-                relations.declare(relation, schema)
-            try:
-                described = relations.describe(sql, PARAMETERS)
-            except BindingError as error:
-                if not known:
-                    return UNKNOWN_SCHEMA
-                raise _problem(culprit(text, location, error.message), error.message) from None
-        schema = schema_of(described)
-        unkept = [
-            f"{name} is {kind}" for name, kind in described if kind and schema[name].type is None
-        ]
-        if unkept:
-            raise _problem(
-                location, f"the lake can't keep this type: {unkept[0]}; cast it to another"
-            )
-        names = [name.lower() for name in schema.names]
-        reserved = next((name for name in names if name in RESERVED_COLUMNS), None)
-        if reserved:
-            raise _problem(
-                location, f"{reserved!r} is a name that the platform needs: give it an alias"
-            )
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise _problem(location, f"two columns are called {twice!r}: give one an alias")
-        return schema if known else Schema(schema.columns, closed=False)
-
-    def _hold_to_contract(
-        self, contract: Schema | None, schema: Schema, at: Callable[..., Location]
-    ) -> None:
-        problems: list[Problem] = []
-        for column in contract.columns if contract and schema.closed else ():
-            if column.name not in schema:
-                message = (
-                    f"the SQL gives no column {column.name!r}; it gives {', '.join(schema.names)}"
-                )
-                problems.append(Problem(at("columns", column.name), message))
-            elif column.type and column.type != schema[column.name].type:
-                message = (
-                    f"the SQL gives {column.name} as {schema[column.name].type}, "
-                    f"the contract says {column.type}: cast it"
-                )
-                problems.append(Problem(at("columns", column.name, "type"), message))
-        if problems:
-            raise ConfigurationError(problems)
-
     # Small parts ------------------------------------------------------------------------------
 
     def _at(self, key: Key) -> Callable[..., Location]:
@@ -620,73 +572,10 @@ class _Builder:
             )
         return Files(str(file.base_dir / spec.path), kind, spec.csv)  # pyright: ignore[reportArgumentType]
 
-    def _sql_text(
-        self, file: PipelineFile, spec: AnalyticsAsset, at: Callable[..., Location]
-    ) -> tuple[str, Location]:
-        if spec.query is not None:
-            return spec.query, _start_of_block(at("query"))
-        path = file.folder / str(spec.sql)
-        try:
-            return path.read_text(encoding="utf-8"), Location(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise _problem(at("sql"), f"{path} can't be read: {error}") from None
-
-
-def _start_of_block(key: Location) -> Location:
-    """Where the text after a key begins: behind it, or below it where it is a block."""
-    line = key.file.read_text(encoding="utf-8").splitlines()[key.line - 1]
-    before, _, value = line[key.column - 1 :].partition(":")
-    if value.strip()[:1] in {"|", ">", ""}:
-        return Location(key.file, key.line + 1, 1)
-    blank = len(value) - len(value.lstrip())
-    return Location(key.file, key.line, key.column + len(before) + 1 + blank)
-
-
-@contextmanager
-def _indented(spec: AnalyticsAsset, key: Location) -> Generator[None]:
-    """Columns of a block of SQL count from its indentation, which YAML takes away."""
-    try:
-        yield
-    except ConfigurationError as error:
-        start = _start_of_block(key) if spec.query is not None else key
-        if spec.query is None or start.line == key.line:
-            raise
-        lines = key.file.read_text(encoding="utf-8").splitlines()[start.line - 1 :]
-        first = next((line for line in lines if line.strip()), "")
-        indent = len(first) - len(first.lstrip())
-        end = start.line + spec.query.count("\n")
-        raise ConfigurationError(
-            [
-                replace(problem, location=replace(where, column=where.column + indent))
-                if (where := problem.location).file == key.file and start.line <= where.line <= end
-                else problem
-                for problem in error.problems
-            ]
-        ) from None
-
 
 def upstreams_by_key(upstreams: Mapping[str, LakeNode]) -> dict[Key, LakeNode]:
     """The nodes by their keys: two references may name one asset."""
     return {node.key: node for node in upstreams.values()}
-
-
-def _described_by(contract: Schema | None, schema: Schema) -> Schema:
-    """The schema with the descriptions and promises of a contract."""
-    if contract is None:
-        return schema
-    columns = [
-        Column(
-            c.name,
-            c.type,
-            contract[c.name].description,
-            contract[c.name].nullable,
-            contract[c.name].unique,
-        )
-        if c.name in contract
-        else c
-        for c in schema.columns
-    ]
-    return Schema(tuple(columns) or contract.columns, schema.closed)
 
 
 def _problem(location: Location, message: str) -> ConfigurationError:

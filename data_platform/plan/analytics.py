@@ -1,0 +1,133 @@
+"""The SQL of an analytics asset: its text and place, the columns that it gives, its contract.
+
+Called by `plan.building`, which knows what the SQL may read.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.columns import BindingError, catalog, schema_of
+from data_platform.plan.naming import RESERVED_COLUMNS
+from data_platform.plan.nodes import UNKNOWN_SCHEMA, Column, Schema
+from data_platform.plan.queries import PARAMETERS, culprit
+from data_platform.spec.pipeline import AnalyticsAsset
+from data_platform.spec.reading import PipelineFile
+
+
+def sql_text(
+    file: PipelineFile, spec: AnalyticsAsset, at: Callable[..., Location]
+) -> tuple[str, Location]:
+    """The SQL of an asset, in its YAML or in a file beside it, and where it begins."""
+    if spec.query is not None:
+        return spec.query, _start_of_block(at("query"))
+    path = file.folder / str(spec.sql)
+    try:
+        return path.read_text(encoding="utf-8"), Location(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _problem(at("sql"), f"{path} can't be read: {error}") from None
+
+
+@contextmanager
+def indented(spec: AnalyticsAsset, key: Location) -> Generator[None]:
+    """Columns of a block of SQL count from its indentation, which YAML takes away."""
+    try:
+        yield
+    except ConfigurationError as error:
+        start = _start_of_block(key) if spec.query is not None else key
+        if spec.query is None or start.line == key.line:
+            raise
+        lines = key.file.read_text(encoding="utf-8").splitlines()[start.line - 1 :]
+        first = next((line for line in lines if line.strip()), "")
+        indent = len(first) - len(first.lstrip())
+        end = start.line + spec.query.count("\n")
+        raise ConfigurationError(
+            [
+                replace(problem, location=replace(where, column=where.column + indent))
+                if (where := problem.location).file == key.file and start.line <= where.line <= end
+                else problem
+                for problem in error.problems
+            ]
+        ) from None
+
+
+def query_schema(sql: str, schemas: Mapping[str, Schema], text: str, location: Location) -> Schema:
+    """The columns that a statement gives; unknown where those of its inputs are."""
+    known = all(
+        schema.closed and all(column.type for column in schema.columns)
+        for schema in schemas.values()
+    )
+    with catalog() as relations:
+        for relation, schema in schemas.items():
+            relations.declare(relation, schema)
+        try:
+            described = relations.describe(sql, PARAMETERS)
+        except BindingError as error:
+            if not known:
+                return UNKNOWN_SCHEMA
+            raise _problem(culprit(text, location, error.message), error.message) from None
+    schema = schema_of(described)
+    unkept = [f"{name} is {kind}" for name, kind in described if kind and schema[name].type is None]
+    if unkept:
+        raise _problem(location, f"the lake can't keep this type: {unkept[0]}; cast it to another")
+    names = [name.lower() for name in schema.names]
+    reserved = next((name for name in names if name in RESERVED_COLUMNS), None)
+    if reserved:
+        raise _problem(
+            location, f"{reserved!r} is a name that the platform needs: give it an alias"
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise _problem(location, f"two columns are called {twice!r}: give one an alias")
+    return schema if known else Schema(schema.columns, closed=False)
+
+
+def hold_to_contract(contract: Schema | None, schema: Schema, at: Callable[..., Location]) -> None:
+    """What the SQL gives must be what its contract promises."""
+    problems: list[Problem] = []
+    for column in contract.columns if contract and schema.closed else ():
+        if column.name not in schema:
+            message = f"the SQL gives no column {column.name!r}; it gives {', '.join(schema.names)}"
+            problems.append(Problem(at("columns", column.name), message))
+        elif column.type and column.type != schema[column.name].type:
+            message = (
+                f"the SQL gives {column.name} as {schema[column.name].type}, "
+                f"the contract says {column.type}: cast it"
+            )
+            problems.append(Problem(at("columns", column.name, "type"), message))
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def described_by(contract: Schema | None, schema: Schema) -> Schema:
+    """The schema with the descriptions and promises of a contract."""
+    if contract is None:
+        return schema
+    columns = [
+        Column(
+            c.name,
+            c.type,
+            contract[c.name].description,
+            contract[c.name].nullable,
+            contract[c.name].unique,
+        )
+        if c.name in contract
+        else c
+        for c in schema.columns
+    ]
+    return Schema(tuple(columns) or contract.columns, schema.closed)
+
+
+def _start_of_block(key: Location) -> Location:
+    """Where the text after a key begins: behind it, or below it where it is a block."""
+    line = key.file.read_text(encoding="utf-8").splitlines()[key.line - 1]
+    before, _, value = line[key.column - 1 :].partition(":")
+    if value.strip()[:1] in {"|", ">", ""}:
+        return Location(key.file, key.line + 1, 1)
+    blank = len(value) - len(value.lstrip())
+    return Location(key.file, key.line, key.column + len(before) + 1 + blank)
+
+
+def _problem(location: Location, message: str) -> ConfigurationError:
+    return ConfigurationError([Problem(location, message)])
