@@ -406,10 +406,7 @@ def _partition_keys(nodes: Sequence[AnyNode], request: Request, now: datetime) -
         return [WHOLE]
     keys = _asked_for(partitions, request, now)
     if not keys:
-        raise PermanentError(
-            "no partition lies in that range; "
-            f"the first is {partitions.start}, the end {partitions.end}"
-        )
+        raise PermanentError(f"no partition lies in that range; {_extent(partitions)}")
     return keys
 
 
@@ -420,8 +417,7 @@ def _asked_for(partitions: DailyPartitions, request: Request, now: datetime) -> 
     if request.partition is not None:
         if not partitions.is_key(request.partition):
             raise PermanentError(
-                f"there is no partition {request.partition}; "
-                f"the first is {partitions.start}, the end {partitions.end}"
+                f"there is no partition {request.partition}; {_extent(partitions)}"
             )
         return [request.partition]
     if request.first is None and request.end is None:

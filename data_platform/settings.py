@@ -37,11 +37,6 @@ class Settings:
     memory_limit: str = "1GB"
     threads: int | None = None
 
-    @property
-    def scratch_dir(self) -> Path:
-        """Files that live no longer than one step."""
-        return self.data_dir / "scratch"
-
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environ`, or from the process's environment.
