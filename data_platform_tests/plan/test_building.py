@@ -23,7 +23,7 @@ BODIES = {
     "a destination as upstream": ("staging:\n  orders:\n    §from: analytics.x\n", "there is no asset analytics.x"),
     "unknown pipeline": ("staging:\n  orders:\n    §from: nobody.raw.x\n", "there is no asset nobody.raw.x; pipeline nobody has none"),
     "itself": ("staging:\n  orders:\n    §from: staging.orders\n", "a cycle: staging/shop/orders <- staging/shop/orders"),
-    "unknown connection": ("sources:\n  a: {type: database, §connection: shpo, table: t}\n", "no connection 'shpo' in platform.yaml; did you mean 'shop'"),
+    "unknown connection": ("sources:\n  a: {type: database, §connection: shpo, table: t}\n", "no connection 'shpo' in platform.yaml; did you mean shop"),
     "unknown pool": (f"{STAGING}    §pool: cpu\n", "no pool 'cpu' in platform.yaml; there are database"),
     "unknown column in a rule": (rule("§not_null: nme"), "no column 'nme' in this asset; it has id, name, price, at"),
     "unknown column of unique": (rule("§unique: [id, x]"), "no column 'x'"),

@@ -1,0 +1,143 @@
+"""An asset as it was written, and its way to what it refers to.
+
+Made by `plan.building`, which knows all assets; given to the one module a layer that builds its
+node: `raw_nodes`, `staging_nodes`, `analytics_nodes`, `destination_nodes`.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.conversions import named_type
+from data_platform.plan.nodes import Column, Input, Key, LakeNode, Node, Schema
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.spec.pipeline import Asset, Daily, LakeAsset, Partitions, Retries
+from data_platform.spec.platform import Platform
+from data_platform.spec.reading import PipelineFile
+
+SpecT_co = TypeVar("SpecT_co", bound=Asset, covariant=True)
+
+
+@dataclass(frozen=True)
+class Declared(Generic[SpecT_co]):
+    """An asset as written.
+
+    Attributes:
+        key: its key.
+        file: the pipeline that it stands in.
+        spec: what it says.
+        at: the location of one of its keys.
+        upstream: the node of a reference of one of some layers (None: of any), or raises.
+        target: the key of a reference, or raises.
+        platform: platform.yaml; None where it has mistakes, and so names nothing.
+    """
+
+    key: Key
+    file: PipelineFile
+    spec: SpecT_co
+    at: Callable[..., Location]
+    upstream: Callable[[str, Location, set[str] | None], LakeNode]
+    target: Callable[[str, Location], Key]
+    platform: Platform | None
+
+    def common(self, retries: Retries | None = None) -> dict[str, Any]:
+        """The arguments that every node takes.
+
+        Args:
+            retries: where the asset doesn't say.
+        """
+        spec, pipeline = self.spec, self.file.spec
+        if spec.pool is not None and self.platform and spec.pool not in self.platform.pools:
+            known = ", ".join(self.platform.pools) or "none"
+            raise refused(
+                self.at("pool"),
+                f"there is no pool {spec.pool!r} in platform.yaml; there are {known}",
+            )
+        return {
+            "key": self.key,
+            "location": self.at(),
+            "description": spec.description,
+            "owner": spec.owner or pipeline.owner,
+            "criticality": pipeline.criticality,
+            "tags": {**pipeline.tags, **spec.tags},
+            "runbook": spec.runbook or pipeline.runbook,
+            "retries": spec.retries or retries,
+            "pool": spec.pool,
+            "automation": spec.automation,
+            "freshness": spec.freshness,
+        }
+
+    def require_connection(self, name: str) -> None:
+        """See to it that platform.yaml has the connection."""
+        known = self.platform.connections if self.platform else None
+        if known is not None and name not in known:
+            hint = nearest(name, list(known)) or f"there are {', '.join(known) or 'none'}"
+            raise refused(
+                self.at("connection"), f"there is no connection {name!r} in platform.yaml; {hint}"
+            )
+
+    def inherited_partitions(self, inherited: DailyPartitions | None) -> DailyPartitions | None:
+        """The partitions of what it is made from, which it may repeat but not change."""
+        written = self.spec.partitions
+        if written is not None and partitions_of(written) != inherited:
+            raise refused(
+                self.at("partitions"),
+                "this asset has the partitions of what it is made from; leave the key out",
+            )
+        return inherited
+
+
+def partitions_of(written: Partitions) -> DailyPartitions | None:
+    """The partitions of what was written."""
+    return (
+        DailyPartitions(written.start, written.end, written.timezone)
+        if isinstance(written, Daily)
+        else None
+    )
+
+
+def promised_columns(asset: Declared[LakeAsset]) -> Schema | None:
+    """The contract of `columns`, where there is one."""
+    if not asset.spec.columns:
+        return None
+    columns = [
+        Column(
+            name,
+            named_type(promise.type, asset.at("columns", name, "type")) if promise.type else None,
+            promise.description,
+            promise.nullable,
+            promise.unique,
+        )
+        for name, promise in asset.spec.columns.items()
+    ]
+    return Schema(tuple(columns), closed=False)
+
+
+def same_partition(upstream: Node, partitions: DailyPartitions | None) -> Input:
+    """An upstream's same partition; all of it where one of the two has none."""
+    if upstream.partitions is None:
+        return Input(upstream.key, "whole")
+    return Input(upstream.key, "all") if partitions is None else Input(upstream.key, "same")
+
+
+def all_of(upstream: Node) -> Input:
+    """All of an upstream."""
+    return Input(upstream.key, "whole" if upstream.partitions is None else "all")
+
+
+def nearest(name: str, known: Sequence[str], cutoff: float = 0.6) -> str | None:
+    """`did you mean ...?`, where there is something like it."""
+    near = difflib.get_close_matches(name, known, 1, cutoff)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def by_key(upstreams: Mapping[str, LakeNode]) -> dict[Key, LakeNode]:
+    """The nodes by their keys: two references may name one asset."""
+    return {node.key: node for node in upstreams.values()}
+
+
+def refused(location: Location, message: str) -> ConfigurationError:
+    """The one problem, to be raised."""
+    return ConfigurationError([Problem(location, message)])

@@ -1,0 +1,42 @@
+"""A destination, resolved: which asset it follows, and how its table is written.
+
+Called by `plan.building`.
+"""
+
+from data_platform.plan.declared import Declared, refused, same_partition
+from data_platform.plan.nodes import DestinationNode
+from data_platform.spec.pipeline import DatabaseDestination, Retries
+
+
+def destination_node(asset: Declared[DatabaseDestination]) -> DestinationNode:
+    """The node of a destination.
+
+    Raises:
+        ConfigurationError: what is wrong with it.
+    """
+    spec = asset.spec
+    source = asset.upstream(spec.from_, asset.at("from"), None)
+    asset.require_connection(spec.connection)
+    partitions = asset.inherited_partitions(source.partitions)
+    write = spec.write or ("replace_partition" if partitions else "replace")
+    if write == "replace_partition" and partitions is None:
+        raise refused(
+            asset.at("write"), f"{spec.from_} has no partitions to replace: write is `replace`"
+        )
+    if write == "replace" and partitions is not None:
+        raise refused(
+            asset.at("write"),
+            f"`replace` would leave one partition of {spec.from_}: use replace_partition",
+        )
+    return DestinationNode(
+        source=source.key,
+        connection=spec.connection,
+        table=spec.table,
+        write=write,
+        partition_column=spec.partition_column,
+        partitions=partitions,
+        inputs=(same_partition(source, partitions),),
+        schema=source.schema,
+        contract=source.contract,
+        **asset.common(Retries()),
+    )

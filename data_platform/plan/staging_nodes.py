@@ -1,0 +1,76 @@
+"""A staging asset, resolved: its source and what its steps and rules read besides.
+
+Called by `plan.building`; the steps themselves are compiled by `plan.staging`.
+"""
+
+from data_platform.errors import Location
+from data_platform.plan.checks import relation_of
+from data_platform.plan.declared import Declared, same_partition
+from data_platform.plan.nodes import Input, LakeNode, Schema, StagingNode, UniqueCheck
+from data_platform.plan.own_checks import read_by_rule
+from data_platform.plan.staging import StagingCompiler
+from data_platform.plan.steps import OtherSide
+from data_platform.spec.pipeline import StagingAsset
+
+
+def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
+    """The node of a staging asset.
+
+    Raises:
+        ConfigurationError: all that is wrong with it.
+    """
+    spec = asset.spec
+    source = asset.upstream(spec.from_, asset.at("from"), {"raw", "staging"})
+    partitions = asset.inherited_partitions(source.partitions)
+    inputs = {source.key.relation: same_partition(source, partitions)}
+    others: dict[str, Schema] = {}
+
+    def other_side(reference: str, location: Location) -> OtherSide:
+        other = asset.upstream(reference, location, None)
+        given = same_partition(other, partitions)
+        inputs[relation_of(given)] = given
+        others[relation_of(given)] = other.schema
+        return OtherSide(
+            relation_of(given),
+            other.schema.names,
+            given.reads,
+            partitions is not None,
+            _unique_keys(other, given),
+        )
+
+    def reads(reference: str, location: Location, *, whole: bool) -> Input:
+        other = asset.upstream(reference, location, None)
+        given = read_by_rule(other, partitions, location, whole=whole)
+        inputs.setdefault(relation_of(given), given)
+        others.setdefault(relation_of(given), other.schema)
+        return given
+
+    compiler = StagingCompiler(
+        spec, (source.key, source.schema), asset.at, other_side, reads, lambda: others
+    )
+    steps, schema, contract, checks = compiler.compile()
+    return StagingNode(
+        source=source.key,
+        partitions=partitions,
+        inputs=tuple(inputs.values()),
+        schema=schema,
+        steps=steps,
+        contract=contract,
+        checks=checks,
+        extra_columns=spec.extra_columns,
+        max_quarantine_percentage=spec.max_quarantine_percentage,
+        unversioned=compiler.momentary,
+        **asset.common(),
+    )
+
+
+def _unique_keys(other: LakeNode, given: Input) -> tuple[frozenset[str], ...]:
+    """By which columns a row is the only one in what is read of an upstream."""
+    return tuple(
+        frozenset(check.columns)
+        for check in other.checks
+        if isinstance(check, UniqueCheck)
+        and check.effect == "fail"
+        and not check.max_duplicates
+        and (check.whole_asset or given.reads != "all")
+    )
