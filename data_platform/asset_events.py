@@ -139,6 +139,23 @@ def results(
         raise dg.Failure(_failure_text(node, failed, standing), metadata, allow_retries=False)
 
 
+def joined(failures: Sequence[dg.Failure]) -> dg.Failure:
+    """One failure of a step that publishes several assets; it names all partitions that failed."""
+    if len(failures) == 1:
+        return failures[0]
+    failed = sorted({key for one in failures for key in _failed_of(one)})
+    return dg.Failure(
+        "\n\n".join(one.description or "" for one in failures),
+        {FAILED: dg.MetadataValue.json(failed)},
+        allow_retries=False,
+    )
+
+
+def _failed_of(failure: dg.Failure) -> list[str]:
+    value = failure.metadata[FAILED].value
+    return [str(key) for key in value] if isinstance(value, list) else []
+
+
 def failure_of(error: Exception) -> dg.Failure | KeyboardInterrupt:
     """What a step raises for an error: only one that can pass by itself is tried again.
 

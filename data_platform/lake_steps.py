@@ -13,6 +13,7 @@ from data_platform.asset_events import (
     PartitionEvent,
     failure_of,
     inputs_of,
+    joined,
     newest_events,
     record_materializations,
     results,
@@ -61,16 +62,73 @@ def lake_asset(
             passage = work(context, keys, workbench, metadata)
         except Exception as error:
             raise failure_of(error) from error
-        _record(context, node, passage, workbench, events, time.monotonic() - started)
-        standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
-        versions = (
-            {key: version.data_version for key, version in standing.partitions.items()}
-            if standing
-            else {}
-        )
-        yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage))
+        seconds = time.monotonic() - started
+        yield from report(context, node, passage, workbench, events, seconds)
 
     return step
+
+
+def report(
+    context: dg.AssetExecutionContext,
+    node: LakeAsset,
+    passage: Passage,
+    workbench: Workbench,
+    events: Mapping[Key, int | None],
+    seconds: float,
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Record what came of an asset's partitions, and yield what the step has to.
+
+    A step that publishes several assets calls it once for each, and raises the failures together
+    when all are reported: see `report_each`.
+
+    Args:
+        context: of the step.
+        node: the asset.
+        passage: what was published, and what wasn't.
+        workbench: with the lake.
+        events: as `newest_events` gave them before the lake was read.
+        seconds: that the work took.
+
+    Raises:
+        dagster.Failure: partitions failed; raised after everything else is reported.
+    """
+    _record(context, node, passage, workbench, events, seconds)
+    standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
+    versions = (
+        {key: version.data_version for key, version in standing.partitions.items()}
+        if standing
+        else {}
+    )
+    yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage))
+
+
+def report_each(
+    context: dg.AssetExecutionContext,
+    passages: Sequence[tuple[LakeAsset, Passage]],
+    workbench: Workbench,
+    events: Mapping[Key, int | None],
+    seconds: float,
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """`report` for each asset of a step that publishes several; what failed is raised at the end.
+
+    Args:
+        context: of the step.
+        passages: the assets and what came of them.
+        workbench: with the lake.
+        events: of the upstreams of all of them.
+        seconds: that the work took in all, shared evenly.
+
+    Raises:
+        dagster.Failure: partitions of one or several assets failed.
+    """
+    failures: list[dg.Failure] = []
+    for node, passage in passages:
+        try:
+            yield from report(context, node, passage, workbench, events, seconds / len(passages))
+        except dg.Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise joined(failures)
 
 
 def _record(
