@@ -26,6 +26,8 @@ from data_platform.plan.partitions import DailyPartitions
 from data_platform.spec.pipeline import Retries
 
 _BACKOFF = {"constant": None, "linear": dg.Backoff.LINEAR, "exponential": dg.Backoff.EXPONENTIAL}
+_LAKE_KIND = "deltalake"
+"""Dagster's name for Delta Lake, to which its UI has a sign."""
 _PRIORITY = {"low": "-1", "medium": "0", "high": "1", "critical": "2"}
 
 
@@ -63,7 +65,7 @@ def quarantine_spec(node: LakeNode) -> dg.AssetSpec:
         f"See `data-platform quarantine show {node.key}`.",
         group_name=node.key.pipeline,
         owners=[node.owner],
-        kinds={"delta"},
+        kinds={node.quarantine_key.layer, _LAKE_KIND},
         partitions_def=partitions_definition(node.partitions),
     )
 
@@ -156,24 +158,29 @@ def _mapping(given: Input) -> dg.PartitionMapping | None:
     return dg.AllPartitionMapping() if given.reads == "all" else None
 
 
-def _description(node: AnyNode) -> str:
-    parts = [node.description or ""]
-    if isinstance(node, StagingNode | AnalyticsNode):
-        parts.append(f"```sql\n{node.sql}\n```")
-    return "\n\n".join(part for part in parts if part)
+def _description(node: AnyNode) -> str | None:
+    """A person's words, and a person's SQL; what the platform writes itself is in the metadata."""
+    match node:
+        case AnalyticsNode():
+            parts = [node.description, f"```sql\n{node.sql}\n```"]
+            return "\n\n".join(part for part in parts if part)
+        case DestinationNode():
+            return node.description or f"{node.source} as {node.table} in {node.connection}."
+        case _:
+            return node.description
 
 
 def _kinds(node: AnyNode) -> set[str]:
+    # The layer is one, since a graph shows only the last part of a key.
     match node:
         case RawNode():
-            return {
-                "postgres" if isinstance(node.source, DatabaseTable) else node.source.format,
-                "delta",
-            }
+            source = node.source
+            reads = "postgres" if isinstance(source, DatabaseTable) else source.format
+            return {node.key.layer, reads, _LAKE_KIND}
         case StagingNode() | AnalyticsNode():
-            return {"sql", "delta"}
+            return {node.key.layer, "sql", _LAKE_KIND}
         case DestinationNode():
-            return {"postgres"}
+            return {node.key.layer, "postgres"}
 
 
 def _metadata(node: AnyNode) -> dict[str, Any]:
@@ -194,6 +201,8 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
             metadata["dagster/table_name"] = f"{node.connection}.{node.table}"
         case StagingNode() | AnalyticsNode():
             metadata["dagster/table_name"] = node.key.relation
+    if isinstance(node, StagingNode):
+        metadata["sql"] = dg.MetadataValue.md(f"```sql\n{node.sql}\n```")
     return metadata
 
 
