@@ -18,6 +18,7 @@ from data_platform.plan.nodes import (
     Key,
     LakeNode,
     Node,
+    PythonNode,
     RawNode,
     Schema,
     StagingNode,
@@ -179,6 +180,8 @@ def _kinds(node: AnyNode) -> set[str]:
             return {node.key.layer, reads, _LAKE_KIND}
         case StagingNode() | AnalyticsNode():
             return {node.key.layer, "sql", _LAKE_KIND}
+        case PythonNode():
+            return {node.key.layer, "python", _LAKE_KIND}
         case DestinationNode():
             return {node.key.layer, "postgres"}
 
@@ -199,7 +202,7 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
             )
         case DestinationNode():
             metadata["dagster/table_name"] = f"{node.connection}.{node.table}"
-        case StagingNode() | AnalyticsNode():
+        case StagingNode() | AnalyticsNode() | PythonNode():
             metadata["dagster/table_name"] = node.key.relation
     if isinstance(node, StagingNode):
         metadata["sql"] = dg.MetadataValue.md(f"```sql\n{node.sql}\n```")

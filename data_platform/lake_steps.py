@@ -20,13 +20,13 @@ from data_platform.asset_events import (
 )
 from data_platform.asset_specs import asset_spec, check_specs, step_options
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnalyticsNode, Check, Key, RawNode, StagingNode
+from data_platform.plan.nodes import AnalyticsNode, Check, Key, PythonNode, RawNode, StagingNode
 from data_platform.quality.gate import Passage
 from data_platform.resources import LAKE
 from data_platform.storage.lake import PartitionVersion
 from data_platform.storage.workbench import Workbench
 
-LakeAsset = RawNode | StagingNode | AnalyticsNode
+LakeAsset = RawNode | StagingNode | AnalyticsNode | PythonNode
 Work = Callable[[dg.AssetExecutionContext, Sequence[str], Workbench, dict[str, str]], Passage]
 """Computes partitions: (context, keys, workbench, metadata of the commit)."""
 

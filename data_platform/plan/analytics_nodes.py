@@ -16,8 +16,8 @@ from data_platform.plan.declared import (
     by_key,
     partitions_of,
     promised_columns,
+    read_window,
     refused,
-    same_partition,
 )
 from data_platform.plan.nodes import AnalyticsNode, Input, Key, LakeNode
 from data_platform.plan.own_checks import compile_own_checks
@@ -45,7 +45,7 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
 
     def reads(reference: str, _place: Location) -> Input:
         upstream = upstreams[reference]
-        return _read(upstream, partitions, windows.get(upstream.key))
+        return read_window(upstream, partitions, windows.get(upstream.key))
 
     query = compile_query(text, location, reads)
     if partitions is None and first.parameters:
@@ -93,11 +93,3 @@ def _partitions(
         return partitions_of(asset.spec.partitions)
     partitioned = any(node.partitions for node in upstreams.values())
     return partitions_of(asset.file.spec.partitions) if partitioned else None
-
-
-def _read(upstream: LakeNode, partitions: DailyPartitions | None, window: Window | None) -> Input:
-    if window is None or upstream.partitions is None:
-        return same_partition(upstream, partitions)
-    if window.all or partitions is None:
-        return Input(upstream.key, "all")
-    return Input(upstream.key, "last", window.last or 1, upstream.partitions)

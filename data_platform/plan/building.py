@@ -5,7 +5,7 @@ sound; a pipeline with a mistake is left out whole and never hides another.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +16,10 @@ from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destination_nodes import destination_node
 from data_platform.plan.nodes import AnyNode, Key, LakeNode, PipelinePlan, Plan
+from data_platform.plan.python_nodes import python_node
 from data_platform.plan.raw_nodes import SourceColumns, raw_node
 from data_platform.plan.staging_nodes import staging_node
+from data_platform.spec.handwritten import Handwritten, HandwrittenAsset
 from data_platform.spec.pipeline import (
     AnalyticsAsset,
     Asset,
@@ -54,14 +56,19 @@ class BuiltPlan:
     broken: Mapping[str, tuple[Key, ...]]
 
 
-def build_plan(workspace: Workspace, source_columns: SourceColumns | None = None) -> BuiltPlan:
+def build_plan(
+    workspace: Workspace,
+    source_columns: SourceColumns | None = None,
+    handwritten: Mapping[str, Sequence[Handwritten]] | None = None,
+) -> BuiltPlan:
     """Resolve all pipelines of a workspace.
 
     Args:
         workspace: what was read.
         source_columns: tells the columns of a source where they can be known before a run.
+        handwritten: the assets of each pipeline's `assets.py`, by pipeline.
     """
-    builder = _Builder(workspace, source_columns or (lambda _: None))
+    builder = _Builder(workspace, source_columns or (lambda _: None), handwritten or {})
     return builder.build()
 
 
@@ -70,7 +77,12 @@ class _Unbuildable(Exception):
 
 
 class _Builder:
-    def __init__(self, workspace: Workspace, source_columns: SourceColumns) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        source_columns: SourceColumns,
+        handwritten: Mapping[str, Sequence[Handwritten]],
+    ) -> None:
         self._workspace = workspace
         self._source_columns = source_columns
         self._declared: dict[Key, tuple[PipelineFile, Any]] = {
@@ -86,6 +98,8 @@ class _Builder:
         self._problems: dict[str, list[Problem]] = {
             file.spec.pipeline: [] for file in workspace.pipelines
         }
+        self._handwritten: dict[Key, Handwritten] = {}
+        self._handwritten = self._declare(handwritten)
 
     def build(self) -> BuiltPlan:
         for key in self._declared:
@@ -107,6 +121,22 @@ class _Builder:
                 self._problems[key.pipeline].append(problem)
         problems = sorted({problem for found in self._problems.values() for problem in found})
         return BuiltPlan(plan, tuple(problems), broken)
+
+    def _declare(self, handwritten: Mapping[str, Sequence[Handwritten]]) -> dict[Key, Handwritten]:
+        """Add what functions make to what YAML declares; no asset may be there twice."""
+        files = {file.spec.pipeline: file for file in self._workspace.pipelines}
+        found: dict[Key, Handwritten] = {}
+        for pipeline, written in handwritten.items():
+            for one in written:
+                key = Key(*one.key)
+                if key in self._declared:
+                    place = found[key].location if key in found else self._at(key)()
+                    message = f"{key} is declared already: {place}"
+                    self._problems[pipeline].append(Problem(one.location, message))
+                    continue
+                found[key] = one
+                self._declared[key] = (files[pipeline], one.spec)
+        return found
 
     def _pipeline_plan(self, file: PipelineFile) -> PipelinePlan:
         spec = file.spec
@@ -160,6 +190,8 @@ class _Builder:
                     return analytics_node(self._asset(key, file, spec))
             case DatabaseDestination():
                 return destination_node(self._asset(key, file, spec))
+            case HandwrittenAsset():
+                return python_node(self._asset(key, file, spec), self._handwritten[key])
             case _:
                 raise AssertionError(spec)
 
@@ -177,6 +209,9 @@ class _Builder:
 
     def _at(self, key: Key) -> Callable[..., Location]:
         file, _ = self._declared[key]
+        written = self._handwritten.get(key)
+        if written is not None:
+            return lambda *_keys: written.location
         return lambda *keys: file.locate(SECTIONS[key.layer], key.name, *keys)
 
     def _upstream(

@@ -13,7 +13,7 @@ from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import named_type
 from data_platform.plan.nodes import Column, Input, Key, LakeNode, Node, Schema
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.spec.pipeline import Asset, Daily, LakeAsset, Partitions, Retries
+from data_platform.spec.pipeline import Asset, Daily, LakeAsset, Partitions, Retries, Window
 from data_platform.spec.platform import Platform
 from data_platform.spec.reading import PipelineFile
 
@@ -120,6 +120,15 @@ def same_partition(upstream: Node, partitions: DailyPartitions | None) -> Input:
     if upstream.partitions is None:
         return Input(upstream.key, "whole")
     return Input(upstream.key, "all") if partitions is None else Input(upstream.key, "same")
+
+
+def read_window(upstream: Node, partitions: DailyPartitions | None, window: Window | None) -> Input:
+    """What a window of an upstream is; None means the same partition."""
+    if window is None or upstream.partitions is None:
+        return same_partition(upstream, partitions)
+    if window.all or partitions is None:
+        return Input(upstream.key, "all")
+    return Input(upstream.key, "last", window.last or 1, upstream.partitions)
 
 
 def all_of(upstream: Node) -> Input:

@@ -24,6 +24,7 @@ from data_platform.plan.nodes import (
     LakeNode,
     Node,
     PipelinePlan,
+    PythonNode,
     RawNode,
     ReconcileCheck,
     RowCheck,
@@ -155,6 +156,12 @@ def _layer(node: AnyNode) -> Description:
         case AnalyticsNode():
             parameters = list(node.parameters)
             return {"source": None, "sql": node.sql, "steps": [], "parameters": parameters}
+        case PythonNode():
+            function = {
+                "function": node.function,
+                "called": "once for a range" if node.by_range else "once for each partition",
+            }
+            return {"function": function, "sql": None, "steps": [], "parameters": []}
         case DestinationNode():
             target = {
                 "type": "database",

@@ -98,6 +98,9 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
         yield "reads", f"{given['key']}: {given['words']}"
     if source := told.get("source"):
         yield "source", _source_words(source)
+    if function := told.get("function"):
+        called = f", called {function['called']}" if partitions else ""
+        yield "function", f"{function['function']}{called}"
     if target := told.get("target"):
         column = (
             f", partition in {target['partition_column']}" if target["partition_column"] else ""

@@ -357,6 +357,30 @@ class AnalyticsNode(LakeNode):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PythonNode(LakeNode):
+    """Rows made by a person's function in an `assets.py`.
+
+    Attributes:
+        function: its name, `module.name`.
+        step: the name of its step; several assets may be made by one.
+        by_range: whether one call makes a range of partitions; else it is called for each.
+        partition_expr: the column that tells the partition of a row of a range.
+        source: of the function, or the version that a person gave it.
+    """
+
+    function: str
+    step: str
+    by_range: bool = False
+    partition_expr: str | None = None
+    source: str = field(default="", repr=False)
+
+    @property
+    def code(self) -> str:
+        """The function, what it reads, and the rules."""
+        return f"{self.source}{self.inputs}{self.contract}{self.checks}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class DestinationNode(Node):
     """A table in a database that follows an asset of the lake."""
 
@@ -374,7 +398,7 @@ class DestinationNode(Node):
         return f"{self.connection}{self.table}{self.write}{self.partition_column}"
 
 
-AnyNode = RawNode | StagingNode | AnalyticsNode | DestinationNode
+AnyNode = RawNode | StagingNode | AnalyticsNode | PythonNode | DestinationNode
 
 
 @dataclass(frozen=True)
