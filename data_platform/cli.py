@@ -8,13 +8,15 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from data_platform.errors import PermanentError, PlatformError, StorageUnavailable
-from data_platform.settings import Settings, environment, load_settings
-from data_platform.terminal.problem_lines import closing_line, error_lines, problem_line
+from data_platform import completion
+from data_platform.errors import PermanentError, StorageUnavailable
+from data_platform.settings import Settings, environment, load_settings, read_env_file
+from data_platform.terminal.commands import Commands
+from data_platform.terminal.problem_lines import closing_line, problem_line
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from data_platform.plan.nodes import AnyNode, Key
     from data_platform.running import Request
 
-INTERRUPTED = 130
-"""What a shell gives a program that Ctrl-C ended: 128 and the signal's number."""
 DEFAULT_LIMIT = 20
 
 _format = click.option(
@@ -39,26 +39,44 @@ _limit = click.option(
 )  # fmt: skip
 
 
-class _Commands(click.Group):
-    """Commands whose errors are messages: 1 for what the platform reports, 2 for wrong usage."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command, and turn what it raises into a line and an exit code."""
-        try:
-            return super().invoke(ctx)
-        except PlatformError as error:
-            for line in error_lines(error, Path.cwd()):
-                click.echo(line, err=True)
-            ctx.exit(1)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(INTERRUPTED)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="data-platform")
 def main() -> None:
     """Pipelines in YAML and SQL: check them, look at them, run them, see how they stand."""
+    try:
+        read_env_file(Path.cwd())
+    except ValueError as error:
+        raise PermanentError(str(error)) from error
+
+
+# A place to work in ---------------------------------------------------------------------------
+
+
+@main.command(epilog="Example: data-platform init sales-platform")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> None:
+    """Make a folder with a pipeline that runs.
+
+    DIR is new or empty. It gets a pipeline over a file that comes with it, tests, and what Dagster
+    needs; in it the other commands and `dagster dev` work as they are.
+    """
+    from data_platform.new_project import made_lines, make_project  # noqa: PLC0415
+
+    make_project(folder)
+    for line in made_lines(folder, environment()):
+        click.echo(line)
+
+
+@main.command("completion", epilog="Example: data-platform completion bash")
+@click.argument("shell", type=click.Choice(completion.SHELLS))
+def print_completion(shell: str) -> None:
+    """Print a script that completes words at Tab.
+
+    Of commands, options, pipelines, assets and partitions. Its first lines say how to install it.
+    """
+    context = click.get_current_context().find_root()
+    program = context.info_name or "data-platform"
+    click.echo(completion.completion_script(shell, program, context.command), nl=False)
 
 
 # Before a run ---------------------------------------------------------------------------------
@@ -96,8 +114,11 @@ def schema(of: str) -> None:
 
 
 @main.command(epilog="Example: data-platform explain retail --asset staging/retail/transactions")
-@click.argument("pipeline", required=False)
-@click.option("--asset", metavar="KEY", help="Only this asset: layer/pipeline/name.")
+@click.argument("pipeline", required=False, shell_complete=completion.pipelines)
+@click.option(
+    "--asset", metavar="KEY", shell_complete=completion.assets,
+    help="Only this asset: layer/pipeline/name.",
+)  # fmt: skip
 @_format
 def explain(pipeline: str | None, asset: str | None, style: str) -> None:
     """Show assets, the SQL that runs, and checks.
@@ -118,12 +139,20 @@ def explain(pipeline: str | None, asset: str | None, style: str) -> None:
 
 
 @main.command(epilog="Example: data-platform run retail --from 2017-03-01 --to 2017-04-01")
-@click.argument("pipeline")
-@click.option("--partition", metavar="KEY", help="One partition.")
-@click.option("--from", "first", metavar="KEY", help="The first partition of a range.")
-@click.option("--to", "end", metavar="KEY", help="The end of the range, itself not included.")
+@click.argument("pipeline", shell_complete=completion.pipelines)
 @click.option(
-    "--select", multiple=True, metavar="KEY",
+    "--partition", metavar="KEY", shell_complete=completion.partitions, help="One partition."
+)
+@click.option(
+    "--from", "first", metavar="KEY", shell_complete=completion.partitions,
+    help="The first partition of a range.",
+)  # fmt: skip
+@click.option(
+    "--to", "end", metavar="KEY", shell_complete=completion.ends,
+    help="The end of the range, itself not included.",
+)  # fmt: skip
+@click.option(
+    "--select", multiple=True, metavar="KEY", shell_complete=completion.selectable,
     help="Only this asset, such as staging/transactions; may be given again.",
 )  # fmt: skip
 def run(
@@ -142,7 +171,9 @@ def run(
 
     if partition and (first or end):
         raise click.UsageError("--partition goes without --from and --to")
-    if not _run(_load(), Request(pipeline, partition, first, end, select)):
+    loaded = _load()
+    loaded.pipeline(pipeline)
+    if not _run(loaded, Request(pipeline, partition, first, end, select)):
         _fail()
 
 
@@ -201,7 +232,7 @@ def quarantine() -> None:
 
 
 @quarantine.command("list", epilog="Example: data-platform quarantine list retail")
-@click.argument("pipeline", required=False)
+@click.argument("pipeline", required=False, shell_complete=completion.pipelines)
 @_format
 def quarantine_list(pipeline: str | None, style: str) -> None:
     """Show which partitions have rows in quarantine, with the reasons."""
@@ -222,8 +253,10 @@ def quarantine_list(pipeline: str | None, style: str) -> None:
 @quarantine.command(
     "show", epilog="Example: data-platform quarantine show staging/retail/transactions --limit 5"
 )
-@click.argument("key")
-@click.option("--partition", metavar="KEY", help="Only this partition.")
+@click.argument("key", shell_complete=completion.held_assets)
+@click.option(
+    "--partition", metavar="KEY", shell_complete=completion.partitions, help="Only this partition."
+)
 @click.option(
     "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table",
     show_default=True, help="For people, or for programs.",
@@ -243,7 +276,7 @@ def quarantine_show(key: str, partition: str | None, style: str, limit: int) -> 
 
 
 @main.command(epilog="Example: data-platform status retail")
-@click.argument("pipeline", required=False)
+@click.argument("pipeline", required=False, shell_complete=completion.pipelines)
 @_format
 def status(pipeline: str | None, style: str) -> None:
     """Show how assets stand.

@@ -5,11 +5,18 @@ what it needs as arguments.
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE_DIR = Path(__file__).parent
+SHIPPED_PIPELINES = PACKAGE_DIR / "pipelines"
+OWN_PIPELINES = Path("pipelines")
+"""In a project of one's own, as `data-platform init` makes it: told by its platform.yaml."""
+
+_MEMORY = re.compile(r"(?=.*[1-9])\d+(\.\d+)? ?(%|[mgt](i?b)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,8 @@ class Settings:
         data_dir: all local state: the embedded server, the lake, compute logs, scratch
             (`DATA_PLATFORM_DATA_DIR`; default `.data` in `home`).
         pipelines_dirs: where pipelines are; the first one holds `platform.yaml`
-            (`DATA_PLATFORM_PIPELINES`, joined by `:`; default the ones that ship).
+            (`DATA_PLATFORM_PIPELINES`, joined by `:`; default `pipelines` in `home` where that
+            holds a `platform.yaml`, else the ones that ship).
         storage_url: PostgreSQL for Dagster's own storage (`DATA_PLATFORM_STORAGE_URL`); None means
             the embedded server.
         memory_limit: what DuckDB may hold in memory for one step before it spills to scratch
@@ -46,23 +54,36 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("DATA_PLATFORM_HOME") or Path.cwd()).absolute()
-    pipelines = env.get("DATA_PLATFORM_PIPELINES")
-    dirs = pipelines.split(":") if pipelines else [str(PACKAGE_DIR / "pipelines")]
     threads = env.get("DATA_PLATFORM_THREADS")
     return Settings(
         home=home,
         data_dir=home / (env.get("DATA_PLATFORM_DATA_DIR") or ".data"),
-        pipelines_dirs=tuple(home / entry for entry in dirs if entry),
+        pipelines_dirs=_pipelines_dirs(env.get("DATA_PLATFORM_PIPELINES"), home),
         storage_url=env.get("DATA_PLATFORM_STORAGE_URL") or None,
-        memory_limit=env.get("DATA_PLATFORM_MEMORY_LIMIT") or "1GB",
+        memory_limit=_memory(
+            "DATA_PLATFORM_MEMORY_LIMIT", env.get("DATA_PLATFORM_MEMORY_LIMIT") or "1GB"
+        ),
         threads=_count("DATA_PLATFORM_THREADS", threads) if threads else None,
     )
+
+
+def _pipelines_dirs(named: str | None, home: Path) -> tuple[Path, ...]:
+    if named:
+        return tuple(home / entry for entry in named.split(":") if entry)
+    own = home / OWN_PIPELINES
+    return (own if (own / "platform.yaml").is_file() else SHIPPED_PIPELINES,)
 
 
 def _count(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{name} is {text!r}: it must be a number, 1 or more")
     return int(text)
+
+
+def _memory(name: str, text: str) -> str:
+    if not _MEMORY.fullmatch(text):
+        raise ValueError(f"{name} is {text!r}: it must be an amount such as 512MB, 2GB or 1.5GiB")
+    return text
 
 
 def environment() -> Mapping[str, str]:
@@ -74,3 +95,35 @@ def set_environment_defaults(values: Mapping[str, str]) -> None:
     """Set variables that are not set yet, for libraries that can only be told in this way."""
     for name, value in values.items():
         os.environ.setdefault(name, value)
+
+
+def read_env_file(folder: Path) -> None:
+    """Take the variables of `.env` in a folder, as `dagster dev` does there: they win.
+
+    Without it the command would work on another lake or database than the UI beside it.
+
+    Raises:
+        ValueError: the file can't be read.
+    """
+    file = folder / ".env"
+    if not file.is_file():
+        return
+    from dotenv import dotenv_values  # noqa: PLC0415 -- most folders have no such file
+
+    try:
+        values = dotenv_values(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} can't be read: {error}") from error
+    os.environ.update({name: value for name, value in values.items() if value is not None})
+
+
+@contextmanager
+def environment_with(values: Mapping[str, str]) -> Iterator[None]:
+    """The environment with other variables, for as long as the block runs: for tests."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,161 @@
+"""What the shell offers after Tab: pipelines, assets and partitions, as far as files tell.
+
+Called by click through the parameters of `cli`, in a process of its own for each Tab. So it reads
+names line by line instead of planning, connects to nothing, and where something is wrong it offers
+nothing: an error would be written into the line that somebody is typing.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from data_platform.settings import load_settings, read_env_file
+
+SHELLS = ("bash", "zsh", "fish")
+INSTALLING = {
+    "bash": "echo 'eval \"$({program} completion bash)\"' >> ~/.bashrc",
+    "zsh": "echo 'eval \"$({program} completion zsh)\"' >> ~/.zshrc",
+    "fish": "{program} completion fish > ~/.config/fish/completions/{program}.fish",
+}
+"""A line for each shell; it holds in shells that are started afterwards."""
+
+MAX_OFFERED = 40
+"""Of partitions at once; of more, the first of each month or year is offered."""
+
+_PIPELINE_FILE = "pipeline.yaml"
+Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+
+
+def completion_script(shell: str, program: str, command: click.Command) -> str:
+    """What a shell has to run to complete the command, with how to install it as a comment."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise ValueError(f"no completion for {shell!r}")
+    variable = f"_{program}_COMPLETE".replace("-", "_").upper()
+    install = INSTALLING[shell].format(program=program)
+    source = kind(command, {}, program, variable).source()
+    note = f"# Completion of {program} in {shell}. To have it in every new shell:\n#   {install}\n"
+    # zsh looks for `#compdef` in the first line of a file that it loads by itself.
+    head, _, rest = source.partition("\n")
+    return f"{head}\n{note}{rest}" if head.startswith("#compdef") else note + source
+
+
+def _silent(
+    find: Callable[[click.Context, str], Iterable[str]],
+) -> Offer:
+    """An offer of what begins with what is typed; of nothing where anything is wrong."""
+
+    @functools.wraps(find)
+    def offer(context: click.Context, _: click.Parameter, typed: str) -> list[CompletionItem[str]]:
+        try:
+            read_env_file(Path.cwd())
+            return [CompletionItem(value) for value in find(context, typed)]
+        except Exception:  # noqa: BLE001 -- whatever it is, `check` is where it is told
+            return []
+
+    return offer
+
+
+@_silent
+def pipelines(_: click.Context, typed: str) -> Iterator[str]:
+    """Names of pipelines, broken ones included."""
+    return (file.parent.name for file in _files() if file.parent.name.startswith(typed))
+
+
+@_silent
+def assets(context: click.Context, typed: str) -> Iterator[str]:
+    """Keys `layer/pipeline/name`, of the command's pipeline if it names one."""
+    keys = ("/".join(key) for key in _assets(_named(context)))
+    return (key for key in keys if key.startswith(typed))
+
+
+@_silent
+def held_assets(_: click.Context, typed: str) -> Iterator[str]:
+    """Keys of what may have rows in quarantine: staging."""
+    keys = ("/".join(key) for key in _assets(None) if key[0] == "staging")
+    return (key for key in keys if key.startswith(typed))
+
+
+@_silent
+def selectable(context: click.Context, typed: str) -> Iterator[str]:
+    """Assets of the command's pipeline as `layer/name`."""
+    keys = (f"{layer}/{name}" for layer, _, name in _assets(_named(context)))
+    return (key for key in keys if key.startswith(typed))
+
+
+@_silent
+def partitions(context: click.Context, typed: str) -> Sequence[str]:
+    """Keys of partitions that are due, newest first."""
+    return _thinned([key for key in _due(context) if key.startswith(typed)])
+
+
+@_silent
+def ends(context: click.Context, typed: str) -> Sequence[str]:
+    """Where a range may end: the day after each partition that is due."""
+    after = [str(date.fromisoformat(key) + timedelta(days=1)) for key in _due(context)]
+    return _thinned([key for key in after if key.startswith(typed)])
+
+
+def _thinned(keys: Sequence[str]) -> Sequence[str]:
+    """The keys; of too many, the first of each month, or of each year."""
+    for length in (len("2024-01-01"), len("2024-01"), len("2024")):
+        firsts: dict[str, str] = {key[:length]: key for key in keys}
+        if len(firsts) <= MAX_OFFERED:
+            return list(firsts.values())
+    return []
+
+
+def _files() -> Iterator[Path]:
+    for folder in load_settings().pipelines_dirs:
+        yield from sorted(folder.glob(f"*/{_PIPELINE_FILE}"))
+
+
+def _named(context: click.Context) -> str | None:
+    """The pipeline, or the asset's key, that stands before the word that is completed.
+
+    After an option that still wants its value click leaves the words before it unread.
+    """
+    given = context.params.get("pipeline") or context.params.get("key")
+    return given or (context.args[0] if context.args else None)
+
+
+def _assets(pipeline: str | None) -> Iterator[tuple[str, str, str]]:
+    from data_platform.spec.guessing import guess_assets  # noqa: PLC0415
+
+    for file in _files():
+        if pipeline in (None, file.parent.name):
+            found = guess_assets(file.parent.name, file)
+            # Lines tell nothing of `sources: {orders: ...}`.
+            yield from found or guess_assets(file.parent.name, file, _data(file))
+
+
+def _due(context: click.Context) -> list[str]:
+    """The keys of a pipeline's due partitions, newest first."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    from data_platform.plan.partitions import DailyPartitions  # noqa: PLC0415
+
+    named = _named(context) or ""
+    name = named.split("/")[1] if "/" in named else named
+    file = next(file for file in _files() if file.parent.name == name)
+    declared = _data(file)["partitions"]
+    if declared["every"] != "day":
+        return []
+    end, timezone = declared.get("end"), declared.get("timezone", "UTC")
+    daily = DailyPartitions(
+        date.fromisoformat(declared["start"]),
+        date.fromisoformat(end) if end else None,
+        ZoneInfo(timezone).key,
+    )
+    return daily.due(datetime.now(UTC))[::-1]
+
+
+def _data(file: Path) -> dict[str, Any]:
+    from data_platform.spec.document import read_document  # noqa: PLC0415
+
+    return read_document(file).data

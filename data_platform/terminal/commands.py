@@ -1,0 +1,53 @@
+"""The group of all commands: what they raise becomes a message and an exit code.
+
+Called by `cli`. 1 is what the platform reports, 2 wrong usage, 130 Ctrl-C; anything else is a bug
+and shows its traceback.
+"""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import click
+
+from data_platform.errors import PlatformError
+from data_platform.terminal.problem_lines import error_lines
+
+INTERRUPTED = 130
+"""What a shell gives a program that Ctrl-C ended: 128 and the signal's number."""
+
+_SURROUNDINGS = {
+    errno.EACCES: "the user that runs this may not do that; choose another folder, or change whose "
+    "it is",
+    errno.EPERM: "the user that runs this may not do that; choose another folder, or change whose "
+    "it is",
+    errno.EROFS: "it can't be written; set DATA_PLATFORM_DATA_DIR to a folder that can",
+    errno.ENOSPC: "free some space, or set DATA_PLATFORM_DATA_DIR to a folder on another disk",
+    errno.EDQUOT: "free some space, or set DATA_PLATFORM_DATA_DIR to a folder on another disk",
+    errno.EEXIST: "a file is where a folder must be: move it away",
+    errno.ENOTDIR: "a file is where a folder must be: move it away",
+    errno.EISDIR: "a folder is where a file must be: move it away",
+}
+"""What to do about errors of the file system; others are bugs."""
+
+
+class Commands(click.Group):
+    """Commands whose errors are messages."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and turn what it raises into a line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except PlatformError as error:
+            for line in error_lines(error, Path.cwd()):
+                click.echo(line, err=True)
+            ctx.exit(1)
+        except OSError as error:
+            if error.filename is None or error.errno not in _SURROUNDINGS:
+                raise
+            advice = _SURROUNDINGS[error.errno]
+            click.echo(f"Error: {error.filename}: {error.strerror}: {advice}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
