@@ -56,7 +56,12 @@ def compute(
         written = gate.write_sound(audit, computed=True)
         publication = gate.publish(written, audit.failed)
         return Passage(
-            publication, {**absent, **audit.failed}, audit.outcomes, rows_in, upstreams=snapshots
+            publication,
+            {**absent, **audit.failed},
+            audit.outcomes,
+            rows_in,
+            upstreams=snapshots,
+            phases=gate.phases,
         )
 
 

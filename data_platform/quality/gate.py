@@ -3,7 +3,9 @@
 Called by the stages. `Passage` says what came through, what didn't and why; the stages report it.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +36,7 @@ class Passage:
         quarantined: rows held back, by partition, of what was published.
         quarantine: what the quarantine's own commit did.
         upstreams: the snapshots that were read, by relation.
+        phases: seconds of auditing, writing and publishing; the rest is reading and computing.
     """
 
     publication: Publication | None
@@ -43,6 +46,7 @@ class Passage:
     quarantined: Mapping[str, int] = field(default_factory=dict)
     quarantine: Publication | None = None
     upstreams: Mapping[str, Snapshot] = field(default_factory=dict)
+    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 class Gate:
@@ -72,6 +76,17 @@ class Gate:
         self.scratch = scratch
         self.keys = keys
         self.metadata = metadata
+        self.phases: dict[str, float] = {}
+        """Seconds so far, by what was done."""
+
+    @contextmanager
+    def timed(self, phase: str) -> Generator[None]:
+        """Count the time of the block as a phase of the step: `audit`, `write` or `publish`."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[phase] = self.phases.get(phase, 0.0) + time.monotonic() - began
 
     def make_candidate(self, relation: str, *, stored: bool) -> None:
         """Flag what breaks a rule.
@@ -97,7 +112,8 @@ class Gate:
         auditor = Auditor(
             self.session, CANDIDATE, self.node.checks, self.keys, self._other_partitions(), limit
         )
-        return auditor.run()
+        with self.timed("audit"):
+            return auditor.run()
 
     def write_sound(self, audit: Audit, *, computed: bool) -> Written | None:
         """Write the rows that passed, of the partitions that passed."""
@@ -117,22 +133,26 @@ class Gate:
             else ""
         )
         tail = f"FROM {CANDIDATE} WHERE NOT ({audit.held_back}){failing}"
-        return write(
-            self.session,
-            select,
-            tail,
-            self.scratch / "sound",
-            sound,
-            computed=computed,
-            unversioned=self.node.unversioned,
-        )
+        with self.timed("write"):
+            return write(
+                self.session,
+                select,
+                tail,
+                self.scratch / "sound",
+                sound,
+                computed=computed,
+                unversioned=self.node.unversioned,
+            )
 
     def publish(self, written: Written | None, failed: Mapping[str, str]) -> Publication | None:
         """Commit what was written, less what failed after all."""
         if written is None:
             return None
         sound = {key: version for key, version in written.versions.items() if key not in failed}
-        return publish(self.table, Written(sound, written.schema), self.metadata) if sound else None
+        if not sound:
+            return None
+        with self.timed("publish"):
+            return publish(self.table, Written(sound, written.schema), self.metadata)
 
     def _other_partitions(self) -> str | None:
         """Published partitions besides this step's, for keys unique in all of the asset."""

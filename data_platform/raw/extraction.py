@@ -77,7 +77,8 @@ def extract(
         publication = gate.publish(written, audit.failed)
         notices = _notices(node, ready[-1], known, written.schema, outside)
         failed |= audit.failed
-        return Passage(publication, failed, [*audit.outcomes, *notices], audit.rows)
+        outcomes = [*audit.outcomes, *notices]
+        return Passage(publication, failed, outcomes, audit.rows, phases=gate.phases)
 
 
 def _files_of(

@@ -62,8 +62,14 @@ def compute(
         gate.make_candidate(STAGED, stored=True)
         audit = gate.audit()
         written = gate.write_sound(audit, computed=True)
-        quarantined = _write_quarantine(session, node, audit, written, scratch, workbench, metadata)
-        conservation = _conservation(session, node, ready, snapshots, audit, written, quarantined)
+        with gate.timed("write"):
+            quarantined = _write_quarantine(
+                session, node, audit, written, scratch, workbench, metadata
+            )
+        with gate.timed("audit"):
+            conservation = _conservation(
+                session, node, ready, snapshots, audit, written, quarantined
+            )
         failed = {
             **absent,
             **audit.failed,
@@ -71,7 +77,8 @@ def compute(
         }
         # Quarantine first: its rows name the version that they stand beside, so they don't count
         # until that version is published.
-        beside = _publish_quarantine(node, quarantined, failed, workbench, metadata)
+        with gate.timed("publish"):
+            beside = _publish_quarantine(node, quarantined, failed, workbench, metadata)
         publication = gate.publish(written, failed)
         sound = {key: count for key, count in audit.quarantined.items() if key not in failed}
         return Passage(
@@ -82,6 +89,7 @@ def compute(
             sound,
             beside,
             snapshots,
+            gate.phases,
         )
 
 

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,11 +39,13 @@ class DataFile:
         path: where it is.
         rows: in it.
         bytes: of it.
+        nulls: in each column, where it was written just now; a table doesn't keep them.
     """
 
     path: str
     rows: int
     bytes: int
+    nulls: Mapping[str, int] = field(default_factory=dict[str, int], repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class PartitionVersion:
     def bytes(self) -> int:
         """Of all files."""
         return sum(file.bytes for file in self.files)
+
+    @property
+    def nulls(self) -> Mapping[str, int]:
+        """In each column, where all files were written just now; else none are told."""
+        names = self.files[0].nulls if self.files else {}
+        return {
+            name: sum(file.nulls[name] for file in self.files)
+            for name in names
+            if all(name in file.nulls for file in self.files)
+        }
 
 
 @dataclass(frozen=True)
@@ -273,15 +285,15 @@ def _delta_schema(schema: pa.Schema, *, partitioned: bool) -> DeltaSchema:
 
 def _merged_schema(current: pa.Schema, new: pa.Schema, path: Path) -> pa.Schema:
     """The columns of the table and the new ones; none may change its type."""
-    fields = {field.name: field for field in current}
-    for field in new:
-        known = fields.setdefault(field.name, field)
-        if known.type != field.type and not _same_stored(known.type, field.type):
+    fields = {column.name: column for column in current}
+    for column in new:
+        known = fields.setdefault(column.name, column)
+        if known.type != column.type and not _same_stored(known.type, column.type):
             raise ContractError(
-                f"{path}: column {field.name} is {known.type} in the table and {field.type} now; "
+                f"{path}: column {column.name} is {known.type} in the table and {column.type} now; "
                 "convert it back, or rename it, or remove the table and run its partitions again"
             )
-    return pa.schema([field.with_nullable(True) for field in fields.values()])  # noqa: FBT003
+    return pa.schema([column.with_nullable(True) for column in fields.values()])  # noqa: FBT003
 
 
 def _same_stored(known: pa.DataType, new: pa.DataType) -> bool:

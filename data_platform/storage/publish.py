@@ -10,8 +10,9 @@ that whoever calls can look at what was written before it counts.
 # pyarrow comes without types.
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,6 +30,9 @@ WRITTEN = "_written"
 
 SIGNIFICANT_DIGITS = 12
 """Of computed doubles in a data version: their sums depend on the order of the rows."""
+
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+"""A column as COPY names it; a part of a nested one is `"column"."part"`."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,15 @@ class Publication:
         versions: what is current now, by partition.
         changed: the partitions whose rows are others than before.
         lake_version: of the table after it.
+        nulls: in each column, by partition, of unchanged ones too.
     """
 
     versions: Mapping[str, PartitionVersion]
     changed: frozenset[str]
     lake_version: int
+    nulls: Mapping[str, Mapping[str, int]] = field(
+        default_factory=dict[str, Mapping[str, int]], repr=False
+    )
 
 
 def stored_select(session: Session, relation: str, hidden: Iterable[str]) -> str:
@@ -149,15 +157,17 @@ def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> 
         for key, version in written.versions.items()
         if key not in standing or standing[key].data_version != version.data_version
     }
+    nulls = {key: version.nulls for key, version in written.versions.items()}
     if not changed:
         return Publication(
             {key: standing[key] for key in written.versions},
             frozenset(),
             before.version if before else 0,
+            nulls,
         )
     lake_version = table.publish(changed, written.schema, metadata)
     versions = {key: changed.get(key) or standing[key] for key in written.versions}
-    return Publication(versions, frozenset(changed), lake_version)
+    return Publication(versions, frozenset(changed), lake_version, nulls)
 
 
 def _copy(
@@ -173,8 +183,18 @@ def _copy(
     for row in session.rows(f"COPY ({query}) TO {literal(str(target))} ({options})"):
         path, count, size = str(row[0]), int(row[1]), int(row[2])
         key = Path(path).parent.name.partition("=")[2] if partitioned else WHOLE
-        files.setdefault(key, []).append(DataFile(path, count, size))
+        files.setdefault(key, []).append(DataFile(path, count, size, _nulls(row[4])))
     return {key: tuple(sorted(found, key=lambda file: file.path)) for key, found in files.items()}
+
+
+def _nulls(statistics: Mapping[str, Mapping[str, str]] | None) -> dict[str, int]:
+    """NULLs of each column, from what COPY says of a file; parts of nested ones aren't counted."""
+    found: dict[str, int] = {}
+    for name, about in (statistics or {}).items():
+        column = _QUOTED.fullmatch(name)
+        if column and "null_count" in about:
+            found[column[1].replace('""', '"')] = int(about["null_count"])
+    return found
 
 
 def _empty_file(session: Session, query: str, folder: Path, key: str) -> DataFile:
