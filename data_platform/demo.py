@@ -58,7 +58,8 @@ def lay_down_data(loaded: Loaded) -> tuple[int, Path]:
     node = loaded.plan.get(Key("raw", PIPELINE, "products"))
     if not isinstance(node, RawNode) or not isinstance(node.source, Files):
         raise PermanentError(
-            "the demo is the pipeline `retail` that ships; unset DATA_PLATFORM_PIPELINES"
+            "the demo is the pipeline `retail` that ships: call it in a folder without pipelines "
+            "of its own, and without DATA_PLATFORM_PIPELINES"
         )
     folder = Path(node.source.path).parent
     lay_files(folder)
