@@ -135,6 +135,38 @@ def explain(pipeline: str | None, asset: str | None, style: str) -> None:
         click.echo(explain_text(loaded.plan, keys, Path.cwd()), nl=False)
 
 
+@main.command(epilog="Example: data-platform lineage staging.transactions.sales_value --down")
+@click.argument("column")
+@click.option("--up", is_flag=True, help="Only what it is made of, up to the source.")
+@click.option("--down", is_flag=True, help="Only what a change of it touches.")
+@_format
+def lineage(column: str, *, up: bool, down: bool, style: str) -> None:
+    """Show what a column is made of, and what breaks if it changes.
+
+    COLUMN is layer.name.column, pipeline.layer.name.column, or connection.table.column of a
+    source: over all pipelines, with filters, join keys, checks and contracts.
+    """
+    from data_platform.plan.lineage import Lineage  # noqa: PLC0415
+    from data_platform.plan.lineage_impact import ancestry_of, impact_of  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.lineage_json import lineage_json  # noqa: PLC0415
+    from data_platform.terminal.lineage_trees import LineageTrees  # noqa: PLC0415
+
+    told = Lineage(_load().plan)
+    start = told.find(column)
+    impact = impact_of(told, start) if down or not up else None
+    ancestry = ancestry_of(told, start) if up or not down else None
+    if style == "json":
+        _print_json(lineage_json(told, start, impact, ancestry))
+        return
+    trees = LineageTrees(make_console(environment()), told, Path.cwd())
+    trees.print_note(start)
+    if ancestry is not None:
+        trees.print_ancestry(ancestry)
+    if impact is not None:
+        trees.print_impact(impact)
+
+
 # Running --------------------------------------------------------------------------------------
 
 

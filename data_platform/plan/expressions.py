@@ -68,6 +68,8 @@ json_contains json_array_contains json_extract json_extract_string json_extract_
 json_array_length json_keys json_type json_valid jsonextract to_json json_object json_array
 grouping grouping_id
 """
+AGGREGATES = frozenset(_AGGREGATES.split())
+"""Functions that merge rows, by their names in SQL."""
 ALLOWED_FUNCTIONS = frozenset(f"{_AGGREGATES} {_WINDOWS} {_SCALARS}".split())
 """Functions by their names in SQL, aggregates and windows included."""
 

@@ -1,0 +1,296 @@
+"""What the columns of one asset are made of, which decide about its rows, and what its checks read.
+
+Called by `plan.lineage` with the columns of the plan, and by steps with the columns that a run
+really read. What runs is looked at, not what was written: the SQL of staging's steps and of
+analytics. Something that can't be looked into is made of all columns of its inputs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from data_platform.plan.checks import relation_of
+from data_platform.plan.expressions import quoted
+from data_platform.plan.lineage_queries import QueryLineage
+from data_platform.plan.lineage_relations import (
+    NOTHING,
+    Asset,
+    Made,
+    Origin,
+    Outside,
+    Relation,
+    Rest,
+    Use,
+    names_of,
+    opaque,
+    relation_over,
+    union_of,
+)
+from data_platform.plan.naming import HIDDEN_TYPES
+from data_platform.plan.nodes import (
+    AnalyticsNode,
+    Check,
+    DatabaseTable,
+    DestinationNode,
+    Files,
+    Key,
+    LakeNode,
+    Node,
+    RawNode,
+    ReconcileCheck,
+    RowCheck,
+    Schema,
+    StagingNode,
+    UniqueCheck,
+)
+
+Schemas = Callable[[Key], Schema]
+"""The columns of an asset, as far as they are known."""
+_CONVERSIONS = "convert_types"
+"""The kind of the checks whose conditions are flags that steps carry along."""
+
+
+@runtime_checkable
+class TellsLineage(Protocol):
+    """A node that says itself what its columns are made of."""
+
+    @property
+    def column_lineage(self) -> Mapping[str, Iterable[tuple[Key, str]]]:
+        """By column: `(upstream, column)`."""
+        ...
+
+
+@dataclass(frozen=True)
+class NodeLineage:
+    """How an asset hangs on columns of others.
+
+    Attributes:
+        relation: its columns and what they are made of.
+        uses: columns of others that it uses otherwise, in which ways.
+        reads: the assets whose rows it is made of.
+        checks: by name, the columns that a check reads: its own and others'.
+        transparent: whether its columns could be followed.
+    """
+
+    relation: Relation
+    uses: Mapping[Origin, frozenset[Use]] = field(default_factory=dict[Origin, frozenset[Use]])
+    reads: frozenset[Asset] = frozenset()
+    checks: Mapping[str, frozenset[Origin]] = field(default_factory=dict[str, frozenset[Origin]])
+    transparent: bool = True
+
+
+def lineage_of(node: Node, schemas: Schemas) -> NodeLineage:
+    """How an asset hangs on columns of others.
+
+    Args:
+        node: the asset.
+        schemas: of its upstreams.
+    """
+    match node:
+        case RawNode():
+            return _raw(node, schemas)
+        case StagingNode() | AnalyticsNode():
+            return _computed(node, schemas)
+        case DestinationNode():
+            source = relation_over(node.source, schemas(node.source))
+            return NodeLineage(_leaving(node, source), reads=frozenset({node.source}))
+        case _:
+            return _opaque(node, schemas)
+
+
+def outside_of(node: RawNode) -> Outside:
+    """Where the rows of a source come from."""
+    match node.source:
+        case DatabaseTable() as source:
+            return Outside(source.connection, source.table)
+        case Files() as source:
+            return Outside("", source.path)
+        case _:  # pyright: ignore[reportUnnecessaryComparison] -- sources may be added
+            return Outside("", str(node.key))
+
+
+# Kinds of assets ------------------------------------------------------------------------------
+
+
+def _raw(node: RawNode, schemas: Schemas) -> NodeLineage:
+    """A source is taken as it is; a cursor decides about partitions."""
+    outside = outside_of(node)
+    cursor = getattr(node.source, "cursor", None)
+    uses = {Origin(outside, cursor.lower()): frozenset({Use.CURSOR})} if cursor else {}
+    relation = relation_over(outside, node.schema)
+    checks = _checks(node, node.checks, Relation(), schemas)
+    return NodeLineage(relation, uses, frozenset({outside}), checks)
+
+
+def _computed(node: StagingNode | AnalyticsNode, schemas: Schemas) -> NodeLineage:
+    follower = QueryLineage(_bases(node, schemas, hidden=isinstance(node, StagingNode)))
+    try:
+        relation = (
+            _last_step(node, follower)
+            if isinstance(node, StagingNode)
+            else follower.follow(_parsed(node.sql))
+        )
+    except (SqlglotError, RecursionError):
+        return _opaque(node, schemas)
+    checks = _checks(node, node.checks, relation, schemas)
+    leaving = _leaving(node, relation)
+    return NodeLineage(leaving, _uses(follower, leaving), _read_by(node), checks)
+
+
+def _opaque(node: Node, schemas: Schemas) -> NodeLineage:
+    """Its own word where it gives one, for the columns that it tells about."""
+    keys = [given.key for given in node.inputs]
+    relation = opaque(keys, node.schema)
+    if isinstance(node, TellsLineage):
+        told = {
+            name: Made(frozenset(Origin(key, column.lower()) for key, column in origins))
+            for name, origins in node.column_lineage.items()
+        }
+        columns = [*told.items(), *(c for c in relation.columns if c[0] not in told)]
+        relation = Relation(tuple(columns), relation.rest, relation.mixed)
+    checks = _checks(node, node.checks, Relation(), schemas) if isinstance(node, LakeNode) else {}
+    return NodeLineage(relation, {}, frozenset(keys), checks, transparent=False)
+
+
+def _last_step(node: StagingNode, follower: QueryLineage) -> Relation:
+    """Step by step, so that what deduplicates is told from what filters."""
+    tables: dict[str, Relation] = {}
+    relation = Relation()
+    for step in node.steps:
+        own = follower
+        if step.effect == "deduplicates":
+            own = QueryLineage(follower.base)
+        relation = own.follow(_parsed(step.sql), tables)
+        if own is not follower:
+            for origin in own.rows:
+                follower.rows.setdefault(origin, set()).add(Use.DEDUPLICATE)
+        tables[step.name.lower()] = relation
+    return relation
+
+
+# Parts ----------------------------------------------------------------------------------------
+
+
+def _bases(node: Node, schemas: Schemas, *, hidden: bool) -> Callable[[str], Relation | None]:
+    """The relations of an asset's inputs by the names under which its statements read them."""
+    keys = {relation_of(given): given.key for given in node.inputs}
+    keys |= {given.key.relation: given.key for given in node.inputs}
+    found: dict[str, Relation] = {}
+
+    def base(name: str) -> Relation | None:
+        key = keys.get(name)
+        if key is not None and name not in found:
+            found[name] = relation_over(key, schemas(key), HIDDEN_TYPES if hidden else ())
+        return found.get(name)
+
+    return base
+
+
+def _read_by(node: StagingNode | AnalyticsNode) -> frozenset[Asset]:
+    """The assets that a statement reads, those that only its checks read not included."""
+    text = node.sql
+    return frozenset(given.key for given in node.inputs if quoted(relation_of(given)) in text)
+
+
+def _leaving(node: Node, relation: Relation) -> Relation:
+    """The columns that leave an asset, under the names that its schema gives them."""
+    names = node.schema.names
+    if node.schema.closed and not relation.rest and len(names) == len(relation.columns):
+        makes = [made for _, made in relation.columns]
+        return Relation(tuple(zip(names, makes, strict=True)))
+    known = [(name, relation[name]) for name in names]
+    columns = [(name, relation.whole if made is None else made) for name, made in known]
+    if node.schema.closed:
+        return Relation(tuple(columns))
+    told = {*(name.lower() for name in names), *_own_columns(node)}
+    columns += [(name, made) for name, made in relation.columns if name.lower() not in told]
+    without = frozenset({*told, *names_of(columns)})
+    rest = tuple(Rest(each.asset, each.without | without) for each in relation.rest)
+    return Relation(tuple(columns), rest, relation.mixed)
+
+
+def _own_columns(node: Node) -> set[str]:
+    """The platform's own columns of a step: hidden ones, and the flags of conversions."""
+    flags = {
+        column.name.lower()
+        for check in (node.checks if isinstance(node, StagingNode) else ())
+        if isinstance(check, RowCheck) and check.kind == _CONVERSIONS
+        for column in _parsed(check.offends).find_all(exp.Column)
+    }
+    return flags | set(HIDDEN_TYPES)
+
+
+def _uses(follower: QueryLineage, leaving: Relation) -> dict[Origin, frozenset[Use]]:
+    """In which ways columns are used, those that make a value not named besides."""
+    uses = {origin: frozenset(found) for origin, found in follower.rows.items()}
+    for origin in follower.named - uses.keys() - leaving.whole.all:
+        uses[origin] = frozenset({Use.NAMED})
+    return uses
+
+
+# Checks ---------------------------------------------------------------------------------------
+
+
+def _checks(
+    node: Node, checks: Iterable[Check], steps: Relation, schemas: Schemas
+) -> dict[str, frozenset[Origin]]:
+    """The columns that checks read.
+
+    Args:
+        node: their asset.
+        checks: what judges it.
+        steps: its last step, which has the flags of conversions.
+        schemas: of other assets.
+    """
+    columns = node.schema.names
+    flags = _own_columns(node) - set(HIDDEN_TYPES)
+    own = relation_over(node.key, Schema(node.schema.columns, node.schema.closed), HIDDEN_TYPES)
+    flagged = tuple((flag, steps[flag] or NOTHING) for flag in flags)
+    candidate = Relation((*own.columns, *flagged), own.rest)
+    base = _bases(node, schemas, hidden=True)
+    found: dict[str, frozenset[Origin]] = {}
+    for check in checks:
+        made = _read_by_check(check, candidate, base)
+        named = {
+            Origin(node.key, name.lower())
+            for name in getattr(check, "columns", ())
+            if not node.schema.closed or name.lower() in {c.lower() for c in columns}
+        }
+        if made.all or named:
+            found[check.name] = made.all | named
+    return found
+
+
+def _read_by_check(
+    check: Check, candidate: Relation, base: Callable[[str], Relation | None]
+) -> Made:
+    """What a check reads, of its own asset and of others."""
+    follower = QueryLineage(base)
+    try:
+        match check:
+            case RowCheck():
+                made = follower.follow_expression(_parsed(check.offends), candidate)
+            case UniqueCheck():
+                return NOTHING
+            case ReconcileCheck():
+                other = base(check.other_relation) or Relation()
+                made = union_of(
+                    follower.follow_expression(_parsed(text), relation)
+                    for text, relation in (
+                        (check.expression, candidate),
+                        (check.other_expression, other),
+                    )
+                )
+            case _:
+                return NOTHING
+    except (SqlglotError, RecursionError):
+        return NOTHING
+    return made | Made(frozenset(follower.rows))
+
+
+def _parsed(sql: str) -> exp.Expr:
+    return sqlglot.parse_one(sql, dialect="duckdb")
