@@ -131,6 +131,7 @@ def table_schema(schema: Schema) -> dg.TableSchema:
                 (column.type or "unknown").lower(),
                 column.description,
                 dg.TableColumnConstraints(nullable=column.nullable, unique=column.unique),
+                {"pii": ""} if column.pii else None,
             )
             for column in schema.columns
         ]

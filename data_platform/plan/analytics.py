@@ -10,7 +10,7 @@ from dataclasses import replace
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.columns import BindingError, catalog, schema_of
 from data_platform.plan.naming import RESERVED_COLUMNS
-from data_platform.plan.nodes import UNKNOWN_SCHEMA, Column, Schema
+from data_platform.plan.nodes import UNKNOWN_SCHEMA, Schema
 from data_platform.plan.queries import PARAMETERS, culprit
 from data_platform.spec.pipeline import AnalyticsAsset
 from data_platform.spec.reading import PipelineFile
@@ -105,15 +105,7 @@ def described_by(contract: Schema | None, schema: Schema) -> Schema:
     if contract is None:
         return schema
     columns = [
-        Column(
-            c.name,
-            c.type,
-            contract[c.name].description,
-            contract[c.name].nullable,
-            contract[c.name].unique,
-        )
-        if c.name in contract
-        else c
+        replace(contract[c.name], name=c.name, type=c.type) if c.name in contract else c
         for c in schema.columns
     ]
     return Schema(tuple(columns) or contract.columns, schema.closed)

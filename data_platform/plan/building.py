@@ -15,6 +15,7 @@ from data_platform.plan.analytics import indented
 from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destination_nodes import destination_node
+from data_platform.plan.masking import masked
 from data_platform.plan.nodes import AnyNode, Key, LakeNode, PipelinePlan, Plan
 from data_platform.plan.python_nodes import python_node
 from data_platform.plan.raw_nodes import SourceColumns, raw_node
@@ -108,7 +109,7 @@ class _Builder:
         sound = [
             file for file in self._workspace.pipelines if not self._problems[file.spec.pipeline]
         ]
-        plan = Plan(tuple(self._pipeline_plan(file) for file in sound))
+        plan = masked(Plan(tuple(self._pipeline_plan(file) for file in sound)))
         broken = {
             name: tuple(key for key in self._declared if key.pipeline == name)
             for name, problems in self._problems.items()

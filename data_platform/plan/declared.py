@@ -109,6 +109,7 @@ def promised_columns(asset: Declared[LakeAsset]) -> Schema | None:
             promise.description,
             promise.nullable,
             promise.unique,
+            promise.pii,
         )
         for name, promise in asset.spec.columns.items()
     ]

@@ -216,6 +216,7 @@ def _column(column: Column) -> Description:
         "type": column.type,
         "nullable": column.nullable,
         "unique": column.unique,
+        "pii": column.pii,
         "description": column.description,
     }
 

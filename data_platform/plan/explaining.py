@@ -148,6 +148,7 @@ def _columns(told: Description, width: int) -> Iterator[str]:
             (column["type"] or "type not known before a run").lower(),
             "" if column["nullable"] else "not null",
             "unique" if column["unique"] else "",
+            "pii" if column["pii"] else "",
         ]
         text = ", ".join(note for note in notes if note)
         about = f"  {column['description']}" if column["description"] else ""

@@ -46,6 +46,7 @@ class Column:
     description: str | None = None
     nullable: bool = True
     unique: bool = False
+    pii: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,27 @@ class Schema:
 
 
 UNKNOWN_SCHEMA = Schema((), closed=False)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Whose values aren't shown to everybody who looks at Dagster.
+
+    Attributes:
+        columns: that hold something personal; names in lower case.
+        shown: the only ones that may be shown, where others may be made of something personal.
+    """
+
+    columns: frozenset[str] = frozenset()
+    shown: frozenset[str] | None = None
+
+    def hides(self, name: str) -> bool:
+        """Whether a column's values stay unseen."""
+        lower = name.lower()
+        return lower in self.columns or (self.shown is not None and lower not in self.shown)
+
+
+NO_MASKING = Masking()
 
 
 @dataclass(frozen=True)
@@ -253,6 +275,8 @@ class LakeNode(Node):
     """The columns that it promised, where it has a contract."""
     unversioned: tuple[str, ...] = ()
     """Columns that read the clock: they don't count for the data version."""
+    masking: Masking = NO_MASKING
+    """Set when all assets are known, by `plan.masking`."""
 
     @property
     def has_quarantine(self) -> bool:

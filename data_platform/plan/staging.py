@@ -180,7 +180,14 @@ class StagingCompiler:
                 )
                 problems.append(Problem(self._at("columns", name, "type"), message))
             columns.append(
-                Column(name, kind or known, promise.description, promise.nullable, promise.unique)
+                Column(
+                    name,
+                    kind or known,
+                    promise.description,
+                    promise.nullable,
+                    promise.unique,
+                    promise.pii,
+                )
             )
         extra = [name for name in schema.names if name not in self._spec.columns]
         if extra and schema.closed and self._spec.extra_columns == "fail":

@@ -162,6 +162,8 @@ class ColumnContract(Model):
     """The greatest value; a number, or a date or time as text."""
     accepted_values: list[Scalar] | None = None
     """All values that are right."""
+    pii: bool = False
+    """Whether it tells of a person: Dagster shows ••• in place of its values."""
     description: str | None = None
     """What the column holds, with its unit."""
 

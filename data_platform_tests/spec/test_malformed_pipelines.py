@@ -54,7 +54,7 @@ BODIES = {
     ),
     "unknown key of a column": (
         asset("columns: {id: {type: bigint, §pi: true}}"),
-        "unknown key 'pi'; did you mean 'min'|unknown key 'pi'; allowed here: accepted_values",
+        "unknown key 'pi'; did you mean 'pii'",
     ),
     "unknown key of a rule": (
         rule("unique: {columns: [id], §max_duplicate: 1}"),
