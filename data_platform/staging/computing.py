@@ -183,7 +183,7 @@ def _quarantine_relation(
     moment = datetime.now(UTC).isoformat()
     session.run(
         f"CREATE TEMP VIEW _quarantine AS SELECT s.* EXCLUDE ({FILE}, {ROW}), h.{REASONS}, "
-        f"v.version AS {VERSION}, parse_filename(s.{FILE}, true) AS {SOURCE}, "
+        f"v.version AS {VERSION}, SPLIT_PART(parse_filename(s.{FILE}, true), '-', 1) AS {SOURCE}, "
         f"{literal(metadata.get('run_id', ''))} AS {RUN}, "
         f"TIMESTAMPTZ {literal(moment)} AS {MOMENT} "
         f"FROM {quoted(node.source.relation)} s "

@@ -9,9 +9,9 @@ A reader holds one snapshot; a commit makes a whole range of partitions current 
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
 # pyarrow and deltalake come without types.
 
+import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +29,8 @@ from data_platform.plan.naming import PARTITION_FIELD, WHOLE
 from data_platform.plan.nodes import Key
 
 COMMIT_TRIES = 20
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_BINARIES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,12 @@ class PartitionVersion:
     Attributes:
         data_version: a hash of its rows, independent of order.
         files: in which they are; an empty partition has one file without rows.
+        columns: a hash of the files' columns, "" where it isn't known.
     """
 
     data_version: str
     files: tuple[DataFile, ...]
+    columns: str = ""
 
     @property
     def rows(self) -> int:
@@ -99,13 +103,11 @@ class Snapshot:
 
     def files(self, keys: Iterable[str]) -> LakeFiles:
         """The files of these partitions; those that aren't published have none."""
-        paths = [
-            file.path
-            for key in keys
-            if key in self.partitions
-            for file in self.partitions[key].files
-        ]
-        return LakeFiles(paths, self.schema, self.partitioned)
+        found = [self.partitions[key] for key in keys if key in self.partitions]
+        paths = [file.path for version in found for file in version.files]
+        own = columns_hash(self.schema)
+        uniform = all(version.columns == own for version in found)
+        return LakeFiles(paths, self.schema, self.partitioned, uniform=uniform)
 
 
 class Lake:
@@ -161,8 +163,10 @@ class LakeTable:
             StorageUnavailable: others kept committing to the same partitions.
         """
         partitioned = WHOLE not in versions
+        columns = columns_hash(schema)
+        self.path.mkdir(parents=True, exist_ok=True)
         actions = [
-            self._adopted(file, key, version, single=len(version.files) == 1)
+            self._adopted(file, key, version, columns)
             for key, version in versions.items()
             for file in version.files
         ]
@@ -221,19 +225,22 @@ class LakeTable:
         return DeltaTable(str(self.path)).version()
 
     def _adopted(
-        self, file: DataFile, key: str, version: PartitionVersion, *, single: bool
+        self, file: DataFile, key: str, version: PartitionVersion, columns: str
     ) -> AddAction:
         """Move a scratch file to its name under the table.
 
         A single file is named after its rows alone, so what an interrupted run left there is the
         same content and is kept: an older version of the table may point to it.
         """
-        stem = version.data_version if single else f"{version.data_version}-{os.urandom(4).hex()}"
-        relative = f"{stem}.parquet" if key == WHOLE else f"{PARTITION_FIELD}={key}/{stem}.parquet"
+        single = len(version.files) == 1
+        stem = f"{version.data_version}-{columns}"
+        name = f"{stem}.parquet" if single else f"{stem}-{os.urandom(4).hex()}.parquet"
+        relative = name if key == WHOLE else f"{PARTITION_FIELD}={key}/{name}"
         target = self.path / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            shutil.move(file.path, target)
+        if not (single and _moved_with_folder(Path(file.path), target)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                Path(file.path).rename(target)
         values: dict[str, str | None] = {} if key == WHOLE else {PARTITION_FIELD: key}
         stats = json.dumps({"numRecords": file.rows})
         return AddAction(
@@ -246,6 +253,38 @@ class LakeTable:
         )
 
 
+def _moved_with_folder(source: Path, target: Path) -> bool:
+    """Move a partition's folder in scratch as it is, where the table has none for the partition.
+
+    On ext4 making and removing folders costs more than writing the small file in them.
+    """
+    if source.parent.name != target.parent.name or target.parent.exists():
+        return False
+    named = source.with_name(target.name)
+    source.rename(named)
+    try:
+        source.parent.rename(target.parent)
+    except OSError:  # somebody else made it in between, with files in it
+        named.rename(source)
+        return False
+    return True
+
+
+def columns_hash(schema: pa.Schema) -> str:
+    """Names and types of columns in order, in short: files with the same one are read alike."""
+    text = "|".join(f"{field.name} {_stored_name(field.type)}" for field in schema)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _stored_name(arrow: pa.DataType) -> str:
+    """A type's name, the same for all that Arrow calls one stored type."""
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
+        return f"{_stored_name(arrow.value_type)}[]"
+    if any(test(arrow) for test in _TEXTS):
+        return "string"
+    return "binary" if any(test(arrow) for test in _BINARIES) else str(arrow)
+
+
 def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
     fields = pa.schema(table.schema().to_arrow())
     partitioned = PARTITION_FIELD in table.metadata().partition_columns
@@ -255,7 +294,7 @@ def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
         if partitioned
         else [WHOLE] * len(actions)
     )
-    found: dict[str, list[tuple[str, DataFile]]] = {}
+    found: dict[str, list[tuple[str, str, DataFile]]] = {}
     for key, relative, size, rows in zip(
         keys,
         actions.column("path").to_pylist(),
@@ -263,11 +302,14 @@ def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
         actions.column("num_records").to_pylist(),
         strict=True,
     ):
-        version = Path(relative).stem.partition("-")[0]
-        found.setdefault(key, []).append((version, DataFile(str(path / relative), rows, size)))
+        version, columns = _named(relative)
+        file = DataFile(f"{path}/{relative}", rows, size)
+        found.setdefault(key, []).append((version, columns, file))
     partitions = {
         key: PartitionVersion(
-            files[0][0], tuple(file for _, file in sorted(files, key=lambda item: item[1].path))
+            files[0][0],
+            tuple(file for *_, file in sorted(files, key=lambda item: item[2].path)),
+            files[0][1] if len({columns for _, columns, _ in files}) == 1 else "",
         )
         for key, files in sorted(found.items())
     }
@@ -275,6 +317,12 @@ def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
         [field for field in fields if not (partitioned and field.name == PARTITION_FIELD)]
     )
     return Snapshot(table.version(), visible, partitioned, partitions)
+
+
+def _named(relative: str) -> tuple[str, str]:
+    """What a file's name says: its partition's data version, and the hash of its columns."""
+    version, _, rest = relative.rpartition("/")[2].removesuffix(".parquet").partition("-")
+    return version, rest.partition("-")[0]
 
 
 def _delta_schema(schema: pa.Schema, *, partitioned: bool) -> DeltaSchema:
@@ -298,9 +346,4 @@ def _merged_schema(current: pa.Schema, new: pa.Schema, path: Path) -> pa.Schema:
 
 def _same_stored(known: pa.DataType, new: pa.DataType) -> bool:
     """Arrow has several names for one stored type, such as string and large_string."""
-    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    binaries = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
-    return any(
-        any(test(known) for test in family) and any(test(new) for test in family)
-        for family in (texts, binaries)
-    ) or str(known) == str(new)
+    return _stored_name(known) == _stored_name(new)

@@ -206,11 +206,11 @@ def _empty_file(session: Session, query: str, folder: Path, key: str) -> DataFil
 def _data_versions(
     session: Session, columns: Mapping[str, str], *, computed: bool
 ) -> dict[str, str]:
-    """A hash of each partition's rows: two sums of row hashes, so that order doesn't count."""
+    """A hash of each partition's rows: two sums over row hashes, so that order doesn't count."""
     values = ", ".join(_hashed(name, kind, computed=computed) for name, kind in columns.items())
     rows = session.rows(
-        f"SELECT {PARTITION}, COUNT(*), SUM(HASH({values})), SUM(HASH('second', {values})) "
-        f"FROM {WRITTEN} GROUP BY 1"
+        f"SELECT {PARTITION}, COUNT(*), SUM(h), SUM(HASH(h, 'second')) "
+        f"FROM (SELECT {PARTITION}, HASH({values}) AS h FROM {WRITTEN}) GROUP BY 1"
     )
     return {str(key): _version(columns, count, first, second) for key, count, first, second in rows}
 

@@ -315,8 +315,53 @@ def test_a_table_that_is_not_there_has_no_snapshot(tmp_path: Path) -> None:
 def test_files_are_named_after_what_they_hold(project: Project) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
     files = [file.name for file in project.table("raw/orders").path.glob("partition=*/*.parquet")]
-    assert files == [f"{version(project, DAY)}.parquet"]
+    assert [name.partition("-")[0] for name in files] == [version(project, DAY)]
     with duckdb.connect() as connection:
         path = project.table("raw/orders").path / f"partition={DAY}" / files[0]
         found = connection.sql(f"DESCRIBE FROM read_parquet('{path}', hive_partitioning = false)")
         assert [row[0] for row in found.fetchall()] == ["v"]
+
+
+def uniform(project: Project, *keys: str) -> bool:
+    snapshot = project.table("raw/orders").snapshot()
+    assert snapshot is not None
+    return snapshot.files(keys).uniform
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "SELECT 2 AS v, 'b' AS s, 1 AS came",
+        "SELECT 2 AS v",
+        "SELECT 'b' AS s, 2 AS v",
+    ],
+)
+def test_only_files_with_the_columns_of_the_table_are_read_alike(
+    project: Project, later: str
+) -> None:
+    project.land("raw/orders", "SELECT 1 AS v, 'a' AS s", DAY)
+    assert uniform(project, DAY)
+    project.land("raw/orders", later, NEXT_DAY)
+    assert not uniform(project, DAY, NEXT_DAY)
+    assert project.column("raw/orders", "v", DAY, NEXT_DAY) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "VARCHAR", "BLOB", "VARCHAR[]", "DECIMAL(12,2)[]", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE",
+        "DATE", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DECIMAL(38,9)",
+    ],
+)  # fmt: skip
+def test_the_table_says_of_a_type_what_its_file_says(project: Project, kind: str) -> None:
+    project.land("raw/orders", f"SELECT CAST(NULL AS {kind}) AS v", DAY)
+    assert uniform(project, DAY)
+
+
+def test_a_partitions_folder_in_the_table_keeps_what_is_in_it(project: Project) -> None:
+    project.land("raw/orders", "SELECT 1 AS v", DAY)
+    project.land("raw/orders", "SELECT 2 AS v", DAY)
+    folder = project.table("raw/orders").path / f"partition={DAY}"
+    assert len(list(folder.iterdir())) == 2
+    before = DeltaTable(str(project.table("raw/orders").path), version=0)
+    assert before.to_pyarrow_table().column("v").to_pylist() == [1]
