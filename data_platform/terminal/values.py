@@ -6,13 +6,11 @@ Called by `cli` and `terminal.tables`. JSON writes decimals as numbers, which a 
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
-from math import isfinite
+from collections.abc import Iterator
 from typing import Any
 
 from data_platform.engine.answers import Answer
+from data_platform.engine.texts import flat_text, json_text, printable
 
 
 def as_text(value: Any) -> str:
@@ -21,9 +19,9 @@ def as_text(value: Any) -> str:
         case None:
             return "NULL"
         case list() if all(isinstance(item, str) for item in value):
-            return _printable("; ".join(value))
+            return printable("; ".join(value))
         case _:
-            return _printable(_flat(value))
+            return printable(flat_text(value))
 
 
 def json_lines(answer: Answer) -> Iterator[str]:
@@ -31,7 +29,7 @@ def json_lines(answer: Answer) -> Iterator[str]:
     names = [json.dumps(name, ensure_ascii=False) for name in answer.columns]
     yield "["
     for number, row in enumerate(answer.rows, start=1):
-        pairs = (f"{name}: {_json(value)}" for name, value in zip(names, row, strict=True))
+        pairs = (f"{name}: {json_text(value)}" for name, value in zip(names, row, strict=True))
         yield f"  {{{', '.join(pairs)}}}{',' if number < len(answer.rows) else ''}"
     yield "]"
 
@@ -42,53 +40,5 @@ def csv_text(answer: Answer) -> str:
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(answer.columns)
     for row in answer.rows:
-        writer.writerow(["" if value is None else _flat(value) for value in row])
+        writer.writerow(["" if value is None else flat_text(value) for value in row])
     return target.getvalue()
-
-
-def _printable(text: str) -> str:
-    """Line ends and control characters escaped: data must not steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
-    )
-
-
-def _flat(value: Any) -> str:
-    match value:
-        case str():
-            return value
-        case bool():
-            return str(value).lower()
-        case Decimal():
-            return f"{value:f}"
-        case datetime():
-            return value.isoformat(sep=" ")
-        case date() | time():
-            return value.isoformat()
-        case bytes():
-            return value.hex()
-        case list() | dict():
-            return _json(value)
-        case _:
-            return str(value)
-
-
-def _json(value: Any) -> str:
-    match value:
-        case Decimal() if value.is_finite():
-            return f"{value:f}"
-        case float() if not isfinite(value):
-            return "null"
-        case None | bool() | int() | float() | str():
-            return json.dumps(value, ensure_ascii=False)
-        case datetime():
-            return json.dumps(value.isoformat())
-        case list():
-            return f"[{', '.join(map(_json, value))}]"
-        case Mapping():
-            pairs = (f"{json.dumps(str(name))}: {_json(item)}" for name, item in value.items())
-            return f"{{{', '.join(pairs)}}}"
-        case _:
-            return json.dumps(_flat(value), ensure_ascii=False)
