@@ -1,224 +1,174 @@
-"""A year of retail: the platform's one backfill against the same year by hand.
+"""A year of retail: the platform's one backfill against the same year by hand, and in pandas.
 
-`make bench` runs it. PostgreSQL (embedded, in a folder that is deleted afterwards) gets the shop's
-database and the files once; then, in turn and several times over:
+    .venv/bin/python benchmarks/year.py [--rounds 3] [--only NAME] [--write-docs]
+
+1,469,307 lines of receipts from PostgreSQL through raw, staging and analytics into three tables of
+PostgreSQL, in turn and several times over:
 
     by hand    python benchmarks/year_by_hand.py ...
     platform   data-platform run retail --from 2017-01-01 --to 2018-01-01
+    pandas     the first 31 days by contestants/year_in_pandas.py, its time scaled up
 
-Each run is a process of its own with an empty lake and an empty warehouse, so what is timed starts
-with Python's start. Dagster's storage is kept between the rounds, as a deployment has it: the
-first round makes its tables. Memory is the unique set size (USS) of the process and all that it
-started, sampled every 50 ms; PostgreSQL, which is the same for both, is left out of it.
-
-The machine's other work decides more than a second between two runs: look at the ratio, and at
-the CPU seconds beside it.
+Each run is a process of its own with an empty lake and an empty warehouse, and Python's start is in
+the figures of all. Dagster's storage is kept between the rounds, as a deployment has it: the first
+round makes its tables. The three tables must be the same row for row, money to the cent; of pandas
+the daily revenue of its days is compared. To reach: at most 3 times the script by hand.
 """
 
-import argparse
-import json
-import os
-import resource
-import shutil
-import statistics
-import subprocess
 import sys
-import tempfile
-import threading
-import time
-from contextlib import suppress
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-import psutil
-from adbc_driver_postgresql import dbapi
+import psycopg2
+from ground import YEAR_DAYS, Ground, Options, opened, options
+from measuring import Contestant, Results, Runs, contestant_program
+from others import python_of_others
+from tables import cpu_seconds, peak, ratio, report, seconds, table, whole
 
-from data_platform.embedded_server import server_url, stop_server
-from data_platform.retail_data import lay_files, load_shop
+from data_platform.retail_data import FIRST_DAY
 
-SAMPLE_SECONDS = 0.05
-TIMEOUT_SECONDS = 900
+NAME = "year"
 BY_HAND, PLATFORM = "by hand", "platform"
+SHARE_DAYS = 31
+TABLES = {
+    "daily_revenue": "day::date, department, revenue::numeric(18, 2), units, baskets, households",
+    "weekly_revenue": "day::date, department, revenue::numeric(18, 2), units, baskets, households",
+    "customer_metrics": "income, households, baskets, spend::numeric(18, 2), "
+    "mean_basket::numeric(18, 2)",
+}
 
 
-@dataclass(frozen=True)
-class Site:
-    """Where everything is that a run reads and writes."""
-
-    root: Path
-
-    @property
-    def files(self) -> Path:
-        """Products and demographics."""
-        return self.root / "files"
-
-    def url(self, database: str) -> str:
-        """Of a database on the benchmark's server, made if it is missing."""
-        return server_url(self.root / "server", database)
-
-    def lake(self, who: str) -> Path:
-        """One lake for each of the two."""
-        return self.root / f"lake_{database_of(who)}"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One run: wall clock, CPU of the process tree, peak USS of the tree, and what came out."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_mib: float
-    revenue: Decimal | None
-    output: str
+def contestants(ground: Ground, days: int) -> list[Contestant]:
+    """By hand, the platform, and a share in pandas."""
+    share = min(SHARE_DAYS, days)
+    end = FIRST_DAY + timedelta(days=days)
+    pandas = f"pandas, {share} days, scaled up" if share < days else "pandas"
+    return [
+        _contestant(ground, BY_HAND, _by_hand(ground, end.isoformat()), days),
+        _contestant(
+            ground,
+            PLATFORM,
+            [
+                str(Path(sys.executable).parent / "data-platform"),
+                *("run", "retail", "--from", FIRST_DAY.isoformat(), "--to", end.isoformat()),
+            ],
+            days,
+        ),
+        _contestant(
+            ground,
+            pandas,
+            contestant_program(
+                "year_in_pandas", ground.url("shop"), ground.url(_database(pandas)),
+                ground.root / "files", _lake(ground, pandas), share, python=python_of_others(),
+            ),
+            days,
+            share / days,
+        ),
+    ]  # fmt: skip
 
 
-def database_of(who: str) -> str:
-    return "warehouse_" + who.replace(" ", "_")
-
-
-def command(who: str, site: Site) -> list[str]:
-    if who == PLATFORM:
-        program = str(Path(sys.executable).parent / "data-platform")
-        return [program, "run", "retail", "--from", "2017-01-01", "--to", "2018-01-01"]
+def _by_hand(ground: Ground, end: str) -> list[str]:
     return [
         sys.executable,
         str(Path(__file__).parent / "year_by_hand.py"),
-        *("--source-url", site.url("shop")),
-        *("--warehouse-url", site.url(database_of(who))),
-        *("--lake", str(site.lake(who))),
-        *("--files", str(site.files)),
+        *("--source-url", ground.url("shop")),
+        *("--warehouse-url", ground.url(_database(BY_HAND))),
+        *("--lake", str(_lake(ground, BY_HAND))),
+        *("--files", str(ground.root / "files")),
+        *("--end", end),
     ]
 
 
-def environment(who: str, site: Site) -> dict[str, str]:
-    # Without compiled bytecode every run would pay for compiling Dagster anew.
-    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    if who == BY_HAND:
-        return inherited
-    return inherited | {
-        "DATA_PLATFORM_DATA_DIR": str(site.root / "data"),
-        "DATA_PLATFORM_STORAGE_URL": site.url("dagster"),
-        "SHOP_URL": site.url("shop"),
-        "WAREHOUSE_URL": site.url(database_of(who)),
-        "LAKE_ROOT": str(site.lake(who)),
-        "RETAIL_FILES": str(site.files),
-    }
+def _contestant(
+    ground: Ground, name: str, command: list[str], days: int, share: float = 1
+) -> Contestant:
+    def prepare() -> None:
+        ground.folder(_lake(ground, name).name)
+        ground.empty(_database(name))
 
-
-def empty(who: str, site: Site) -> None:
-    """Nothing of the round before is left in the lake or in the warehouse."""
-    shutil.rmtree(site.lake(who), ignore_errors=True)
-    database = database_of(who)
-    with dbapi.connect(site.url("postgres"), autocommit=True) as server, server.cursor() as cursor:
-        cursor.execute(f"drop database if exists {database} with (force)")
-        # What the round before wrote shall not be written to disk while this one is timed.
-        cursor.execute("checkpoint")
-    site.url(database)
-
-
-def peak_uss(process: psutil.Process, peak: list[int], stop: threading.Event) -> None:
-    """Keep the highest sum of USS over the process tree, PostgreSQL left out, in `peak[0]`."""
-    while not stop.wait(SAMPLE_SECONDS):
-        total = 0
-        with suppress(psutil.NoSuchProcess):
-            for member in [process, *process.children(recursive=True)]:
-                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    if member.name() != "postgres":
-                        total += member.memory_full_info().uss
-        peak[0] = max(peak[0], total)
-
-
-def measure(who: str, site: Site) -> Measured:
-    empty(who, site)
-    arguments, environ = command(who, site), environment(who, site)
-    peak, stop = [0], threading.Event()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        arguments, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    return Contestant(
+        name,
+        command,
+        _results(ground, name, days, whole=share == 1),
+        prepare,
+        {
+            **ground.environment(_lake(ground, name), _database(name)),
+            "DATA_PLATFORM_DATA_DIR": str(ground.root / "data"),
+            "DATA_PLATFORM_STORAGE_URL": ground.url("dagster"),
+        },
+        share,
     )
-    sampler = threading.Thread(target=peak_uss, args=(psutil.Process(process.pid), peak, stop))
-    sampler.start()
-    try:
-        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-        seconds = time.perf_counter() - start
-    finally:
-        process.kill()
-        stop.set()
-        sampler.join()
-    if process.returncode != 0:
-        raise SystemExit(f"{who} failed ({process.returncode}): {arguments}\n{output[-4000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(seconds, cpu, peak[0] / 2**20, revenue(who, site), output)
 
 
-def revenue(who: str, site: Site) -> Decimal | None:
-    url = site.url(database_of(who))
-    with dbapi.connect(url, autocommit=True) as server, server.cursor() as cursor:
-        cursor.execute("select sum(revenue)::text from analytics.daily_revenue")
-        (total,) = cursor.fetchone()
-    return None if total is None else Decimal(total)
+def _database(name: str) -> str:
+    return f"warehouse_{name.partition(',')[0].replace(' ', '_')}"
 
 
-def stop(site: Site) -> None:
-    """Stop PostgreSQL, as soon as the last run that used it has let go of it."""
-    end = time.monotonic() + 5
-    while not stop_server(site.root / "server") and time.monotonic() < end:
-        time.sleep(0.1)
+def _lake(ground: Ground, name: str) -> Path:
+    return ground.root / f"lake_{_database(name)}"
 
 
-def report(runs: dict[str, list[Measured]]) -> bool:
-    """Print medians, ratios and the check; False if both didn't get the same revenue."""
-    medians = {}
-    for who, measured in runs.items():
-        medians[who] = statistics.median(run.seconds for run in measured)
-        cpu = statistics.median(run.cpu_seconds for run in measured)
-        peak = statistics.median(run.peak_mib for run in measured)
-        rounds = ", ".join(f"{run.seconds:.1f}" for run in measured)
-        print(
-            f"{who:9} median {medians[who]:6.2f} s ({rounds})  cpu {cpu:6.2f} s"
-            f"  peak USS {peak:5.0f} MiB (worst {max(run.peak_mib for run in measured):.0f})"
-        )
-    phases = [json.loads(run.output.splitlines()[-1])["seconds"] for run in runs.get(BY_HAND, [])]
-    for phase in phases[0] if phases else []:
-        print(f"  {phase:22} {statistics.median(seconds[phase] for seconds in phases):5.2f} s")
-    if len(runs) > 1:
-        print(
-            f"platform / by hand  {medians[PLATFORM] / medians[BY_HAND]:.2f} (to reach: 3 or less)"
-        )
-    revenues = {run.revenue for measured in runs.values() for run in measured}
-    same = len(revenues) == 1 and None not in revenues
-    print(
-        f"revenue   {'the same to the cent' if same else 'DIFFERS'}: {sorted(map(str, revenues))}"
+def _results(
+    ground: Ground, name: str, days: int, *, whole: bool
+) -> Callable[[Mapping[str, Any]], Results]:
+    """What is in the warehouse: of a share only what doesn't depend on the rest of the year."""
+    share = FIRST_DAY + timedelta(days=min(SHARE_DAYS, days))
+
+    def results(_: Mapping[str, Any]) -> Results:
+        url = ground.url(_database(name))
+        first = _hash(url, "daily_revenue", f"WHERE day < date '{share}'")
+        found = {"daily revenue of the first days": first}
+        return found | {table: _hash(url, table) for table in TABLES} if whole else found
+
+    return results
+
+
+def _hash(url: str, name: str, where: str = "") -> str:
+    """Rows and hash of a result; with it the sum of its money, for people."""
+    money = "spend" if name == "customer_metrics" else "revenue"
+    query = (
+        f"SELECT count(*), sum({money}), md5(string_agg(line::text, chr(10) ORDER BY line::text)) "
+        f"FROM (SELECT ROW({TABLES[name]}) AS line, {money}::numeric(18, 2) AS {money} "
+        f"FROM analytics.{name} {where}) AS lines"
     )
-    return same
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        rows, total, digest = cursor.fetchone() or (0, None, None)
+    return f"{rows} rows, {total} dollars, {digest}"
+
+
+def _phases(runs: Runs) -> str:
+    """Where the script by hand spends its time."""
+    told = [run.facts["seconds"] for run in runs.get(BY_HAND, [])]
+    if not told:
+        return ""
+    parts = [f"{phase} {median(each[phase] for each in told):.2f}" for phase in told[0]]
+    return f"\n\nSeconds by hand: {', '.join(parts)}."
+
+
+def run(ground: Ground, chosen: Options) -> str:
+    """Measure, and give the table."""
+    rows = ground.load_shop(min(chosen.days + 1, YEAR_DAYS))
+    runs, absent = chosen.compete(contestants(ground, chosen.days), {})
+    columns = [
+        seconds(of=whole),
+        *ratio(runs, BY_HAND, "times by hand", whole),
+        cpu_seconds(),
+        peak(),
+    ]
+    return f"{rows:,} rows, {chosen.days} days:\n\n{table(runs, columns, absent)}{_phases(runs)}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=[BY_HAND, PLATFORM], help="run one of the two")
-    arguments = parser.parse_args()
-    contenders = [arguments.only] if arguments.only else [BY_HAND, PLATFORM]
-    runs: dict[str, list[Measured]] = {who: [] for who in contenders}
-    with tempfile.TemporaryDirectory(prefix="year-") as folder:
-        # The server runs as a user of its own when this is root's process.
-        Path(folder).chmod(0o755)
-        site = Site(Path(folder))
-        try:
-            print(f"{load_shop(site.url('shop')):,} rows in the shop's database")
-            lay_files(site.files)
-            for number in range(arguments.rounds):
-                for who in contenders:
-                    run = measure(who, site)
-                    runs[who].append(run)
-                    print(f"round {number + 1}: {who} {run.seconds:.2f} s", flush=True)
-        finally:
-            stop(site)
-    if not report(runs):
-        sys.exit(1)
+    chosen = options(__doc__, rounds=3, days=YEAR_DAYS - 1)
+    with opened() as ground:
+        text = run(ground, chosen)
+    report(NAME, text, f"{NAME}.py", chosen.rounds, chosen.load)
+    chosen.finish(NAME)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from adbc_driver_postgresql import dbapi
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
-START, END = "2017-01-01", "2018-01-01"
+START = "2017-01-01"
 QUEUE_BATCHES = 4
 UNSOUND = """(household_id is null or store_id is null or basket_id is null or product_id is null
     or transaction_timestamp is null or coalesce(quantity < 1, true)
@@ -121,7 +121,7 @@ class Lake:
         return scan(DeltaTable(str(self.root / table)).file_uris())
 
 
-def read_source(url: str) -> Iterator[pa.RecordBatch | pa.Schema]:
+def read_source(url: str, end: str) -> Iterator[pa.RecordBatch | pa.Schema]:
     """The schema, then the batches of the year, read ahead by a thread of its own."""
     ahead: queue.Queue[pa.RecordBatch | pa.Schema | BaseException | None]
     ahead = queue.Queue(QUEUE_BATCHES)
@@ -133,7 +133,7 @@ def read_source(url: str) -> Iterator[pa.RecordBatch | pa.Schema]:
                 cursor.execute(
                     f"""select * from public.transactions
                         where transaction_timestamp >= timestamp '{START}'
-                        and transaction_timestamp < timestamp '{END}'"""
+                        and transaction_timestamp < timestamp '{end}'"""
                 )
                 reader = cursor.fetch_record_batch()
                 ahead.put(reader.schema)
@@ -150,8 +150,8 @@ def read_source(url: str) -> Iterator[pa.RecordBatch | pa.Schema]:
         yield item
 
 
-def raw_transactions(lake: Lake, source_url: str) -> int:
-    items = read_source(source_url)
+def raw_transactions(lake: Lake, source_url: str, end: str) -> int:
+    items = read_source(source_url, end)
     batches = pa.RecordBatchReader.from_batches(next(items), items)
     written = lake.write_stream("raw/transactions", batches, "transaction_timestamp")
     lake.publish(written)
@@ -185,7 +185,7 @@ def staging_transactions(lake: Lake) -> dict[str, int]:
             ),
             cast(
                 cast(retail_disc as decimal(12, 2)) + cast(coupon_disc as decimal(12, 2))
-                + cast(coupon_match_disc as decimal(12, 2)) as decimal(15, 2)
+                as decimal(13, 2)
             ) as discount
         from {raw} where not {UNSOUND}""",
         by_day=True,
@@ -208,7 +208,7 @@ def staging_transactions(lake: Lake) -> dict[str, int]:
     return {"staging": sound, "quarantined": unsound, "unknown_product": unknown[0]}
 
 
-def analytics(lake: Lake) -> None:
+def analytics(lake: Lake, end: str) -> None:
     # A receipt is of one household and one day, so its sums by department serve all three tables.
     lake.connection.execute(
         f"""create temp table receipts as
@@ -230,7 +230,7 @@ def analytics(lake: Lake) -> None:
         from (select day, department, household_id, sum(revenue) as revenue, sum(units) as units,
                 count(*) as baskets from receipts group by all),
             (select cast(unnest(range(7)) as integer) as after) as days
-        where day + days.after < date '{END}' group by all"""
+        where day + days.after < date '{end}' group by all"""
     customers = f"""select coalesce(d.income, 'unknown') as income,
             count(distinct household_id) as households, count(distinct basket_id) as baskets,
             cast(sum(revenue) as decimal(18, 2)) as spend,
@@ -295,6 +295,7 @@ def main() -> None:
     parser.add_argument("--warehouse-url", required=True)
     parser.add_argument("--lake", type=Path, required=True)
     parser.add_argument("--files", type=Path, required=True)
+    parser.add_argument("--end", default="2018-01-01", help="the day after the last one")
     arguments = parser.parse_args()
 
     seconds: dict[str, float] = {}
@@ -309,13 +310,13 @@ def main() -> None:
     lake = Lake(arguments.lake.absolute(), connection)
     rows: dict[str, int] = {}
     with phase("raw_transactions"):
-        rows["raw"] = raw_transactions(lake, arguments.source_url)
+        rows["raw"] = raw_transactions(lake, arguments.source_url, arguments.end)
     with phase("raw_and_staging_files"):
         raw_and_staging_files(lake, arguments.files)
     with phase("staging_transactions"):
         rows |= staging_transactions(lake)
     with phase("analytics"):
-        analytics(lake)
+        analytics(lake, arguments.end)
     with phase("load"):
         load_warehouse(lake, arguments.warehouse_url)
     revenue = connection.execute(
