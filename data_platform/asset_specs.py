@@ -14,11 +14,13 @@ from data_platform.plan.nodes import (
     Check,
     DatabaseTable,
     DestinationNode,
+    Files,
     Input,
     Key,
     LakeNode,
     Node,
     PythonNode,
+    PythonSource,
     RawNode,
     Schema,
     StagingNode,
@@ -113,7 +115,7 @@ def retry_policy(retries: Retries | None) -> dg.RetryPolicy | None:
 def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
     """The arguments of `multi_asset` that follow from a node."""
     return {
-        "name": "__".join(node.key),
+        "name": node.step_name,
         "required_resource_keys": resources,
         "retry_policy": retry_policy(node.retries),
         "pool": node.pool,
@@ -177,7 +179,13 @@ def _kinds(node: AnyNode) -> set[str]:
     match node:
         case RawNode():
             source = node.source
-            reads = "postgres" if isinstance(source, DatabaseTable) else source.format
+            match source:
+                case DatabaseTable():
+                    reads = "postgres"
+                case Files():
+                    reads = source.format
+                case PythonSource():
+                    reads = "python"
             return {node.key.layer, reads, _LAKE_KIND}
         case StagingNode() | AnalyticsNode():
             return {node.key.layer, "sql", _LAKE_KIND}
@@ -196,11 +204,13 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
     match node:
         case RawNode():
             source = node.source
-            metadata["source"] = (
-                f"{source.connection}: {source.table}"
-                if isinstance(source, DatabaseTable)
-                else source.path
-            )
+            match source:
+                case DatabaseTable():
+                    metadata["source"] = f"{source.connection}: {source.table}"
+                case Files():
+                    metadata["source"] = source.path
+                case PythonSource():
+                    metadata["source"] = source.function.written
         case DestinationNode():
             metadata["dagster/table_name"] = f"{node.connection}.{node.table}"
         case StagingNode() | AnalyticsNode() | PythonNode():

@@ -3,12 +3,17 @@
 Loaded by the code server and by the command. One broken pipeline never hides the others.
 """
 
+import functools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import assert_never
 
 import dagster as dg
+from dagster._core.definitions.definitions_load_context import (
+    DefinitionsLoadContext,
+    DefinitionsLoadType,
+)
 
 from data_platform.analytics.assets import analytics_asset
 from data_platform.asset_specs import asset_key, quarantine_spec
@@ -16,14 +21,15 @@ from data_platform.automation.conditions import condition_of
 from data_platform.automation.pools import pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
 from data_platform.destinations.assets import destination_asset
+from data_platform.handwritten.assets import handwritten_assets
 from data_platform.loading import Loaded, load
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.validity import broken_asset_specs, platform_definitions
 from data_platform.plan.nodes import (
     AnalyticsNode,
-    AnyNode,
     DestinationNode,
     LakeNode,
+    PythonNode,
     RawNode,
     StagingNode,
 )
@@ -34,6 +40,9 @@ from data_platform.staging.assets import staging_asset
 
 # Code references and pools are in beta in Dagster; whoever loads a pipeline can't change that.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, module="data_platform")
+
+
+YamlNode = RawNode | StagingNode | AnalyticsNode | DestinationNode
 
 
 def build_definitions(settings: Settings, environ: Mapping[str, str]) -> dg.Definitions:
@@ -55,22 +64,34 @@ def definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         if isinstance(node, LakeNode) and node.has_quarantine
     ]
     schedules = [pipeline_schedule(pipeline) for pipeline in loaded.plan.pipelines]
+    files = [loaded.assets_files.get(pipeline.name) for pipeline in loaded.plan.pipelines]
+    others = [entry for file in files if file for entry in file.others]
     pools = loaded.workspace.platform.pools
     pipelines = dg.Definitions(
         assets=[
-            *(asset_of(node, now) for node in nodes),
+            *(asset_of(node, now) for node in nodes if not isinstance(node, PythonNode)),
+            *_handwritten(loaded, now),
             *quarantines,
             *broken_asset_specs(_broken_keys(loaded)),
         ],
-        schedules=[schedule for schedule in schedules if schedule],
-        sensors=[_automation(), *([pools_sensor(pools)] if pools else [])],
+        asset_checks=[check for file in files if file for check in file.checks],
+        schedules=[
+            *(schedule for schedule in schedules if schedule),
+            *(entry for entry in others if isinstance(entry, dg.ScheduleDefinition)),
+        ],
+        sensors=[
+            _automation(),
+            *([pools_sensor(pools)] if pools else []),
+            *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
+        ],
+        jobs=[entry for entry in others if isinstance(entry, dg.JobDefinition)],
         resources=platform_resources(loaded.workspace.platform),
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))
 
 
-def asset_of(node: AnyNode, now: datetime) -> dg.AssetsDefinition:
+def asset_of(node: YamlNode, now: datetime) -> dg.AssetsDefinition:
     """The asset of a node, with its condition and freshness policy."""
     condition, policy = condition_of(node), policy_of(node, now)
     key = asset_key(node.key)
@@ -83,7 +104,7 @@ def asset_of(node: AnyNode, now: datetime) -> dg.AssetsDefinition:
     )
 
 
-def _made(node: AnyNode) -> dg.AssetsDefinition:
+def _made(node: YamlNode) -> dg.AssetsDefinition:
     match node:
         case RawNode():
             return raw_asset(node)
@@ -95,6 +116,24 @@ def _made(node: AnyNode) -> dg.AssetsDefinition:
             return destination_asset(node)
         case _:
             assert_never(node)
+
+
+def _handwritten(loaded: Loaded, now: datetime) -> Iterator[dg.AssetsDefinition]:
+    """The assets of all `assets.py`, and the functions that check any assets."""
+    for pipeline in loaded.plan.pipelines:
+        file = loaded.assets_files.get(pipeline.name)
+        for step in file.steps if file else ():
+            nodes = {asset_key(n.key): n for n in pipeline.nodes if isinstance(n, PythonNode)}
+            made = handwritten_assets(step, [nodes[key] for key in step.keys.values()])
+            yield made.map_asset_specs(lambda spec, nodes=nodes: _timed(spec, nodes[spec.key], now))
+
+
+def _timed(spec: dg.AssetSpec, node: PythonNode, now: datetime) -> dg.AssetSpec:
+    """With the condition and policy of the node, unless its decorator has others."""
+    return spec.replace_attributes(
+        automation_condition=spec.automation_condition or condition_of(node),
+        freshness_policy=spec.freshness_policy or policy_of(node, now),
+    )
 
 
 def _broken_keys(loaded: Loaded) -> list[tuple[str, ...]]:
@@ -112,7 +151,18 @@ def _automation() -> dg.AutomationConditionSensorDefinition:
     )
 
 
+@functools.cache
+def _of_this_process() -> dg.Definitions:
+    return build_definitions(load_settings(), environment())
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What Dagster loads."""
+    """What Dagster loads.
+
+    The process of a run asks twice, for the job and for what of it is selected, and must find the
+    same; a code server asks anew for each reload.
+    """
+    if DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION:
+        return _of_this_process()
     return build_definitions(load_settings(), environment())

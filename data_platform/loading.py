@@ -8,7 +8,7 @@ know Dagster.
 import difflib
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,15 @@ from data_platform.errors import (
     SourceUnavailable,
 )
 from data_platform.plan.building import BuiltPlan, build_plan
-from data_platform.plan.nodes import DatabaseTable, Files, PipelinePlan, Plan, RawNode, Schema
+from data_platform.plan.nodes import DatabaseTable, Files, PipelinePlan, Plan, PythonSource, RawNode, Schema
 from data_platform.settings import Settings
-from data_platform.spec.reading import Workspace, read_workspace
+from data_platform.spec.guessing import guess_assets
+from data_platform.spec.handwritten import ASSETS_FILE
+from data_platform.spec.reading import BrokenPipeline, Workspace, read_workspace
 from data_platform.spec.variables import expand
 
 if TYPE_CHECKING:
+    from data_platform.handwritten.reading import AssetsFile
     from data_platform.storage.lake import Lake
     from data_platform.storage.workbench import Workbench
 
@@ -44,11 +47,13 @@ class Loaded:
         workspace: as read.
         built: the plan of the sound pipelines.
         problems: of reading and planning together, by place, each once.
+        assets_files: what the `assets.py` of a pipeline holds, by pipeline.
     """
 
     workspace: Workspace
     built: BuiltPlan
     problems: tuple[Problem, ...]
+    assets_files: Mapping[str, "AssetsFile"]
     _settings: Settings = field(repr=False)
     _environ: Mapping[str, str] = field(repr=False)
 
@@ -138,14 +143,46 @@ def load(settings: Settings, environ: Mapping[str, str], *, connect: bool = Fals
         environ: what `${VAR}` in them refers to.
         connect: ask databases for the columns of their tables too, not only files that are there.
     """
-    workspace = read_workspace(settings.pipelines_dirs, environ, settings.home)
+    workspace, files = _with_assets(read_workspace(settings.pipelines_dirs, environ, settings.home))
     columns = _SourceColumns(connect=connect)
     # The columns of sources are asked for while the plan is built, connections by a plan that
     # isn't there yet: all that they need of it is platform.yaml.
-    columns.loaded = Loaded(workspace, BuiltPlan(Plan(()), (), {}), (), settings, environ)
-    built = build_plan(workspace, columns)
+    columns.loaded = Loaded(workspace, BuiltPlan(Plan(()), (), {}), (), {}, settings, environ)
+    handwritten = {name: file.assets for name, file in files.items()}
+    built = build_plan(workspace, columns, handwritten)
     problems = {*workspace.problems, *built.problems, *columns.problems}
-    return Loaded(workspace, built, tuple(sorted(problems)), settings, environ)
+    return Loaded(workspace, built, tuple(sorted(problems)), files, settings, environ)
+
+
+def _with_assets(workspace: Workspace) -> tuple[Workspace, dict[str, "AssetsFile"]]:
+    """The `assets.py` of each pipeline; one with a mistake breaks its pipeline."""
+    with_file = [file for file in workspace.pipelines if (file.folder / ASSETS_FILE).is_file()]
+    if not with_file:
+        return workspace, {}
+    # Dagster, which such a file needs itself, is imported only where there is one.
+    from data_platform.handwritten.reading import read_assets  # noqa: PLC0415
+
+    platform = workspace.platform
+    resources = None if workspace.platform_problems else tuple(platform.connections)
+    files = {file.spec.pipeline: read_assets(file, resources) for file in with_file}
+    wrong = {name for name, file in files.items() if not file.sound}
+    broken = [
+        BrokenPipeline(
+            file.spec.pipeline,
+            file.document.path,
+            files[file.spec.pipeline].problems,
+            guess_assets(file.spec.pipeline, file.document.path, file.document.data),
+        )
+        for file in with_file
+        if file.spec.pipeline in wrong
+    ]
+    workspace = replace(
+        workspace,
+        pipelines=tuple(f for f in workspace.pipelines if f.spec.pipeline not in wrong),
+        broken=(*workspace.broken, *broken),
+        problems=(*workspace.problems, *(p for file in files.values() for p in file.problems)),
+    )
+    return workspace, {name: file for name, file in files.items() if name not in wrong}
 
 
 class _SourceColumns:
@@ -162,6 +199,8 @@ class _SourceColumns:
                 return self._of_files(source, node.location)
             case DatabaseTable() as source:
                 return self._of_table(source, node.location) if self._connect else None
+            case PythonSource():
+                return None
 
     def _of_files(self, source: Files, location: Location) -> Schema | None:
         from data_platform.sources.files import files_schema, matching  # noqa: PLC0415

@@ -212,7 +212,9 @@ class _Runner:
             asset_selection=frozenset(wanted),
         )
         reports = {node.key: AssetReport(node.key) for node in nodes}
-        by_step = {"__".join(node.key): node for node in nodes}
+        by_step: dict[str, list[AnyNode]] = {}
+        for node in nodes:
+            by_step.setdefault(node.step_name, []).append(node)
         iterator = execute_run_iterator(InMemoryJob(job), run, self._instance)
         with closing(cast("Generator[dg.DagsterEvent]", iterator)) as events:
             for event in events:
@@ -220,9 +222,9 @@ class _Runner:
                     # Dagster would try the step again, and go on as after a failure. When the
                     # events are closed it records the run as failed.
                     raise KeyboardInterrupt
-                node = by_step.get(event.step_key or "")
-                if node is not None:
-                    reports[node.key] = self._after(event, node, reports[node.key], keys)
+                for node in by_step.get(event.step_key or "", ()):
+                    if _is_about(event, node):
+                        reports[node.key] = self._after(event, node, reports[node.key], keys)
         return reports
 
     def _end(self, run_id: str) -> None:
@@ -255,6 +257,14 @@ class _Runner:
             case _:
                 pass
         return report
+
+
+def _is_about(event: dg.DagsterEvent, node: AnyNode) -> bool:
+    """Whether an event of a step that makes several assets is about this one, or about all."""
+    key = event.asset_key
+    if key is None and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        key = event.asset_check_evaluation_data.asset_key
+    return key is None or key == asset_key(node.key)
 
 
 def _with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue]) -> AssetReport:
@@ -393,7 +403,9 @@ def _selected(pipeline: PipelinePlan, select: Iterable[str]) -> list[AnyNode]:
             f"pipeline {pipeline.name} has no asset {unknown[0]!r}; it has {known}"
         )
     chosen = {names[name.replace(".", "/")].key for name in wanted}
-    return [node for node in pipeline.nodes if node.key in chosen]
+    # A function that makes several assets makes all of them.
+    steps = {node.step_name for node in pipeline.nodes if node.key in chosen}
+    return [node for node in pipeline.nodes if node.step_name in steps]
 
 
 def _partition_keys(nodes: Sequence[AnyNode], request: Request, now: datetime) -> list[str]:

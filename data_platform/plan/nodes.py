@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from data_platform.errors import Location
+from data_platform.plan.functions import UserFunction
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.spec.pipeline import Automation, CsvFormat, Freshness, Retries, Schedule
 
@@ -116,6 +117,25 @@ class Input:
 
 
 @dataclass(frozen=True)
+class PythonCall:
+    """A function between two steps of SQL: what it does to rows can't be looked into.
+
+    Attributes:
+        function: the person's.
+        input: what it gets.
+        chunk_size: rows that it gets at once; None means all of a partition.
+        relation: the name under which the step's SQL reads what it gave.
+        num_workers: processes; None means the step's own.
+    """
+
+    function: UserFunction
+    input: Literal["pandas", "arrow"]
+    chunk_size: int | None
+    relation: str
+    num_workers: int | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Step:
     """One named step of a staging asset: a CTE.
 
@@ -125,13 +145,20 @@ class Step:
         location: the transformation in pipeline.yaml.
         effect: what it does to rows, for the count of what went in and out.
         lost: a SELECT `(_partition, rows)` of the rows that this step leaves out, where it may.
+        python: the call whose results the SELECT reads, where this is one.
     """
 
     name: str
     sql: str
     location: Location
-    effect: Literal["row-wise", "filters", "deduplicates", "reshapes"] = "row-wise"
+    effect: Literal["row-wise", "filters", "deduplicates", "reshapes", "python"] = "row-wise"
     lost: str | None = None
+    python: PythonCall | None = None
+
+    @property
+    def keeps_rows_apart(self) -> bool:
+        """Whether each row that comes out is one that went in."""
+        return self.effect not in {"reshapes", "python"}
 
 
 @dataclass(frozen=True)
@@ -223,7 +250,20 @@ class ConservationCheck:
     kind: str = "conservation"
 
 
-Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck | ConservationCheck
+@dataclass(frozen=True)
+class PythonCheck:
+    """A person's function judges the rows that would be published of a partition."""
+
+    name: str
+    effect: Effect
+    function: UserFunction
+    location: Location = field(repr=False)
+    description: str | None = None
+    on_empty: Literal["pass", "warn", "fail"] = "pass"
+    kind: str = "python"
+
+
+Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck | ConservationCheck | PythonCheck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +304,11 @@ class Node:
     def code_version(self) -> str:
         """A short hash of `code`."""
         return hashlib.sha256(self.code.encode()).hexdigest()[:12]
+
+    @property
+    def step_name(self) -> str:
+        """The name of the step that makes it."""
+        return "__".join(self.key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,11 +366,18 @@ class Files:
     csv: CsvFormat
 
 
+@dataclass(frozen=True)
+class PythonSource:
+    """Rows that a person's function gives, asked once a partition."""
+
+    function: UserFunction
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawNode(LakeNode):
     """What comes from outside, as it came."""
 
-    source: DatabaseTable | Files
+    source: DatabaseTable | Files | PythonSource
 
     @property
     def code(self) -> str:
@@ -355,9 +407,16 @@ class StagingNode(LakeNode):
         return statement_of(self.steps, f"SELECT *\nFROM {self.steps[-1].name}")
 
     @property
+    def calls(self) -> tuple[PythonCall, ...]:
+        """The functions that its rows go through, in order."""
+        return tuple(step.python for step in self.steps if step.python)
+
+    @property
     def code(self) -> str:
-        """The statement and the rules."""
-        return f"{self.sql}{self.checks}{self.extra_columns}{self.max_quarantine_percentage}"
+        """The statement, the functions in it, and the rules."""
+        calls = "".join(map(str, self.calls))
+        rules = f"{self.checks}{self.extra_columns}{self.max_quarantine_percentage}"
+        return f"{self.sql}{calls}{rules}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -402,6 +461,11 @@ class PythonNode(LakeNode):
     def code(self) -> str:
         """The function, what it reads, and the rules."""
         return f"{self.source}{self.inputs}{self.contract}{self.checks}"
+
+    @property
+    def step_name(self) -> str:
+        """That of the function, which may make several assets."""
+        return f"{self.key.pipeline}__{self.step}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from data_platform.errors import Location
 from data_platform.spec.pipeline import LakeAsset, Window
 
+ASSETS_FILE = "assets.py"
+"""Beside `pipeline.yaml`."""
+
 
 class HandwrittenAsset(LakeAsset):
     """What the metadata of an asset may say beside what Dagster's own arguments say."""

@@ -37,3 +37,14 @@ def missing_inputs(
                     key, f"{given.key} has no published partition {', '.join(absent[:3])}"
                 )
     return missing
+
+
+def rows_read(node: Node, key: str, snapshots: Mapping[str, Snapshot]) -> int:
+    """Rows of what belongs to a partition; what all partitions read alike isn't counted again."""
+    own = [given for given in node.inputs if given.reads != "whole"] or node.inputs
+    rows = 0
+    for given in own:
+        snapshot = snapshots[relation_of(given)]
+        wanted = partitions_read(given, node, [key], snapshot.partitions)
+        rows += sum(snapshot.partitions[past].rows for past in wanted)
+    return rows

@@ -1,0 +1,220 @@
+"""Assets that a person's functions make, as Dagster sees them.
+
+Made from what `handwritten.reading` found. The functions run as they are written, and what they
+give goes the way of every other asset: written, audited, published.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+
+from data_platform.asset_events import failure_of, newest_events
+from data_platform.asset_specs import asset_key, asset_spec, check_specs, retry_policy
+from data_platform.beside import error_words, own_place
+from data_platform.dataframes import publish_frames
+from data_platform.engine.session import Session
+from data_platform.errors import PermanentError, PlatformError
+from data_platform.handwritten.calling import NOTHING, Given, OnePartition, arguments, call
+from data_platform.handwritten.reading import WrittenStep
+from data_platform.lake_steps import report_each
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import Key, PythonNode
+from data_platform.quality.gate import Passage
+from data_platform.resources import LAKE
+from data_platform.spec.handwritten import HandwrittenAsset
+from data_platform.storage.lake import Snapshot
+from data_platform.storage.snapshots import missing_inputs, snapshots_of
+from data_platform.storage.workbench import Workbench
+
+
+def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.AssetsDefinition:
+    """The Dagster assets of one function.
+
+    Args:
+        step: the function and what is known of it.
+        nodes: of all assets that it makes.
+    """
+    written = step.definition
+    by_key = {asset_key(node.key): node for node in nodes}
+    node = nodes[0]
+    checks = {
+        f"{'__'.join(check.asset_key.path)}__{check.name}": check
+        for one in nodes
+        for check in check_specs(one)
+    }
+    own_checks = {
+        name: check.replace_key(key=dg.AssetCheckKey(step.keys[check.asset_key], check.name))
+        for name, check in written.check_specs_by_output_name.items()
+    }
+    inputs = {
+        f"upstream_{number}": key
+        for number, key in enumerate(
+            dict.fromkeys(asset_key(given.key) for one in nodes for given in one.inputs)
+        )
+    }
+
+    def compute(context: dg.AssetExecutionContext, _inputs: Mapping[str, object]) -> Iterator[Any]:
+        selected = [by_key[key] for key in by_key if key in context.selected_asset_keys]
+        yield from _Run(context, step, selected).run()
+
+    op = dg.OpDefinition(
+        compute_fn=compute,
+        name=node.step_name,
+        ins={name: dg.In(dg.Nothing) for name in inputs},
+        outs={
+            **{
+                name: dg.Out(dg.Nothing, is_required=not written.can_subset)
+                for name in step.outputs
+            },
+            **{name: dg.Out(dg.Nothing, is_required=False) for name in [*checks, *own_checks]},
+        },
+        config_schema=written.op.config_schema,
+        required_resource_keys={*written.op.required_resource_keys, LAKE},
+        retry_policy=written.op.retry_policy or retry_policy(node.retries),
+        pool=written.op.pool or node.pool,
+        tags=written.op.tags,
+        description=written.op.description,
+    )
+    return dg.AssetsDefinition(
+        keys_by_input_name=inputs,
+        keys_by_output_name=step.outputs,
+        node_def=op,
+        can_subset=written.can_subset,
+        resource_defs=written.resource_defs,
+        backfill_policy=dg.BackfillPolicy.single_run() if node.partitions else None,
+        check_specs_by_output_name={**checks, **own_checks},
+        specs=[_spec(step, original, by_key[step.keys[original]]) for original in written.keys],
+        hook_defs=written.hook_defs,
+    )
+
+
+def _spec(step: WrittenStep, original: dg.AssetKey, node: PythonNode) -> dg.AssetSpec:
+    """The platform's spec of an asset, with what its decorator says besides."""
+    said = step.definition.specs_by_key[original]
+    spec = asset_spec(node)
+    known = HandwrittenAsset.model_fields
+    further = {name: value for name, value in said.metadata.items() if name not in known}
+    return spec.replace_attributes(
+        metadata={**further, **spec.metadata},
+        tags={**said.tags, **spec.tags},
+        kinds={*spec.kinds, *said.kinds},
+        owners=list(dict.fromkeys([*said.owners, *spec.owners])) if said.owners else spec.owners,
+        group_name=said.group_name or spec.group_name,
+        automation_condition=said.automation_condition,
+        freshness_policy=said.freshness_policy,
+        skippable=said.skippable,
+    )
+
+
+class _Run:
+    """One run of a step: calls, publication, report."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, step: WrittenStep, nodes: Sequence[PythonNode]
+    ) -> None:
+        self._context = context
+        self._step = step
+        self._nodes = nodes
+        self._node = nodes[0]
+        partitions = self._node.partitions
+        self._keys = list(context.partition_keys) if partitions else [WHOLE]
+        self._timezone = partitions.timezone if partitions else "UTC"
+        self._bench: Workbench = getattr(context.resources, LAKE).workbench()
+        self._upstreams: dict[str, Snapshot] = {}
+        self._failed: dict[str, str] = {}
+
+    def run(self) -> Iterator[Any]:
+        """Call the function, publish what it gives, and report it."""
+        started = time.monotonic()
+        events: dict[Key, int | None] = {}
+        for node in self._nodes:
+            events |= newest_events(self._context, node)
+        for node in self._nodes:
+            self._upstreams |= snapshots_of(node, self._bench.lake)
+        for node in self._nodes:
+            self._failed |= missing_inputs(node, self._keys, self._upstreams)
+        with self._bench.open(timezone=self._timezone) as (reading, _):
+            calls = self._calls(reading)
+            passages = [(node, self._passage(node, calls)) for node in self._nodes]
+        for given in calls.values():
+            yield from given.results
+        for node, passage in passages:
+            if passage is None:
+                metadata = next(iter(calls.values())).metadata.get(asset_key(node.key), {})
+                yield dg.MaterializeResult(asset_key(node.key), metadata=metadata)
+        published = [(node, passage) for node, passage in passages if passage is not None]
+        seconds = time.monotonic() - started
+        yield from report_each(self._context, published, self._bench, events, seconds)
+
+    def _calls(self, reading: Session) -> dict[str, Given]:
+        """What the function gave, by partition; of one call for a range, under `WHOLE`."""
+        ready = [key for key in self._keys if key not in self._failed]
+        if not ready:
+            return {}
+        if self._node.by_range:
+            return {WHOLE: self._call(self._context, reading, ready)}
+        if len(self._keys) == 1:
+            return {ready[0]: self._call(self._context, reading, ready)}
+        calls: dict[str, Given] = {}
+        first: Exception | None = None
+        for key in ready:
+            try:
+                calls[key] = self._call(OnePartition(self._context, key), reading, [key])
+            except dg.RetryRequested:
+                raise
+            except Exception as error:  # noqa: BLE001 -- a person's code may raise anything
+                first = first or error
+                self._failed[key] = self._words(error)
+        if first is not None and not calls:
+            raise first
+        return calls
+
+    def _call(
+        self, context: dg.AssetExecutionContext, reading: Session, keys: Sequence[str]
+    ) -> Given:
+        try:
+            rows = arguments(reading, self._node, self._step.parameters, keys, self._upstreams)
+        except PlatformError as error:
+            raise failure_of(error) from error
+        return call(self._step, context, rows)
+
+    def _passage(self, node: PythonNode, calls: Mapping[str, Given]) -> Passage | None:
+        """What came of an asset; None where its function wrote it by itself."""
+        sound = [key for key in self._keys if key not in self._failed]
+        key = asset_key(node.key)
+        values = {part: given.values.get(key, NOTHING) for part, given in calls.items()}
+        silent = [part for part, value in values.items() if value is NOTHING]
+        if not sound:
+            return Passage(None, self._failed, [])
+        if silent and len(silent) == len(values) and not self._failed:
+            return None
+        given = values.get(WHOLE, values)
+        if silent:
+            reasons = dict.fromkeys(silent, f"{node.function} gave nothing")
+            return Passage(None, {**self._failed, **reasons}, [])
+        try:
+            with self._bench.open(timezone=self._timezone) as (session, scratch):
+                metadata = {
+                    "run_id": self._context.run.run_id,
+                    "code_version": node.code_version,
+                    "asset": str(node.key),
+                }
+                table = self._bench.lake.table(node.key)
+                passage = publish_frames(
+                    session, scratch, node, table, given, sound, self._upstreams, metadata
+                )
+        except PermanentError as error:
+            return Passage(None, {**self._failed, **dict.fromkeys(sound, str(error))}, [])
+        except Exception as error:
+            raise failure_of(error) from error
+        return replace(passage, failed={**self._failed, **passage.failed})
+
+    def _words(self, error: Exception) -> str:
+        """A person's error, and the line of theirs that it came from."""
+        if isinstance(error, dg.Failure):
+            return error.description or "the function raised a Failure"
+        place = own_place(error, self._node.location.file.parent)
+        return f"{error_words(error)} ({place})" if place else error_words(error)
