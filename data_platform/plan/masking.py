@@ -8,10 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from data_platform.plan.lineage import Lineage
+from data_platform.plan.lineage_relations import EVERY, Made
 from data_platform.plan.nodes import Key, LakeNode, Masking, Plan, StagingNode
-
-EVERY = "*"
-"""In place of a column: some column of the asset, it can't be told which."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,18 @@ Tracing = Callable[[LakeNode], Trace | None]
 """Gives what an asset's columns are made of; None where that isn't known."""
 
 
-def masked(plan: Plan, tracing: Tracing = lambda _: None) -> Plan:
+def masked(plan: Plan, tracing: Tracing | None = None) -> Plan:
     """The plan with the masking of every asset of the lake.
 
     Args:
         plan: finished.
-        tracing: what the columns of an asset are made of.
+        tracing: what the columns of an asset are made of; None means what the plan's lineage says.
     """
     nodes = [node for node in plan.nodes if isinstance(node, LakeNode)]
     marked = {node.key: frozenset(_marked(node)) for node in nodes}
     if not any(marked.values()):
         return plan
-    masks = _Spread(nodes, marked, tracing).masks()
+    masks = _Spread(nodes, marked, tracing or _lineage(plan)).masks()
     pipelines = tuple(
         replace(
             pipeline,
@@ -55,6 +54,22 @@ def masked(plan: Plan, tracing: Tracing = lambda _: None) -> Plan:
         for pipeline in plan.pipelines
     )
     return Plan(pipelines)
+
+
+def _lineage(plan: Plan) -> Tracing:
+    lineage = Lineage(plan)
+
+    def trace(node: LakeNode) -> Trace:
+        relation = lineage.of(node.key).relation
+        columns = {name.lower(): _origins(made) for name, made in relation.columns}
+        return Trace(columns, _origins(relation.mixed))
+
+    return trace
+
+
+def _origins(made: Made) -> frozenset[tuple[Key, str]]:
+    """The columns of assets whose values it has; what only orders a window isn't seen."""
+    return frozenset((key, column) for key, column in made.values if isinstance(key, Key))
 
 
 def _marked(node: LakeNode) -> Iterable[str]:

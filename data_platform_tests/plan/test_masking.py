@@ -3,7 +3,8 @@
 import pytest
 from factories import Project, key_of
 
-from data_platform.plan.masking import EVERY, Trace, masked
+from data_platform.plan.lineage_relations import EVERY
+from data_platform.plan.masking import Trace, masked
 from data_platform.plan.nodes import Key, LakeNode, Masking, Plan
 
 BODY = """
@@ -118,3 +119,45 @@ def test_columns_that_nobody_names_are_masked_where_they_may_be_personal(
     found = masks(project, {**TRACED, "analytics/contacts": contacts})["analytics/contacts"]
     assert found.hides("further") == bool(others)
     assert not found.hides("id")
+
+
+def test_the_plan_follows_renamed_and_computed_columns_by_itself(project: Project) -> None:
+    project.declare(
+        """
+staging:
+  people:
+    from: raw.orders
+    transformations:
+      - rename_columns: {mail: email}
+      - add_columns: {domain: "split_part(email, '@', 2)", year: "extract(year from born)"}
+    columns:
+      id: {type: bigint}
+      email: {type: varchar, pii: true}
+      city: {type: varchar}
+    extra_columns: keep
+analytics:
+  contacts:
+    query: |
+      with c as (select id, lower(email) as contact, city from staging.people)
+      select contact, count(*) as visits, max(city) as city from c group by contact
+  cities:
+    query: select city, count(distinct email) as people from staging.people group by city
+  everything:
+    query: select * from analytics.contacts
+"""
+    )
+    nodes = {str(node.key): node for node in project.build().plan.nodes}
+    names = ("id", "mail", "email", "city", "domain", "year", "contact", "visits")
+    hidden = {
+        key: {name for name in names if node.masking.hides(name)}
+        for key, node in nodes.items()
+        if isinstance(node, LakeNode)
+    }
+    assert hidden["raw/shop/orders"] == {"email", "mail"}
+    assert "domain" in hidden["staging/shop/people"]
+    assert not {"id", "city", "year"} & hidden["staging/shop/people"]
+    assert "contact" in hidden["analytics/shop/contacts"]
+    assert not {"city", "visits"} & hidden["analytics/shop/contacts"]
+    assert not {"city"} & hidden["analytics/shop/cities"]
+    assert "contact" in hidden["analytics/shop/everything"]
+    assert not {"city", "visits"} & hidden["analytics/shop/everything"]
