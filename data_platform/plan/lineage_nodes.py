@@ -127,6 +127,8 @@ def _raw(node: RawNode, schemas: Schemas) -> NodeLineage:
 
 
 def _computed(node: StagingNode | AnalyticsNode, schemas: Schemas) -> NodeLineage:
+    if isinstance(node, StagingNode) and node.calls:
+        return _opaque(node, schemas)
     follower = QueryLineage(_bases(node, schemas, hidden=isinstance(node, StagingNode)))
     try:
         relation = (
