@@ -4,38 +4,106 @@ Called by the steps of hand-written assets and by the IO manager. A range of par
 frame for each or as one for all; either way its audit and its commit are one.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyarrow comes without types.
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import duckdb
-import pyarrow as pa
 
-from data_platform.engine.frames import arrow_of, together
+from data_platform.engine.calls import show_answers, write_answer
+from data_platform.engine.frames import tables_of
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
-from data_platform.errors import ContractError
+from data_platform.errors import ContractError, FunctionError
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import PARTITION
+from data_platform.plan.expressions import quoted
+from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
 from data_platform.plan.nodes import Column, PythonNode
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.snapshots import rows_read
 
 GIVEN, ROWS = "_given", "_rows"
+ALL = "all"
+"""Stands for the partitions of a range that came in one frame."""
 MAX_NAMED = 5
+
+
+class Frames:
+    """What calls of a function gave for an asset, in files of scratch.
+
+    Args:
+        node: the asset.
+        scratch: a folder of this step's own.
+        keys: the partitions that the function may be called for, or `WHOLE` alone.
+    """
+
+    def __init__(self, node: PythonNode, scratch: Path, keys: Sequence[str]) -> None:
+        self.node = node
+        self.keys = list(keys)
+        self._folder = scratch / "given" / "__".join(node.key)
+        self._files: dict[str, list[str]] = {}
+
+    @property
+    def given(self) -> set[str]:
+        """The partitions that a call gave rows of."""
+        return set(self._files)
+
+    def add(self, key: str, rows: object) -> None:
+        """Keep what a call for one partition gave.
+
+        Raises:
+            FunctionError: it is nothing that can be kept.
+        """
+        number = self.keys.index(key) + 1
+        self._files[key] = self._written(rows, number, "rows")
+
+    def add_range(self, keys: Sequence[str], rows: object) -> None:
+        """Keep what one call for many partitions gave: a frame for all, or a dict by partition.
+
+        Raises:
+            FunctionError: it is nothing that can be kept, or of other partitions.
+        """
+        if not isinstance(rows, Mapping):
+            self._files[ALL] = self._written(rows, 1, "range")
+            return
+        by_partition = cast("Mapping[str, object]", rows)
+        missing = [key for key in keys if key not in by_partition]
+        strange = sorted(str(key) for key in by_partition if key not in set(keys))
+        if missing or strange:
+            what = f"no {_some(missing)}" if missing else f"{_some(strange)} unasked"
+            raise FunctionError(f"{self.node.function} gave {what}: asked for {_some(keys)}")
+        for key in keys:
+            self.add(key, by_partition[key])
+
+    def show(self, session: Session) -> None:
+        """Make all rows readable as `GIVEN`, with `_partition`."""
+        contract = self.node.contract
+        otherwise = {c.name: c.type for c in contract.columns if c.type} if contract else {}
+        keys = [WHOLE] if ALL in self._files else self.keys
+        files = {WHOLE: self._files[ALL]} if ALL in self._files else self._files
+        try:
+            show_answers(session, GIVEN, files, keys, otherwise, {})
+        except FunctionError as error:
+            raise FunctionError(f"{self.node.function} {error}") from None
+
+    @property
+    def by_expression(self) -> bool:
+        """Whether a column of the rows tells their partition."""
+        return ALL in self._files
+
+    def _written(self, rows: object, number: int, stem: str) -> list[str]:
+        try:
+            return write_answer(tables_of(rows), self._folder, number, stem)
+        except FunctionError as error:
+            raise FunctionError(f"{self.node.function} {error}") from None
 
 
 def publish_frames(
     session: Session,
     scratch: Path,
-    node: PythonNode,
+    frames: Frames,
     table: LakeTable,
-    given: Mapping[str, object] | object,
     keys: Sequence[str],
     upstreams: Mapping[str, Snapshot],
     metadata: Mapping[str, str],
@@ -45,34 +113,24 @@ def publish_frames(
     Args:
         session: to compute in.
         scratch: a folder of this step's own.
-        node: the asset.
-        table: where it is kept.
-        given: a frame by partition, or one for all of them.
+        frames: what it gave.
+        table: where the asset is kept.
         keys: the partitions, or `WHOLE` alone.
         upstreams: the snapshots that were read, by relation.
         metadata: kept with the commit.
 
     Raises:
-        ContractError: it isn't what it should be, by type, columns or partitions.
+        FunctionError: the function gave nothing that can be kept.
+        ContractError: it isn't what it should be, by columns, types or partitions.
     """
-    giver = node.function
-    if isinstance(given, Mapping):
-        missing = [key for key in keys if key not in given]
-        if missing or len(given) != len(keys):
-            strange = sorted(str(key) for key in given if key not in keys)
-            raise ContractError(
-                f"{giver} gave partitions {_some(sorted(map(str, given)))}; "
-                + (f"missing: {_some(missing)}" if missing else f"not asked for: {_some(strange)}")
-            )
-        arrow = _by_partition(given, keys, giver)
-    else:
-        arrow = arrow_of(given, giver)
-    session.register("_form", arrow.schema.empty_table())
-    types = session.columns("SELECT * FROM _form")
-    partition = _partition_of(node, keys, types)
-    types.pop(PARTITION, None)
-    _shape(session, node, arrow, types, partition)
-    _require_asked(session, node, keys)
+    node = frames.node
+    frames.show(session)
+    types = session.columns(f"SELECT * EXCLUDE ({', '.join(HIDDEN_TYPES)}) FROM {GIVEN}")
+    partition = _partition_of(node, types) if frames.by_expression else PARTITION
+    _require_columns(node, types)
+    _shape(session, node, types, partition)
+    if frames.by_expression:
+        _require_asked(session, node, keys)
     show_inputs(session, node, keys, upstreams)
     gate = Gate(session, node, table, scratch, keys, metadata)
     gate.make_candidate(ROWS, stored=False)
@@ -83,65 +141,44 @@ def publish_frames(
     return Passage(publication, audit.failed, audit.outcomes, rows_in, upstreams=upstreams)
 
 
-def _by_partition(given: Mapping[str, object], keys: Sequence[str], giver: str) -> pa.Table:
-    tables: list[pa.Table] = []
-    for key in keys:
-        arrow = arrow_of(given[key], giver)
-        table = arrow if isinstance(arrow, pa.Table) else arrow.read_all()
-        tables.append(table.append_column(PARTITION, pa.repeat(pa.scalar(key), table.num_rows)))
-    return together(tables, giver)
-
-
-def _partition_of(node: PythonNode, keys: Sequence[str], types: Mapping[str, str]) -> str:
-    """The partition of each row, as SQL."""
-    if PARTITION in types:
-        return PARTITION
-    if not node.by_range or node.partition_expr is None:
-        return literal(keys[0])
-    kind = types.get(node.partition_expr)
-    if kind is None:
+def _partition_of(node: PythonNode, types: Mapping[str, str]) -> str:
+    """The partition of each row of a range, as SQL."""
+    column = node.partition_expr
+    kind = types.get(column or "")
+    if column is None or kind is None:
         raise ContractError(
-            f"{node.function} gave no column {node.partition_expr!r}, by which a row belongs to a "
-            f"partition; it gave {', '.join(types)}"
+            f"{node.function} gave no column {column!r}, by which a row belongs to a partition; "
+            f"it gave {', '.join(types)}"
         )
-    name = quoted(node.partition_expr)
     if kind.startswith(("DATE", "TIMESTAMP")):
         # Times with a zone are taken in the session's, which is that of the partitions.
-        return f"strftime(CAST({name} AS DATE), '%Y-%m-%d')"
+        return f"strftime(CAST({quoted(column)} AS DATE), '%Y-%m-%d')"
     if kind != "VARCHAR":
         raise ContractError(
-            f"{node.function}: {node.partition_expr} is {kind}; a row belongs to a partition by a "
-            "date, a timestamp, or a partition's key as text"
+            f"{node.function}: {column} is {kind}; a row belongs to a partition by a date, a "
+            "timestamp, or a partition's key as text"
         )
-    return name
+    return quoted(column)
 
 
-def _shape(
-    session: Session,
-    node: PythonNode,
-    arrow: pa.Table | pa.RecordBatchReader,
-    types: Mapping[str, str],
-    partition: str,
-) -> None:
+def _shape(session: Session, node: PythonNode, types: Mapping[str, str], partition: str) -> None:
     """Keep the rows as `ROWS`, converted to the contract's types where that loses nothing."""
-    _require_columns(node, types)
     wanted = {column.name: column for column in (node.contract.columns if node.contract else ())}
     parts = [_kept(name, kind, wanted.get(name)) for name, kind in types.items()]
-    tests = [
-        f"{test} AS {quoted(f'_inexact_{name}')}"
+    tests = {
+        name: test
         for name, kind in types.items()
         if (test := _inexact(name, kind, wanted.get(name)))
-    ]
-    session.register(GIVEN, arrow)
-    select = ", ".join([*parts, *tests, f"{partition} AS {PARTITION}"])
+    }
+    flags = [f"{test} AS {quoted(f'_inexact_{name}')}" for name, test in tests.items()]
+    select = ", ".join([*parts, *flags, f"{partition} AS {PARTITION}"])
     try:
-        session.run(f"CREATE OR REPLACE TEMP TABLE {ROWS} AS SELECT {select} FROM {GIVEN}")
+        session.run(f"CREATE TEMP TABLE {ROWS} AS SELECT {select} FROM {GIVEN}")
     except duckdb.Error as error:
         about = " ".join(str(error).split("\n\n")[0].split())
         raise ContractError(f"{node.function}: {about}") from error
-    for name in types:
-        if _inexact(name, types[name], wanted.get(name)):
-            _require_exact(session, node, name, wanted[name])
+    for name in tests:
+        _require_exact(session, node, name, wanted[name])
 
 
 def _kept(name: str, kind: str, column: Column | None) -> str:
@@ -189,8 +226,6 @@ def _require_columns(node: PythonNode, types: Mapping[str, str]) -> None:
 
 def _require_asked(session: Session, node: PythonNode, keys: Sequence[str]) -> None:
     """Rows must be of the partitions that were asked for, all of them."""
-    if node.partition_expr is None or not node.by_range:
-        return
     rows = session.rows(f"SELECT DISTINCT {PARTITION} FROM {ROWS}")
     found = [None if key is None else str(key) for (key,) in rows]
     if None in found:

@@ -22,6 +22,7 @@ from data_platform.automation.pools import pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
 from data_platform.destinations.assets import destination_asset
 from data_platform.handwritten.assets import handwritten_assets
+from data_platform.io_manager import IO_MANAGER, LakeIOManager
 from data_platform.loading import Loaded, load
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.validity import broken_asset_specs, platform_definitions
@@ -85,7 +86,10 @@ def definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
         ],
         jobs=[entry for entry in others if isinstance(entry, dg.JobDefinition)],
-        resources=platform_resources(loaded.workspace.platform),
+        resources={
+            **platform_resources(loaded.workspace.platform),
+            IO_MANAGER: LakeIOManager(root=loaded.workspace.platform.lake.root),
+        },
         executor=dg.in_process_executor,
     )
     return dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))

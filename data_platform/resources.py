@@ -4,17 +4,25 @@ Their texts keep `${VAR}` as written, so that no secret is in definitions, runs 
 resolved when a step connects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from data_platform.embedded_server import resolve_url
+from data_platform.engine.postgres import Refused, Unreachable, connected
+from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.settings import environment, load_settings
 from data_platform.spec.platform import Platform
 from data_platform.spec.variables import expand
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from adbc_driver_postgresql.dbapi import Connection
 
 LAKE = "lake"
 
@@ -41,6 +49,32 @@ class DatabaseResource(dg.ConfigurableResource):
     def resolved_url(self) -> str:
         """The URL to connect to; the embedded server is started if it is meant."""
         return resolve_url(expand(self.url, environment()), load_settings().data_dir)
+
+    @contextmanager
+    def get_connection(self) -> "Generator[Connection]":
+        """A DBAPI connection, as `pandas.read_sql` takes it; what isn't committed is undone.
+
+        Raises:
+            SourceUnavailable: the database can't be reached; a step may be tried again.
+            SourceError: it refused.
+        """
+        try:
+            with connected(self.resolved_url()) as (connection, _):
+                yield connection
+        except Unreachable as error:
+            raise SourceUnavailable(str(error)) from error
+        except Refused as error:
+            raise SourceError(str(error)) from error
+
+    def query(self, sql: str, *parameters: object) -> "pa.Table":
+        """The rows of a statement, with `$1` for the first parameter.
+
+        Raises:
+            SourceUnavailable, SourceError: as `get_connection` does.
+        """
+        with self.get_connection() as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            return cursor.fetch_arrow_table()
 
 
 def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResource]:

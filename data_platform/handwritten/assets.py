@@ -14,10 +14,10 @@ import dagster as dg
 from data_platform.asset_events import failure_of, newest_events
 from data_platform.asset_specs import asset_key, asset_spec, check_specs, retry_policy
 from data_platform.beside import error_words, own_place
-from data_platform.dataframes import publish_frames
+from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.session import Session
 from data_platform.errors import PermanentError, PlatformError
-from data_platform.handwritten.calling import NOTHING, Given, OnePartition, arguments, call
+from data_platform.handwritten.calling import Given, OnePartition, arguments, call
 from data_platform.handwritten.reading import WrittenStep
 from data_platform.lake_steps import report_each
 from data_platform.plan.naming import WHOLE
@@ -58,7 +58,10 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
 
     def compute(context: dg.AssetExecutionContext, _inputs: Mapping[str, object]) -> Iterator[Any]:
         selected = [by_key[key] for key in by_key if key in context.selected_asset_keys]
-        yield from _Run(context, step, selected).run()
+        try:
+            yield from _Run(context, step, selected).run()
+        except PlatformError as error:
+            raise failure_of(error) from error
 
     op = dg.OpDefinition(
         compute_fn=compute,
@@ -132,84 +135,102 @@ class _Run:
         events: dict[Key, int | None] = {}
         for node in self._nodes:
             events |= newest_events(self._context, node)
-        for node in self._nodes:
             self._upstreams |= snapshots_of(node, self._bench.lake)
         for node in self._nodes:
             self._failed |= missing_inputs(node, self._keys, self._upstreams)
-        with self._bench.open(timezone=self._timezone) as (reading, _):
-            calls = self._calls(reading)
-            passages = [(node, self._passage(node, calls)) for node in self._nodes]
-        for given in calls.values():
+        with self._bench.open(timezone=self._timezone) as (reading, scratch):
+            frames = {
+                asset_key(node.key): Frames(node, scratch, self._keys) for node in self._nodes
+            }
+            calls = self._calls(reading, frames)
+            passages = [(node, self._passage(frames[asset_key(node.key)])) for node in self._nodes]
+        for given in calls:
             yield from given.results
         for node, passage in passages:
             if passage is None:
-                metadata = next(iter(calls.values())).metadata.get(asset_key(node.key), {})
-                yield dg.MaterializeResult(asset_key(node.key), metadata=metadata)
+                key = asset_key(node.key)
+                said = [given.metadata[key] for given in calls if key in given.metadata]
+                yield dg.MaterializeResult(key, metadata=said[-1] if said else {})
         published = [(node, passage) for node, passage in passages if passage is not None]
-        seconds = time.monotonic() - started
-        yield from report_each(self._context, published, self._bench, events, seconds)
+        if published:
+            seconds = time.monotonic() - started
+            yield from report_each(self._context, published, self._bench, events, seconds)
 
-    def _calls(self, reading: Session) -> dict[str, Given]:
-        """What the function gave, by partition; of one call for a range, under `WHOLE`."""
+    def _calls(self, reading: Session, frames: Mapping[dg.AssetKey, Frames]) -> list[Given]:
+        """Call the function, for all partitions or one by one, and keep the rows that it gives."""
         ready = [key for key in self._keys if key not in self._failed]
         if not ready:
-            return {}
+            return []
         if self._node.by_range:
-            return {WHOLE: self._call(self._context, reading, ready)}
+            given = self._call(self._context, reading, ready)
+            for asset, rows in given.rows.items():
+                frames[asset].add_range(ready, rows)
+            return [given]
         if len(self._keys) == 1:
-            return {ready[0]: self._call(self._context, reading, ready)}
-        calls: dict[str, Given] = {}
+            return [self._call_for(ready[0], self._context, reading, frames)]
+        return self._one_by_one(ready, reading, frames)
+
+    def _one_by_one(
+        self, ready: Sequence[str], reading: Session, frames: Mapping[dg.AssetKey, Frames]
+    ) -> list[Given]:
+        calls: list[Given] = []
         first: Exception | None = None
         for key in ready:
             try:
-                calls[key] = self._call(OnePartition(self._context, key), reading, [key])
+                context = OnePartition(self._context, key)
+                calls.append(self._call_for(key, context, reading, frames))
             except dg.RetryRequested:
                 raise
             except Exception as error:  # noqa: BLE001 -- a person's code may raise anything
                 first = first or error
                 self._failed[key] = self._words(error)
         if first is not None and not calls:
-            raise first
+            raise first  # nothing is sound: Dagster shows where it was raised
         return calls
+
+    def _call_for(
+        self,
+        key: str,
+        context: dg.AssetExecutionContext,
+        reading: Session,
+        frames: Mapping[dg.AssetKey, Frames],
+    ) -> Given:
+        given = self._call(context, reading, [key])
+        for asset, rows in given.rows.items():
+            frames[asset].add(key, rows)
+        return given
 
     def _call(
         self, context: dg.AssetExecutionContext, reading: Session, keys: Sequence[str]
     ) -> Given:
-        try:
-            rows = arguments(reading, self._node, self._step.parameters, keys, self._upstreams)
-        except PlatformError as error:
-            raise failure_of(error) from error
+        rows = arguments(reading, self._node, self._step.parameters, keys, self._upstreams)
         return call(self._step, context, rows)
 
-    def _passage(self, node: PythonNode, calls: Mapping[str, Given]) -> Passage | None:
+    def _passage(self, frames: Frames) -> Passage | None:
         """What came of an asset; None where its function wrote it by itself."""
+        node = frames.node
         sound = [key for key in self._keys if key not in self._failed]
-        key = asset_key(node.key)
-        values = {part: given.values.get(key, NOTHING) for part, given in calls.items()}
-        silent = [part for part, value in values.items() if value is NOTHING]
         if not sound:
             return Passage(None, self._failed, [])
-        if silent and len(silent) == len(values) and not self._failed:
-            return None
-        given = values.get(WHOLE, values)
+        if not frames.given:
+            return None if not self._failed else Passage(None, self._failed, [])
+        silent = [key for key in sound if not frames.by_expression and key not in frames.given]
         if silent:
-            reasons = dict.fromkeys(silent, f"{node.function} gave nothing")
+            reasons = dict.fromkeys(silent, f"{node.function} gave no rows and no columns")
             return Passage(None, {**self._failed, **reasons}, [])
+        metadata = {
+            "run_id": self._context.run.run_id,
+            "code_version": node.code_version,
+            "asset": str(node.key),
+        }
+        table = self._bench.lake.table(node.key)
         try:
             with self._bench.open(timezone=self._timezone) as (session, scratch):
-                metadata = {
-                    "run_id": self._context.run.run_id,
-                    "code_version": node.code_version,
-                    "asset": str(node.key),
-                }
-                table = self._bench.lake.table(node.key)
                 passage = publish_frames(
-                    session, scratch, node, table, given, sound, self._upstreams, metadata
+                    session, scratch, frames, table, sound, self._upstreams, metadata
                 )
         except PermanentError as error:
             return Passage(None, {**self._failed, **dict.fromkeys(sound, str(error))}, [])
-        except Exception as error:
-            raise failure_of(error) from error
         return replace(passage, failed={**self._failed, **passage.failed})
 
     def _words(self, error: Exception) -> str:

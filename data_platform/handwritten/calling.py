@@ -14,16 +14,13 @@ import dagster as dg
 from dagster._core.definitions.utils import NoValueSentinel
 from dagster._core.execution.plan.compute_generator import create_op_compute_wrapper
 
-from data_platform.engine.frames import read_frame
 from data_platform.engine.inputs import partitions_read
+from data_platform.engine.lake_frames import read_frame
 from data_platform.engine.session import Session
 from data_platform.handwritten.reading import Parameter, WrittenStep
 from data_platform.plan.checks import relation_of
 from data_platform.plan.nodes import Key, PythonNode
 from data_platform.storage.lake import Snapshot
-
-NOTHING = object()
-"""Of an asset that its function wrote by itself, or left out."""
 
 
 @dataclass
@@ -31,12 +28,12 @@ class Given:
     """What calls of a function gave.
 
     Attributes:
-        values: by asset; `NOTHING` where it gave no rows.
+        rows: by asset; none of one that its function wrote by itself.
         metadata: that it said with them, by asset.
         results: check results and other events, to be passed on.
     """
 
-    values: dict[dg.AssetKey, object] = field(default_factory=dict[dg.AssetKey, object])
+    rows: dict[dg.AssetKey, object] = field(default_factory=dict[dg.AssetKey, object])
     metadata: dict[dg.AssetKey, Mapping[str, Any]] = field(
         default_factory=dict[dg.AssetKey, Mapping[str, Any]]
     )
@@ -139,13 +136,14 @@ def call(
         match event:
             case dg.Output():
                 key = outputs[event.output_name]
-                given.values[key] = NOTHING if _says_nothing(definition, event) else event.value
+                if not _says_nothing(definition, event):
+                    given.rows[key] = event.value
                 given.metadata[key] = event.metadata
             case dg.MaterializeResult():
                 written = event.asset_key or next(iter(keys))
                 key = keys.get(written, written)
-                value = event.value
-                given.values[key] = NOTHING if value is NoValueSentinel else value
+                if event.value is not NoValueSentinel:
+                    given.rows[key] = event.value
                 given.metadata[key] = event.metadata or {}
                 given.results += event.check_results or []
             case _:

@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from data_platform.beside import fingerprint_of, import_beside
-from data_platform.engine.frames import ALLOWED, FrameType, frame_type
+from data_platform.engine.lake_frames import ALLOWED, FrameType, frame_type
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.handwritten.keys import Names, full_key
 from data_platform.handwritten.partitioning import daily_of, window_of
