@@ -17,7 +17,7 @@ from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.session import Session
 from data_platform.errors import PermanentError, PlatformError
-from data_platform.handwritten.calling import Given, OnePartition, arguments, call
+from data_platform.handwritten.calling import Given, arguments, call
 from data_platform.handwritten.reading import WrittenStep
 from data_platform.lake_steps import report_each
 from data_platform.plan.naming import WHOLE
@@ -128,6 +128,8 @@ class _Run:
         self._bench: Workbench = getattr(context.resources, LAKE).workbench()
         self._upstreams: dict[str, Snapshot] = {}
         self._failed: dict[str, str] = {}
+        self._said: dict[dg.AssetKey, dict[str, Mapping[str, Any]]] = {}
+        """Metadata of a person's, by asset and partition."""
 
     def run(self) -> Iterator[Any]:
         """Call the function, publish what it gives, and report it."""
@@ -149,7 +151,7 @@ class _Run:
         for node, passage in passages:
             if passage is None:
                 key = asset_key(node.key)
-                said = [given.metadata[key] for given in calls if key in given.metadata]
+                said = list(self._said.get(key, {}).values())
                 yield dg.MaterializeResult(key, metadata=said[-1] if said else {})
         published = [(node, passage) for node, passage in passages if passage is not None]
         if published:
@@ -162,12 +164,14 @@ class _Run:
         if not ready:
             return []
         if self._node.by_range:
-            given = self._call(self._context, reading, ready)
+            given = self._call(None, reading, ready)
             for asset, rows in given.rows.items():
                 frames[asset].add_range(ready, rows)
+            for asset, metadata in given.metadata.items():
+                self._said[asset] = dict.fromkeys(ready, metadata)
             return [given]
         if len(self._keys) == 1:
-            return [self._call_for(ready[0], self._context, reading, frames)]
+            return [self._call_for(ready[0], reading, frames)]
         return self._one_by_one(ready, reading, frames)
 
     def _one_by_one(
@@ -177,8 +181,7 @@ class _Run:
         first: Exception | None = None
         for key in ready:
             try:
-                context = OnePartition(self._context, key)
-                calls.append(self._call_for(key, context, reading, frames))
+                calls.append(self._call_for(key, reading, frames))
             except dg.RetryRequested:
                 raise
             except Exception as error:  # noqa: BLE001 -- a person's code may raise anything
@@ -188,23 +191,17 @@ class _Run:
             raise first  # nothing is sound: Dagster shows where it was raised
         return calls
 
-    def _call_for(
-        self,
-        key: str,
-        context: dg.AssetExecutionContext,
-        reading: Session,
-        frames: Mapping[dg.AssetKey, Frames],
-    ) -> Given:
-        given = self._call(context, reading, [key])
+    def _call_for(self, key: str, reading: Session, frames: Mapping[dg.AssetKey, Frames]) -> Given:
+        given = self._call(key or None, reading, [key])
         for asset, rows in given.rows.items():
             frames[asset].add(key, rows)
+        for asset, metadata in given.metadata.items():
+            self._said.setdefault(asset, {})[key] = metadata
         return given
 
-    def _call(
-        self, context: dg.AssetExecutionContext, reading: Session, keys: Sequence[str]
-    ) -> Given:
+    def _call(self, partition: str | None, reading: Session, keys: Sequence[str]) -> Given:
         rows = arguments(reading, self._node, self._step.parameters, keys, self._upstreams)
-        return call(self._step, context, rows)
+        return call(self._step, self._context, partition, rows)
 
     def _passage(self, frames: Frames) -> Passage | None:
         """What came of an asset; None where its function wrote it by itself."""
@@ -231,7 +228,8 @@ class _Run:
                 )
         except PermanentError as error:
             return Passage(None, {**self._failed, **dict.fromkeys(sound, str(error))}, [])
-        return replace(passage, failed={**self._failed, **passage.failed})
+        said = self._said.get(asset_key(node.key), {})
+        return replace(passage, failed={**self._failed, **passage.failed}, said=said)
 
     def _words(self, error: Exception) -> str:
         """A person's error, and the line of theirs that it came from."""

@@ -6,7 +6,7 @@ own wrapper of a decorated function.
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -40,51 +40,106 @@ class Given:
     results: list[object] = field(default_factory=list[object])
 
 
-class OnePartition(dg.AssetExecutionContext):
-    """The context of a range's run as a function sees it that is called for one partition."""
+class CallContext(dg.AssetExecutionContext):
+    """The context as the function sees it: keys as its file writes them, one partition of a range.
 
-    def __init__(self, context: dg.AssetExecutionContext, key: str) -> None:
+    Args:
+        context: of the step.
+        step: the function.
+        partition: that it is called for; None where it is called for all of the run.
+    """
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, step: WrittenStep, partition: str | None
+    ) -> None:
         super().__init__(context.op_execution_context)
-        self._key = key
+        self._step = step
+        self._partition = partition
+        self.said: dict[dg.AssetKey, dict[str, Any]] = {}
+
+    @property
+    def selected_asset_keys(self) -> Set[dg.AssetKey]:
+        """What is materialized, by the keys that the file writes."""
+        selected = super().selected_asset_keys
+        return {written for written, key in self._step.keys.items() if key in selected}
+
+    def add_output_metadata(
+        self,
+        metadata: Mapping[str, Any],
+        output_name: str | None = None,
+        mapping_key: str | None = None,  # noqa: ARG002 -- assets have no dynamic outputs
+    ) -> None:
+        """Keep it for the materialization of an output; the only one where none is named."""
+        keys = list(self._step.outputs.values())
+        if output_name is None and len(keys) > 1:
+            raise ValueError(f"name the output: {', '.join(self._step.outputs)}")
+        key = self._step.outputs[output_name] if output_name else keys[0]
+        self.said.setdefault(key, {}).update(metadata)
+
+    def add_asset_metadata(
+        self,
+        metadata: Mapping[str, Any],
+        asset_key: Any = None,
+        partition_key: str | None = None,
+    ) -> None:
+        """Keep it for the materialization of an asset; the only one where none is named."""
+        keys = self._step.keys
+        if asset_key is None and len(keys) > 1:
+            raise ValueError("name the asset_key: the function makes several assets")
+        written = dg.AssetKey.from_coercible(asset_key) if asset_key else next(iter(keys))
+        if partition_key is None or partition_key == self._partition:
+            self.said.setdefault(keys.get(written, written), {}).update(metadata)
 
     @property
     def has_partition_key(self) -> bool:
-        """There is one."""
-        return True
+        """Whether it is called for one."""
+        return self._partition is not None or super().has_partition_key
 
     @property
     def partition_key(self) -> str:
-        """The one that the function is called for."""
-        return self._key
+        """The one that it is called for."""
+        return self._partition if self._partition is not None else super().partition_key
 
     @property
     def partition_keys(self) -> Sequence[str]:
-        """It alone."""
-        return [self._key]
+        """Those that it is called for."""
+        return [self._partition] if self._partition is not None else super().partition_keys
 
     @property
     def partition_key_range(self) -> dg.PartitionKeyRange:
-        """From it to it."""
-        return dg.PartitionKeyRange(self._key, self._key)
+        """From the first to the last."""
+        if self._partition is None:
+            return super().partition_key_range
+        return dg.PartitionKeyRange(self._partition, self._partition)
 
     @property
     def partition_time_window(self) -> dg.TimeWindow:
-        """Its span."""
+        """Their span."""
         definition = self.assets_def.partitions_def
-        if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
-            raise TypeError("the partitions of this asset have no time window")
-        return definition.time_window_for_partition_key(self._key)
+        if self._partition is None or not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+            return super().partition_time_window
+        return definition.time_window_for_partition_key(self._partition)
 
     def asset_partition_key_for_output(self, output_name: str = "result") -> str:  # noqa: ARG002
-        """The same by its old name."""
-        return self._key
+        """The partition by an old name."""
+        return self.partition_key
 
     def asset_partition_keys_for_output(self, output_name: str = "result") -> Sequence[str]:  # noqa: ARG002
-        """The same by its old name."""
-        return [self._key]
+        """The partitions by an old name."""
+        return self.partition_keys
 
-    def asset_partitions_time_window_for_output(self, output_name: str = "result") -> dg.TimeWindow:  # noqa: ARG002
-        """The same by its old name."""
+    def asset_partition_key_range_for_output(
+        self,
+        output_name: str = "result",  # noqa: ARG002
+    ) -> dg.PartitionKeyRange:
+        """The range by an old name."""
+        return self.partition_key_range
+
+    def asset_partitions_time_window_for_output(
+        self,
+        output_name: str = "result",  # noqa: ARG002
+    ) -> dg.TimeWindow:
+        """The span by an old name."""
         return self.partition_time_window
 
 
@@ -120,35 +175,49 @@ def arguments(
 
 
 def call(
-    step: WrittenStep, context: dg.AssetExecutionContext, arguments: Mapping[str, object]
+    step: WrittenStep,
+    context: dg.AssetExecutionContext,
+    partition: str | None,
+    arguments: Mapping[str, object],
 ) -> Given:
     """Call the function.
 
     Args:
         step: the function.
-        context: of the call.
+        context: of the step.
+        partition: that it is called for; None where it is called for all of the run.
         arguments: rows, by parameter.
     """
-    definition, keys, outputs = step.definition, step.keys, step.outputs
-    compute = cast("Any", create_op_compute_wrapper(definition.op))
+    compute = cast("Any", create_op_compute_wrapper(step.definition.op))
+    seen = CallContext(context, step, partition)
     given = Given()
-    for event in _events(compute(context, arguments)):
+    for event in _events(compute(seen, arguments)):
         match event:
             case dg.Output():
-                key = outputs[event.output_name]
-                if not _says_nothing(definition, event):
+                key = step.outputs[event.output_name]
+                if not _says_nothing(step.definition, event):
                     given.rows[key] = event.value
                 given.metadata[key] = event.metadata
             case dg.MaterializeResult():
-                written = event.asset_key or next(iter(keys))
-                key = keys.get(written, written)
+                written = event.asset_key or next(iter(step.keys))
+                key = step.keys.get(written, written)
                 if event.value is not NoValueSentinel:
                     given.rows[key] = event.value
                 given.metadata[key] = event.metadata or {}
-                given.results += event.check_results or []
+                given.results += [_full(result, step) for result in event.check_results or []]
+            case dg.AssetCheckResult():
+                given.results.append(_full(event, step))
             case _:
                 given.results.append(event)
+    for key, said in seen.said.items():
+        given.metadata[key] = {**given.metadata.get(key, {}), **said}
     return given
+
+
+def _full(result: dg.AssetCheckResult, step: WrittenStep) -> dg.AssetCheckResult:
+    """A check's result by the asset's full key."""
+    key = result.asset_key
+    return result._replace(asset_key=step.keys.get(key, key)) if key else result
 
 
 def _says_nothing(definition: dg.AssetsDefinition, event: dg.Output[object]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -37,6 +38,7 @@ class Passage:
         quarantine: what the quarantine's own commit did.
         upstreams: the snapshots that were read, by relation.
         phases: seconds of auditing, writing and publishing; the rest is reading and computing.
+        said: what a person's function says of a partition, by partition.
     """
 
     publication: Publication | None
@@ -47,6 +49,7 @@ class Passage:
     quarantine: Publication | None = None
     upstreams: Mapping[str, Snapshot] = field(default_factory=dict)
     phases: Mapping[str, float] = field(default_factory=dict)
+    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Gate:
