@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, Field, StringSource
@@ -45,6 +45,9 @@ from data_platform.settings import (
     set_environment_defaults,
 )
 
+if TYPE_CHECKING:
+    from dagster._daemon.types import DaemonHeartbeat
+
 EMBEDDED_URL = "embedded://dagster"
 ENVIRONMENT = {
     # Read where a range's materializations are written, that is in the run.
@@ -54,6 +57,7 @@ ENVIRONMENT = {
 }
 """Together 10 times faster events of partitioned runs; set unless they are set already."""
 
+_LAUNCHING_DAEMON = "QUEUED_RUN_COORDINATOR"
 _RUN_ENDS = {
     DagsterEventType.RUN_SUCCESS,
     DagsterEventType.RUN_FAILURE,
@@ -93,6 +97,14 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
         super().handle_run_event(run_id, event, update_timestamp)
         if event.event_type in _RUN_ENDS:
             self._locks.release(run_id)
+
+    def add_daemon_heartbeat(self, daemon_heartbeat: "DaemonHeartbeat") -> None:
+        """Tell the launcher that this process launches runs, when its queue shows life."""
+        super().add_daemon_heartbeat(daemon_heartbeat)
+        if daemon_heartbeat.daemon_type == _LAUNCHING_DAEMON:
+            prepare = getattr(self._instance.run_launcher, "prepare", None)
+            if prepare:
+                prepare()
 
     def dispose(self) -> None:
         """Close the pooled connections."""

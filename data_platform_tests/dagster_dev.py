@@ -32,6 +32,13 @@ _LOCATIONS = """
     name loadStatus locationOrLoadError { __typename ... on PythonError { message } }
 } } } }
 """
+_TERMINATE = """
+mutation ($id: String!) { terminateRun(runId: $id) {
+    __typename
+    ... on TerminateRunFailure { message }
+    ... on PythonError { message }
+} }
+"""
 _STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 _ENDS = {"SUCCESS", "FAILURE", "CANCELED"}
 
@@ -86,6 +93,10 @@ class DagsterDev:
         data = self.graphql(_LAUNCH, params={"selector": selector, "runConfigData": {}, **params})
         assert data["launchRun"]["__typename"] == "LaunchRunSuccess", data
         return data["launchRun"]["run"]["runId"]
+
+    def terminate(self, run_id: str) -> None:
+        data = self.graphql(_TERMINATE, id=run_id)
+        assert data["terminateRun"]["__typename"] == "TerminateRunSuccess", data
 
     def status(self, run_id: str) -> str:
         return self.graphql(_STATUS, id=run_id)["runOrError"]["status"]
