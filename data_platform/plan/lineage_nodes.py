@@ -5,6 +5,7 @@ really read. What runs is looked at, not what was written: the SQL of staging's 
 analytics. Something that can't be looked into is made of all columns of its inputs.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -64,6 +65,9 @@ class TellsLineage(Protocol):
         ...
 
 
+Checks = Mapping[str, frozenset[Origin]]
+
+
 @dataclass(frozen=True)
 class NodeLineage:
     """How an asset hangs on columns of others.
@@ -72,15 +76,19 @@ class NodeLineage:
         relation: its columns and what they are made of.
         uses: columns of others that it uses otherwise, in which ways.
         reads: the assets whose rows it is made of.
-        checks: by name, the columns that a check reads: its own and others'.
         transparent: whether its columns could be followed.
     """
 
     relation: Relation
     uses: Mapping[Origin, frozenset[Use]] = field(default_factory=dict[Origin, frozenset[Use]])
     reads: frozenset[Asset] = frozenset()
-    checks: Mapping[str, frozenset[Origin]] = field(default_factory=dict[str, frozenset[Origin]])
     transparent: bool = True
+    _find_checks: Callable[[], Checks] = field(default=dict, repr=False, compare=False)
+
+    @functools.cached_property
+    def checks(self) -> Checks:
+        """By name, the columns that a check reads: its own and others'."""
+        return self._find_checks()
 
 
 def lineage_of(node: Node, schemas: Schemas) -> NodeLineage:
@@ -122,8 +130,8 @@ def _raw(node: RawNode, schemas: Schemas) -> NodeLineage:
     cursor = getattr(node.source, "cursor", None)
     uses = {Origin(outside, cursor.lower()): frozenset({Use.CURSOR})} if cursor else {}
     relation = relation_over(outside, node.schema)
-    checks = _checks(node, node.checks, Relation(), schemas)
-    return NodeLineage(relation, uses, frozenset({outside}), checks)
+    checks = functools.partial(_checks, node, Relation(), schemas)
+    return NodeLineage(relation, uses, frozenset({outside}), _find_checks=checks)
 
 
 def _computed(node: StagingNode | AnalyticsNode, schemas: Schemas) -> NodeLineage:
@@ -138,9 +146,9 @@ def _computed(node: StagingNode | AnalyticsNode, schemas: Schemas) -> NodeLineag
         )
     except (SqlglotError, RecursionError):
         return _opaque(node, schemas)
-    checks = _checks(node, node.checks, relation, schemas)
+    checks = functools.partial(_checks, node, relation, schemas)
     leaving = _leaving(node, relation)
-    return NodeLineage(leaving, _uses(follower, leaving), _read_by(node), checks)
+    return NodeLineage(leaving, _uses(follower, leaving), _read_by(node), _find_checks=checks)
 
 
 def _opaque(node: Node, schemas: Schemas) -> NodeLineage:
@@ -154,8 +162,8 @@ def _opaque(node: Node, schemas: Schemas) -> NodeLineage:
         }
         columns = [*told.items(), *(c for c in relation.columns if c[0] not in told)]
         relation = Relation(tuple(columns), relation.rest, relation.mixed)
-    checks = _checks(node, node.checks, Relation(), schemas) if isinstance(node, LakeNode) else {}
-    return NodeLineage(relation, {}, frozenset(keys), checks, transparent=False)
+    checks = functools.partial(_checks, node, Relation(), schemas)
+    return NodeLineage(relation, {}, frozenset(keys), transparent=False, _find_checks=checks)
 
 
 def _last_step(node: StagingNode, follower: QueryLineage) -> Relation:
@@ -237,20 +245,18 @@ def _uses(follower: QueryLineage, leaving: Relation) -> dict[Origin, frozenset[U
 # Checks ---------------------------------------------------------------------------------------
 
 
-def _checks(
-    node: Node, checks: Iterable[Check], steps: Relation, schemas: Schemas
-) -> dict[str, frozenset[Origin]]:
+def _checks(node: Node, steps: Relation, schemas: Schemas) -> Checks:
     """The columns that checks read.
 
     Args:
         node: their asset.
-        checks: what judges it.
         steps: its last step, which has the flags of conversions.
         schemas: of other assets.
     """
+    checks = node.checks if isinstance(node, LakeNode) else ()
     columns = node.schema.names
     flags = _own_columns(node) - set(HIDDEN_TYPES)
-    own = relation_over(node.key, Schema(node.schema.columns, node.schema.closed), HIDDEN_TYPES)
+    own = relation_over(node.key, node.schema, HIDDEN_TYPES)
     flagged = tuple((flag, steps[flag] or NOTHING) for flag in flags)
     candidate = Relation((*own.columns, *flagged), own.rest)
     base = _bases(node, schemas, hidden=True)
