@@ -26,9 +26,10 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 from data_platform.asset_specs import asset_key
 from data_platform.engine.inputs import partitions_read
 from data_platform.errors import PlatformError, TransientError
+from data_platform.markdown import MASKED
 from data_platform.plan.checks import relation_of
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Key, Node
+from data_platform.plan.nodes import NO_MASKING, Key, LakeNode, Node
 from data_platform.quality.outcomes import Outcome
 from data_platform.storage.lake import Snapshot
 
@@ -42,6 +43,8 @@ _INTERRUPTED = (
     "canceling statement due to user request",  # PostgreSQL, asked by the driver
 )
 
+EXAMPLE_COLUMNS, EXAMPLE_WIDTH = 12, 100
+"""Columns of an example, those that the check is about first, and characters of a value."""
 MAX_NAMED = 10
 """Failed partitions that a failure names with their reasons."""
 
@@ -115,6 +118,7 @@ def results(
     failed: Mapping[str, str],
     standing: Mapping[str, str],
     figures: Mapping[str, int],
+    report: str | None = None,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """What a step yields after its materializations: check results, then success or failure.
 
@@ -124,18 +128,20 @@ def results(
         failed: why a partition wasn't published, by partition.
         standing: the data version that stands instead, by partition.
         figures: of the step as a whole, for its log and the closing table of a run.
+        report: Markdown about the range of partitions, where there was one.
 
     Raises:
         dagster.Failure: partitions failed; it names them, and isn't retried.
     """
+    told = {**figures, **({"report": dg.MetadataValue.md(report)} if report else {})}
     if not failed:
         # The flag tells Dagster that the materializations are written already.
-        metadata = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True, **figures}
+        metadata = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True, **told}
         yield dg.MaterializeResult(asset_key(node.key), metadata=metadata)
     for outcome in outcomes:
         yield _check_result(node, outcome, failed, standing)
     if failed:
-        metadata = {**figures, FAILED: dg.MetadataValue.json(sorted(failed))}
+        metadata = {**told, FAILED: dg.MetadataValue.json(sorted(failed))}
         raise dg.Failure(_failure_text(node, failed, standing), metadata, allow_retries=False)
 
 
@@ -180,6 +186,19 @@ def newest_events(context: dg.AssetExecutionContext, node: Node) -> dict[Key, in
     entries = [record.asset_entry for record in context.instance.get_asset_records(list(upstreams))]
     known = {upstreams[entry.asset_key]: entry.last_materialization_storage_id for entry in entries}
     return {key: known.get(key) for key in upstreams.values()}
+
+
+def ended_steps(context: dg.AssetExecutionContext) -> dict[str, float]:
+    """Seconds of the steps of this run that have succeeded, by the asset's key as text."""
+    found = context.instance.get_records_for_run(
+        context.run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS
+    )
+    events = [record.event_log_entry.dagster_event for record in found.records]
+    return {
+        event.step_key.replace("__", "/"): event.step_success_data.duration_ms / 1000
+        for event in events
+        if event and event.step_key
+    }
 
 
 def inputs_of(
@@ -248,7 +267,7 @@ def _check_result(
             ]
         )
     if outcome.examples:
-        metadata["examples"] = _table([dict(row) for row in outcome.examples])
+        metadata["examples"] = _table([_example(node, row) for row in outcome.examples])
     candidates = [
         key
         for key, finding in outcome.findings.items()
@@ -267,6 +286,15 @@ def _check_result(
         severity=severity,
         metadata=metadata,
     )
+
+
+def _example(node: Node, row: Mapping[str, str]) -> dict[str, str]:
+    """An offending row for everybody who looks at Dagster: what tells of a person is masked."""
+    masking = node.masking if isinstance(node, LakeNode) else NO_MASKING
+    return {
+        name: MASKED if masking.hides(name) else value[:EXAMPLE_WIDTH]
+        for name, value in list(row.items())[:EXAMPLE_COLUMNS]
+    }
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:

@@ -11,6 +11,7 @@ import dagster as dg
 
 from data_platform.asset_events import (
     PartitionEvent,
+    ended_steps,
     failure_of,
     inputs_of,
     joined,
@@ -19,9 +20,12 @@ from data_platform.asset_events import (
     results,
 )
 from data_platform.asset_specs import asset_spec, check_specs, step_options
+from data_platform.figures import figures_of, rows_label
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, Check, Key, PythonNode, RawNode, StagingNode
+from data_platform.previews import preview_of
 from data_platform.quality.gate import Passage
+from data_platform.range_reports import RangeFacts, range_report
 from data_platform.resources import LAKE
 from data_platform.storage.lake import PartitionVersion
 from data_platform.storage.workbench import Workbench
@@ -92,14 +96,15 @@ def report(
     Raises:
         dagster.Failure: partitions failed; raised after everything else is reported.
     """
-    _record(context, node, passage, workbench, events, seconds)
+    text = _range_report(context, node, passage, seconds)
+    _record(context, node, passage, workbench, events, seconds, text)
     standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
     versions = (
         {key: version.data_version for key, version in standing.partitions.items()}
         if standing
         else {}
     )
-    yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage))
+    yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage), text)
 
 
 def report_each(
@@ -138,41 +143,67 @@ def _record(
     workbench: Workbench,
     events: Mapping[Key, int | None],
     seconds: float,
+    report_text: str | None,
 ) -> None:
     """Materializations of what was published; quarantine is a by-product with its own."""
     publication = passage.publication
     if publication is None:
         return
-    uri = workbench.lake.table(node.key).uri
-    published = {
-        key: PartitionEvent(
-            version.data_version,
-            {
-                **_figures(node, version, changed=key in publication.changed),
-                "rows_in": passage.rows_in.get(key, 0),
-                **(
-                    {"rows_quarantined": passage.quarantined.get(key, 0)}
-                    if node.has_quarantine
-                    else {}
-                ),
-                "seconds": round(seconds / len(publication.versions), 4),
-                "delta_version": publication.lake_version,
-                "dagster/uri": uri,
-            },
-            inputs_of(node, key, passage.upstreams, events) if passage.upstreams else {},
-        )
-        for key, version in publication.versions.items()
-    }
+    newest = max(publication.versions)
+    published: dict[str, PartitionEvent] = {}
+    for key, version in publication.versions.items():
+        metadata: dict[str, Any] = {
+            **passage.said.get(key, {}),
+            **figures_of(node, passage, key, seconds),
+            "delta_version": publication.lake_version,
+        }
+        if key == newest:
+            metadata |= _newest(node, version, workbench, report_text)
+        inputs = inputs_of(node, key, passage.upstreams, events) if passage.upstreams else {}
+        published[key] = PartitionEvent(version.data_version, metadata, inputs)
     record_materializations(context, node.key, node.code_version, published)
     if node.has_quarantine:
         beside = _quarantine_events(node, passage)
         record_materializations(context, node.quarantine_key, node.code_version, beside)
 
 
+def _newest(
+    node: LakeAsset, version: PartitionVersion, workbench: Workbench, report_text: str | None
+) -> dict[str, Any]:
+    """What only the newest partition of a step tells, so that a range costs no more than a day."""
+    return {
+        "preview": dg.MetadataValue.md(preview_of(version, node.masking)),
+        **({"report": dg.MetadataValue.md(report_text)} if report_text else {}),
+        "dagster/uri": workbench.lake.table(node.key).uri,
+    }
+
+
+def _range_report(
+    context: dg.AssetExecutionContext, node: LakeAsset, passage: Passage, seconds: float
+) -> str | None:
+    """The report of a step over several partitions."""
+    published = passage.publication.versions if passage.publication else {}
+    if len(published) + len(passage.failed) <= 1:
+        return None
+    rest = "read" if isinstance(node, RawNode) else "read and compute"
+    facts = RangeFacts(
+        rows_out={key: version.rows for key, version in published.items()},
+        changed=len(passage.publication.changed) if passage.publication else 0,
+        failed=passage.failed,
+        rows_in=passage.rows_in,
+        quarantined=passage.quarantined,
+        outcomes=passage.outcomes,
+        phases={**passage.phases, rest: max(0.0, seconds - sum(passage.phases.values()))},
+        ended=ended_steps(context),
+        step=str(node.key),
+    )
+    return range_report(facts)
+
+
 def _quarantine_events(node: LakeAsset, passage: Passage) -> dict[str, PartitionEvent]:
     """One for each partition that was published, also where nothing was held back."""
     written = passage.quarantine.versions if passage.quarantine else {}
-    rows = "dagster/partition_row_count" if node.partitions else "dagster/row_count"
+    rows = rows_label(node)
     nothing = PartitionEvent("empty", {rows: 0})
     return {
         key: PartitionEvent(written[key].data_version, {rows: written[key].rows})
@@ -192,8 +223,3 @@ def _totals(passage: Passage) -> dict[str, int]:
         "rows_out": sum(version.rows for version in published.values()),
         "rows_quarantined": sum(passage.quarantined.values()),
     }
-
-
-def _figures(node: LakeAsset, version: PartitionVersion, *, changed: bool) -> dict[str, Any]:
-    rows = "dagster/partition_row_count" if node.partitions else "dagster/row_count"
-    return {rows: version.rows, "bytes": version.bytes, **({} if changed else {"unchanged": True})}

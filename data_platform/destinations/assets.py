@@ -1,5 +1,6 @@
 """Destinations in Dagster: tables outside that follow assets of the lake."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import dagster as dg
 
 from data_platform.asset_events import (
     PartitionEvent,
+    ended_steps,
     failure_of,
     inputs_of,
     newest_events,
@@ -14,9 +16,11 @@ from data_platform.asset_events import (
     results,
 )
 from data_platform.asset_specs import asset_spec, step_options
-from data_platform.destinations.loading import deliver
+from data_platform.destinations.loading import Loading, deliver
+from data_platform.figures import rows_label
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import DestinationNode
+from data_platform.range_reports import RangeFacts, range_report
 from data_platform.resources import LAKE
 
 
@@ -29,18 +33,21 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
         workbench = getattr(context.resources, LAKE).workbench()
         url = getattr(context.resources, node.connection).resolved_url()
         before = newest_events(context, node)
+        started = time.monotonic()
         try:
             loading = deliver(node, keys, workbench, url, context.run.run_id)
         except Exception as error:
             raise failure_of(error) from error
-        rows = "dagster/partition_row_count" if node.partitions else "dagster/row_count"
+        seconds = time.monotonic() - started
+        text = _range_report(context, node, loading, seconds)
+        newest = max(loading.versions, default=None)
         events = {
             key: PartitionEvent(
                 version.data_version,
                 {
-                    rows: version.rows,
+                    **_figures(node, loading, key, seconds),
                     "dagster/table_name": node.table,
-                    **({} if key in loading.loaded else {"unchanged": True}),
+                    **({"report": dg.MetadataValue.md(text)} if text and key == newest else {}),
                 },
                 inputs_of(node, key, loading.upstreams, before),
             )
@@ -54,6 +61,42 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
             "rows_in": delivered,
             "rows_out": delivered,
         }
-        yield from results(node, [], loading.failed, {}, figures)
+        yield from results(node, [], loading.failed, {}, figures, text)
 
     return step
+
+
+def _figures(
+    node: DestinationNode, loading: Loading, key: str, seconds: float
+) -> dict[str, int | float | bool]:
+    """The numbers of a partition that Dagster plots; partitions share the time by their rows."""
+    rows = loading.versions[key].rows
+    if key not in loading.loaded:
+        return {rows_label(node): rows, "unchanged": True, "rows_loaded": 0}
+    loaded = sum(loading.versions[one].rows for one in loading.loaded)
+    share = rows / loaded if loaded else 1 / len(loading.loaded)
+    return {
+        rows_label(node): rows,
+        "rows_loaded": rows,
+        "rows_per_second": round(loaded / seconds, 1) if seconds else 0.0,
+        "seconds": round(seconds * share, 4),
+    }
+
+
+def _range_report(
+    context: dg.AssetExecutionContext, node: DestinationNode, loading: Loading, seconds: float
+) -> str | None:
+    """The report of a load of several partitions."""
+    if len(loading.versions) + len(loading.failed) <= 1:
+        return None
+    rows = {key: version.rows for key, version in loading.versions.items()}
+    facts = RangeFacts(
+        rows_out=rows,
+        changed=len(loading.loaded),
+        failed=loading.failed,
+        rows_in=rows,
+        phases={"load": seconds},
+        ended=ended_steps(context),
+        step=str(node.key),
+    )
+    return range_report(facts)
