@@ -130,7 +130,7 @@ class DagsterDev:
                 return False
             return all(entry["loadStatus"] == "LOADED" for entry in entries)
 
-        wait_until(loaded, 60, every=0.05)
+        wait_until(loaded, 180, every=0.05)  # 7 seconds on a machine with nothing else to do
         for entry in self.graphql(_LOCATIONS)["workspaceOrError"]["locationEntries"]:
             assert entry["locationOrLoadError"]["__typename"] != "PythonError", entry
 
