@@ -45,6 +45,7 @@ class Session:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+        self._shown = 0
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
@@ -68,9 +69,8 @@ class Session:
             files: of one snapshot.
             hidden: whether the platform's own columns are there too.
         """
-        self.run(
-            f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {_reading(files, hidden=hidden)}"
-        )
+        names = self._file_names(files.paths) if hidden else None
+        self.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {_reading(files, names)}")
 
     def keep(self, relation: str) -> None:
         """Read what a view shows once, for many statements over it."""
@@ -86,6 +86,16 @@ class Session:
         )
         for (kind,) in kinds:
             self.run(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} {quoted(relation)}")
+
+    def _file_names(self, paths: Sequence[str]) -> str:
+        """A type for the names of files: a number in memory, where text takes 130 bytes a row."""
+        if not paths:
+            return "VARCHAR"
+        self._shown += 1
+        name = f"_files_{self._shown}"
+        listed = ", ".join(map(literal, sorted(set(paths))))
+        self.run(f"CREATE TYPE {name} AS ENUM ({listed})")
+        return name
 
     def register(self, relation: str, reader: pa.RecordBatchReader | pa.Table) -> None:
         """Make Arrow data readable under a name; a reader can be read once."""
@@ -131,9 +141,13 @@ def open_session(
         connection.close()
 
 
-def _reading(files: LakeFiles, *, hidden: bool) -> str:
+def _reading(files: LakeFiles, names: str | None) -> str:
+    """A SELECT over files; with the platform's own columns where there is a type for their names.
+
+    Files that are alike are taken for what the first one is; else DuckDB opens all of them first.
+    """
     if not files.paths:
-        return _empty(files.schema, hidden=hidden)
+        return _empty(files.schema, names)
     listed = ", ".join(literal(path) for path in files.paths)
     by_name = str(not files.uniform).lower()
     options = f"union_by_name = {by_name}, hive_partitioning = {str(files.partitioned).lower()}"
@@ -141,24 +155,25 @@ def _reading(files: LakeFiles, *, hidden: bool) -> str:
         options = f"{options}, hive_types = {{'{PARTITION_FIELD}': VARCHAR}}"
     unseen = [PARTITION_FIELD] if files.partitioned else []
     added = ""
-    if hidden:
+    if names is not None:
         options = f"{options}, filename = true, file_row_number = true"
         unseen += ["filename", "file_row_number"]
         partition = PARTITION_FIELD if files.partitioned else literal(WHOLE)
-        added = f", {partition} AS {PARTITION}, filename AS {FILE}, file_row_number AS {ROW}"
+        file = f"CAST(filename AS {names}) AS {FILE}"
+        added = f", {partition} AS {PARTITION}, {file}, file_row_number AS {ROW}"
     exclude = f" EXCLUDE ({', '.join(unseen)})" if unseen else ""
     select = f"SELECT *{exclude}{added} FROM read_parquet([{listed}], {options})"
     if files.uniform:
         return select
     # Files that are older than a column don't have it: the table's schema goes first.
-    return f"{_empty(files.schema, hidden=hidden)} UNION ALL BY NAME {select}"
+    return f"{_empty(files.schema, names)} UNION ALL BY NAME {select}"
 
 
-def _empty(schema: pa.Schema, *, hidden: bool) -> str:
+def _empty(schema: pa.Schema, names: str | None) -> str:
     """A relation without rows: partitions that exist have a file, so this is none of them."""
     types = {field.name: _duckdb_type(field.type) for field in schema}
-    if hidden:
-        types |= {PARTITION: "VARCHAR", FILE: "VARCHAR", ROW: "BIGINT"}
+    if names is not None:
+        types |= {PARTITION: "VARCHAR", FILE: names, ROW: "BIGINT"}
     columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items())
     return f"SELECT {columns} WHERE FALSE"
 
