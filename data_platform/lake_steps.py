@@ -27,7 +27,7 @@ from data_platform.previews import preview_of
 from data_platform.quality.gate import Passage
 from data_platform.range_reports import RangeFacts, range_report
 from data_platform.resources import LAKE
-from data_platform.storage.lake import PartitionVersion
+from data_platform.storage.lake import LakeTable, PartitionVersion
 from data_platform.storage.workbench import Workbench
 
 LakeAsset = RawNode | StagingNode | AnalyticsNode | PythonNode
@@ -97,13 +97,12 @@ def report(
         dagster.Failure: partitions failed; raised after everything else is reported.
     """
     text = _range_report(context, node, passage, seconds)
-    _record(context, node, passage, workbench, events, seconds, text)
-    standing = workbench.lake.table(node.key).snapshot() if passage.failed else None
-    versions = (
-        {key: version.data_version for key, version in standing.partitions.items()}
-        if standing
-        else {}
-    )
+    table = workbench.lake.table(node.key)
+    # Read anew: what was published isn't any more where it was written.
+    snapshot = table.snapshot()
+    standing = snapshot.partitions if snapshot else {}
+    _record(context, node, passage, events, seconds, _once(node, passage, standing, table, text))
+    versions = {key: version.data_version for key, version in standing.items()}
     yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage), text)
 
 
@@ -140,10 +139,9 @@ def _record(
     context: dg.AssetExecutionContext,
     node: LakeAsset,
     passage: Passage,
-    workbench: Workbench,
     events: Mapping[Key, int | None],
     seconds: float,
-    report_text: str | None,
+    once: Mapping[str, Any],
 ) -> None:
     """Materializations of what was published; quarantine is a by-product with its own."""
     publication = passage.publication
@@ -158,7 +156,7 @@ def _record(
             "delta_version": publication.lake_version,
         }
         if key == newest:
-            metadata |= _newest(node, version, workbench, report_text)
+            metadata |= once
         inputs = inputs_of(node, key, passage.upstreams, events) if passage.upstreams else {}
         published[key] = PartitionEvent(version.data_version, metadata, inputs)
     record_materializations(context, node.key, node.code_version, published)
@@ -167,14 +165,21 @@ def _record(
         record_materializations(context, node.quarantine_key, node.code_version, beside)
 
 
-def _newest(
-    node: LakeAsset, version: PartitionVersion, workbench: Workbench, report_text: str | None
+def _once(
+    node: LakeAsset,
+    passage: Passage,
+    standing: Mapping[str, PartitionVersion],
+    table: LakeTable,
+    text: str | None,
 ) -> dict[str, Any]:
-    """What only the newest partition of a step tells, so that a range costs no more than a day."""
+    """What a step tells once, at its newest partition: a range costs no more than a day."""
+    newest = max(passage.publication.versions) if passage.publication else None
+    if newest is None or newest not in standing:
+        return {}
     return {
-        "preview": dg.MetadataValue.md(preview_of(version, node.masking)),
-        **({"report": dg.MetadataValue.md(report_text)} if report_text else {}),
-        "dagster/uri": workbench.lake.table(node.key).uri,
+        "preview": dg.MetadataValue.md(preview_of(standing[newest], node.masking)),
+        **({"report": dg.MetadataValue.md(text)} if text else {}),
+        "dagster/uri": table.uri,
     }
 
 
