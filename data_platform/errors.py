@@ -62,6 +62,10 @@ class SourceUnavailable(TransientError):
     """A source could not be reached, or broke off."""
 
 
+class FunctionError(PermanentError):
+    """A person's function raised, or gave something that can't be used."""
+
+
 class ContractError(PermanentError):
     """The columns or types that came out are not those of the contract."""
 

@@ -173,7 +173,8 @@ def _kept_column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if kinds.is_run_end_encoded(kind):
         column = pa.chunked_array(
-            [pc.run_end_decode(chunk) for chunk in column.chunks], kind.value_type
+            [pc.call_function("run_end_decode", [chunk]) for chunk in column.chunks],
+            kind.value_type,
         )
         return _kept_column(name, column)
     if isinstance(kind, pa.BaseExtensionType) and not isinstance(kind, pa.UuidType):

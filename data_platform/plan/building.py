@@ -27,6 +27,7 @@ from data_platform.spec.pipeline import (
     DatabaseDestination,
     DatabaseSource,
     FileSource,
+    PythonSource,
     Schedule,
     StagingAsset,
 )
@@ -103,7 +104,8 @@ class _Builder:
         self._handwritten = self._declare(handwritten)
 
     def build(self) -> BuiltPlan:
-        for key in self._declared:
+        layers = list(SECTIONS)
+        for key in sorted(self._declared, key=lambda key: layers.index(key.layer)):
             with suppress(_Unbuildable):  # its own problems are kept
                 self._node(key)
         sound = [
@@ -182,7 +184,7 @@ class _Builder:
 
     def _resolve(self, key: Key, file: PipelineFile, spec: Asset) -> AnyNode:
         match spec:
-            case DatabaseSource() | FileSource():
+            case DatabaseSource() | FileSource() | PythonSource():
                 return raw_node(self._asset(key, file, spec), self._source_columns)
             case StagingAsset():
                 return staging_node(self._asset(key, file, spec))

@@ -12,10 +12,12 @@ from sqlglot import exp
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.columns import BindingError, catalog
 from data_platform.plan.expressions import literal, parse_expression, quoted, render
+from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import (
     Check,
     Effect,
     Input,
+    PythonCheck,
     ReconcileCheck,
     RowCheck,
     RowCountCheck,
@@ -33,6 +35,21 @@ def relation_of(given: Input) -> str:
     return f"{given.key.relation}{ALL_SUFFIX}" if given.reads == "all" else given.key.relation
 
 
+FindFunction = Callable[[str, Location], UserFunction]
+"""Finds the function that a rule names, or raises."""
+_CompiledRule = (
+    spec.NotNull
+    | spec.Unique
+    | spec.Range
+    | spec.AcceptedValues
+    | spec.ExpressionRule
+    | spec.ForeignKey
+    | spec.RowCount
+    | spec.Reconcile
+)
+"""What becomes SQL."""
+
+
 class Reads(Protocol):
     """Makes the input that a rule reads."""
 
@@ -47,6 +64,7 @@ def compile_rules(
     schema: Schema,
     at: Callable[..., Location],
     reads: Reads,
+    function: FindFunction,
 ) -> list[Check]:
     """Compile the `quality` of an asset.
 
@@ -56,6 +74,7 @@ def compile_rules(
         schema: the asset's columns, as far as known: a name that isn't among them is a problem.
         at: the location of the keys below `quality`.
         reads: makes the input that a rule reads.
+        function: finds the function that a rule names.
 
     Raises:
         ConfigurationError: all that is wrong with them.
@@ -66,6 +85,9 @@ def compile_rules(
         location = at(number)
         try:
             effect = _effect_of(rule, on_violation, location)
+            if isinstance(rule, spec.PythonRule):
+                checks.append(_python(rule, effect, at(number, rule.kind, "function"), function))
+                continue
             for check in _compile(rule, effect, schema, location, reads):
                 _require_known(check, schema, location)
                 checks.append(check)
@@ -151,8 +173,17 @@ def _effect_of(rule: spec.AnyRule, on_violation: Effect, location: Location) -> 
     return "fail" if effect == "quarantine" and not row_level else effect
 
 
+def _python(
+    rule: spec.PythonRule, effect: Effect, location: Location, function: FindFunction
+) -> PythonCheck:
+    found = function(rule.function, location)
+    name = rule.name or f"python_{found.written.rpartition(':')[2].replace('.', '_')}"
+    about = rule.description or f"{found.written} says that the rows are right."
+    return PythonCheck(name, effect, found, location, about, rule.on_empty)
+
+
 def _compile(
-    rule: spec.AnyRule,
+    rule: _CompiledRule,
     effect: Effect,
     schema: Schema,
     location: Location,

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import named_type
+from data_platform.plan.functions import Role, UserFunction, find_function
 from data_platform.plan.nodes import Column, Input, Key, LakeNode, Node, Schema
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.spec.pipeline import Asset, Daily, LakeAsset, Partitions, Retries, Window
@@ -77,6 +78,20 @@ class Declared(Generic[SpecT_co]):
             raise refused(
                 self.at("connection"), f"there is no connection {name!r} in platform.yaml; {hint}"
             )
+
+    def function(
+        self, partitions: DailyPartitions | None, role: Role, written: str, location: Location
+    ) -> UserFunction:
+        """The function of a name.
+
+        Args:
+            partitions: of the asset, one of which a function may take.
+            role: what it is for.
+            written: as `module:function`.
+            location: where it is named.
+        """
+        folder, pipeline = self.file.folder, self.file.spec.pipeline
+        return find_function(written, role, folder, pipeline, location, partitions)
 
     def inherited_partitions(self, inherited: DailyPartitions | None) -> DailyPartitions | None:
         """The partitions of what it is made from, which it may repeat but not change."""

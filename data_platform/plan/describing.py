@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from data_platform.errors import Location
 from data_platform.plan.checks import relation_of
+from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
@@ -24,12 +25,15 @@ from data_platform.plan.nodes import (
     LakeNode,
     Node,
     PipelinePlan,
+    PythonCheck,
     PythonNode,
+    PythonSource,
     RawNode,
     ReconcileCheck,
     RowCheck,
     RowCountCheck,
     StagingNode,
+    Step,
     UniqueCheck,
 )
 from data_platform.plan.partitions import DailyPartitions
@@ -105,6 +109,11 @@ def input_words(given: Input) -> str:
             return "whole"
 
 
+def function_words(function: UserFunction) -> str:
+    """A function and where it stands."""
+    return f"{function.written} ({function.place})" if function.place else function.written
+
+
 def duration_words(span: timedelta) -> str:
     """A duration as the language writes it, such as `6h`."""
     seconds = int(span.total_seconds())
@@ -139,6 +148,8 @@ def condition_words(check: Check) -> str:
                 f"{check.expression}{kept} = {check.other_expression} of {check.other}, "
                 f"within {check.tolerance:g}"
             )
+        case PythonCheck():
+            return f"what {function_words(check.function)} says"
         case ConservationCheck():
             return "rows in = out + quarantined + filtered + deduplicated"
         case _:
@@ -151,7 +162,7 @@ def _layer(node: AnyNode) -> Description:
         case RawNode():
             return {"source": _source(node.source), "sql": None, "steps": [], "parameters": []}
         case StagingNode():
-            steps = [{"name": step.name, "effect": step.effect} for step in node.steps]
+            steps = [_step(step) for step in node.steps]
             return {"source": None, "sql": node.sql, "steps": steps, "parameters": []}
         case AnalyticsNode():
             parameters = list(node.parameters)
@@ -175,8 +186,24 @@ def _layer(node: AnyNode) -> Description:
             assert_never(node)
 
 
-def _source(source: DatabaseTable | Files) -> Description:
+def _step(step: Step) -> Description:
+    told: Description = {"name": step.name, "effect": step.effect}
+    if call := step.python:
+        told |= {
+            "function": call.function.written,
+            "defined": call.function.place,
+            "input": call.input,
+            "chunk_size": call.chunk_size,
+            "num_workers": call.num_workers,
+        }
+    return told
+
+
+def _source(source: DatabaseTable | Files | PythonSource) -> Description:
     match source:
+        case PythonSource():
+            function = source.function
+            return {"type": "python", "function": function.written, "defined": function.place}
         case DatabaseTable():
             return {
                 "type": "database",

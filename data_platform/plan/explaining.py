@@ -98,9 +98,7 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
         yield "reads", f"{given['key']}: {given['words']}"
     if source := told.get("source"):
         yield "source", _source_words(source)
-    if function := told.get("function"):
-        called = f", called {function['called']}" if partitions else ""
-        yield "function", f"{function['function']}{called}"
+    yield from _calls(told)
     if target := told.get("target"):
         column = (
             f", partition in {target['partition_column']}" if target["partition_column"] else ""
@@ -119,7 +117,26 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
         yield "pool", told["pool"]
 
 
+def _calls(told: Description) -> Iterator[tuple[str, str]]:
+    """The functions of a person that make its rows."""
+    for step in told["steps"]:
+        if step["effect"] == "python":
+            yield step["name"], _call_words(step)
+    if function := told.get("function"):
+        called = f", called {function['called']}" if told["partitions"] else ""
+        yield "function", f"{function['function']}{called}"
+
+
+def _call_words(step: Description) -> str:
+    rows = f"{step['chunk_size']:,} rows" if step["chunk_size"] else "a partition"
+    workers = step["num_workers"]
+    by = f", in {workers} process{'es'[: 2 * (workers > 1)]}" if workers else ""
+    return f"{step['function']} ({step['defined']}) gets {rows} at once as {step['input']}{by}"
+
+
 def _source_words(source: Description) -> str:
+    if source["type"] == "python":
+        return f"function {source['function']} ({source['defined']})"
     if source["type"] == "file":
         return f"{source['format']} files {source['path']}"
     by = f", partitions by {source['cursor']}" if source["cursor"] else ""

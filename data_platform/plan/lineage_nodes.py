@@ -29,6 +29,7 @@ from data_platform.plan.lineage_relations import (
     names_of,
     opaque,
     relation_over,
+    unfollowed,
     union_of,
 )
 from data_platform.plan.naming import HIDDEN_TYPES
@@ -170,7 +171,11 @@ def _last_step(node: StagingNode, follower: QueryLineage) -> Relation:
     """Step by step, so that what deduplicates is told from what filters."""
     tables: dict[str, Relation] = {}
     relation = Relation()
+    carried = _own_columns(node)
     for step in node.steps:
+        if step.effect == "python":
+            relation = tables[step.name.lower()] = unfollowed(relation, carried)
+            continue
         own = follower
         if step.effect == "deduplicates":
             own = QueryLineage(follower.base)

@@ -4,6 +4,8 @@ Called by the modules that build their nodes; staging has its own way, since its
 rows back.
 """
 
+import functools
+
 from data_platform.errors import ConfigurationError, Location
 from data_platform.plan.checks import (
     compile_contract,
@@ -55,7 +57,12 @@ def compile_own_checks(
         spec.columns, spec.on_violation, schema, lambda name: asset.at("columns", name)
     )
     checks += compile_rules(
-        spec.quality, spec.on_violation, schema, lambda *keys: asset.at("quality", *keys), reads
+        spec.quality,
+        spec.on_violation,
+        schema,
+        lambda *keys: asset.at("quality", *keys),
+        reads,
+        functools.partial(asset.function, partitions, "rule"),
     )
     for check in checks:
         if check.effect == "quarantine":

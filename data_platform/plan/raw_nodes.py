@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import assert_never
 
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
-from data_platform.plan.nodes import UNKNOWN_SCHEMA, DatabaseTable, Files, RawNode, Schema
+from data_platform.plan.nodes import (
+    UNKNOWN_SCHEMA,
+    DatabaseTable,
+    Files,
+    PythonSource,
+    RawNode,
+    Schema,
+)
 from data_platform.plan.own_checks import compile_own_checks
 from data_platform.spec.pipeline import DatabaseSource, FileSource, Retries
+from data_platform.spec.pipeline import PythonSource as WrittenPythonSource
 
 SourceColumns = Callable[[RawNode], Schema | None]
 """Tells the columns of a source where they can be known before a run."""
-AnySource = DatabaseSource | FileSource
+AnySource = DatabaseSource | FileSource | WrittenPythonSource
 
 
 def raw_node(asset: Declared[AnySource], source_columns: SourceColumns) -> RawNode:
@@ -32,6 +40,9 @@ def raw_node(asset: Declared[AnySource], source_columns: SourceColumns) -> RawNo
             source = _table(asset, spec, partitioned=partitions is not None)
         case FileSource():
             source = _files(asset, spec, partitioned=partitions is not None)
+        case WrittenPythonSource():
+            function = asset.function(partitions, "source", spec.function, asset.at("function"))
+            source = PythonSource(function)
         case _:
             assert_never(spec)
     promised = promised_columns(asset)

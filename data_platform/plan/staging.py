@@ -4,6 +4,7 @@ Called by `plan.building`. Columns and types are followed step by step as far as
 known; what isn't known before a run is checked in the run.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -18,8 +19,10 @@ from data_platform.plan.checks import (
 from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.conversions import assignable, conversion_to, named_type
 from data_platform.plan.expressions import parse_expression, render
+from data_platform.plan.functions import Role, UserFunction
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import (
+    UNKNOWN_SCHEMA,
     Check,
     Column,
     ConservationCheck,
@@ -36,6 +39,7 @@ from data_platform.spec.transformations import (
     ConvertType,
     ConvertTypes,
     FillNulls,
+    Python,
     RenameColumns,
     Round,
     Union,
@@ -52,6 +56,7 @@ class StagingCompiler:
         other_side: finds what a join or union reads.
         reads: makes the input that a rule reads.
         others: the columns of every relation that steps and rules read besides the source.
+        function: finds the function of a name, for a step or for a rule.
     """
 
     def __init__(
@@ -62,13 +67,21 @@ class StagingCompiler:
         other_side: Callable[[str, Location], OtherSide],
         reads: Reads,
         others: Callable[[], Mapping[str, Schema]],
+        function: Callable[[Role, str, Location], UserFunction],
     ) -> None:
         self._spec = spec
+        self._function = function
         self._source, self._source_schema = source
         self._at = at
         self._reads = reads
         self._others = others
-        self._builder = StepBuilder(self._source, at("from"), spec.on_violation, other_side)
+        self._builder = StepBuilder(
+            self._source,
+            at("from"),
+            spec.on_violation,
+            other_side,
+            functools.partial(function, "transformation"),
+        )
 
     def compile(self) -> tuple[tuple[Step, ...], Schema, Schema | None, tuple[Check, ...]]:
         """The steps, the columns that leave, the contract if there is one, and the checks.
@@ -101,6 +114,12 @@ class StagingCompiler:
 
                 before = self._builder.last
                 self._builder.add(transformation, at, schema)
+                if call := self._builder.steps[-1].python:
+                    schema = UNKNOWN_SCHEMA
+                    hidden = {
+                        name: HIDDEN_TYPES.get(name, "BOOLEAN") for name in self._builder.hidden
+                    }
+                    relations.declare(call.relation, schema, hidden)
                 for relation, other in self._others().items():
                     relations.declare(relation, other, HIDDEN_TYPES)
                 expressions = (
@@ -232,7 +251,7 @@ class StagingCompiler:
                     done = {step.columns.get(name, name): kind for name, kind in done.items()}
                 case AddColumns() | Aggregate() | FillNulls() | Round():
                     done = {name: kind for name, kind in done.items() if name not in step.columns}
-                case Union():
+                case Union() | Python():
                     done = {}
                 case _:
                     pass
@@ -261,6 +280,7 @@ class StagingCompiler:
                 schema,
                 lambda *keys: self._at("quality", *keys),
                 self._reads,
+                functools.partial(self._function, "rule"),
             )
             named_apart(checks)
         except ConfigurationError as error:

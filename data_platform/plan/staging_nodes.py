@@ -3,6 +3,8 @@
 Called by `plan.building`; the steps themselves are compiled by `plan.staging`.
 """
 
+import functools
+
 from data_platform.errors import Location
 from data_platform.plan.checks import relation_of
 from data_platform.plan.declared import Declared, same_partition
@@ -46,7 +48,13 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
         return given
 
     compiler = StagingCompiler(
-        spec, (source.key, source.schema), asset.at, other_side, reads, lambda: others
+        spec,
+        (source.key, source.schema),
+        asset.at,
+        other_side,
+        reads,
+        lambda: others,
+        functools.partial(asset.function, partitions),
     )
     steps, schema, contract, checks = compiler.compile()
     return StagingNode(

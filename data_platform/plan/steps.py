@@ -14,8 +14,9 @@ from sqlglot import exp
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import conversion_to, converted, inexact
 from data_platform.plan.expressions import literal, parse_expression, quoted, reads_clock, render
+from data_platform.plan.functions import UserFunction
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
-from data_platform.plan.nodes import Effect, Key, RowCheck, Schema, Step
+from data_platform.plan.nodes import Effect, Key, PythonCall, RowCheck, Schema, Step
 from data_platform.spec import transformations as spec
 
 Locate = Callable[..., Location]
@@ -64,6 +65,7 @@ class StepBuilder:
         location: of `from`.
         on_violation: what a value that doesn't convert does by default.
         other_side: finds the asset of a reference, or raises.
+        function: finds the function of a name, or raises.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class StepBuilder:
         location: Location,
         on_violation: Effect,
         other_side: Callable[[str, Location], OtherSide],
+        function: Callable[[str, Location], UserFunction],
     ) -> None:
         self.steps = [Step("source", f"SELECT *\nFROM {quoted(source.relation)}", location)]
         self.violations: dict[str, str] = {}
@@ -84,6 +87,7 @@ class StepBuilder:
         self._on_violation: Effect = on_violation
         self._location = location
         self._other_side = other_side
+        self._function = function
 
     def add(  # noqa: C901, PLR0912 -- a match with one case for each transformation
         self, transformation: spec.AnyTransformation, at: Locate, before: Schema
@@ -141,6 +145,8 @@ class StepBuilder:
                     for name, digits in transformation.columns.items()
                 }
                 self._append("round", f"SELECT * REPLACE ({_aliased(rounded)})", at())
+            case spec.Python():
+                self._call(transformation, at)
             case _:
                 assert_never(transformation)
 
@@ -211,7 +217,7 @@ class StepBuilder:
     @property
     def reshapes(self) -> Step | None:
         """The first step that multiplies or merges rows, if there is one."""
-        return next((step for step in self.steps if step.effect == "reshapes"), None)
+        return next((step for step in self.steps if not step.keeps_rows_apart), None)
 
     def _convert(self, transformation: spec.ConvertTypes, at: Locate) -> None:
         self.convert(transformation.columns, "convert_types", lambda column: at("columns", column))
@@ -343,6 +349,27 @@ class StepBuilder:
                 f"UNION ALL BY NAME\nSELECT *{exclude}{whole} FROM {quoted(other.relation)}"
             )
         self._append("union_all", "SELECT *", at(), "\n".join(parts), "reshapes")
+
+    def _call(self, transformation: spec.Python, at: Locate) -> None:
+        """What the function gave is read under a name; before a run nothing is known of it.
+
+        It has the flags of conversions so far, by partition: a function may merge any rows.
+        """
+        function = self._function(transformation.function, at("function"))
+        name = self._fresh("python", [step.name for step in self.steps])
+        relation = f"{name}: {function.written} of {self.last}"
+        call = PythonCall(
+            function,
+            transformation.input,
+            transformation.chunk_size,
+            relation,
+            transformation.num_workers,
+        )
+        sql = f"SELECT *\nFROM {quoted(relation)}"
+        self.steps.append(Step(name, sql, at(), "python", python=call))
+        flags = [flag for flag in self.hidden if flag not in HIDDEN_TYPES]
+        self.hidden = [*HIDDEN_TYPES, *flags]
+        self._bad = {}
 
     def _expression(self, text: str, location: Location) -> str:
         """An expression over the newest step's columns, and over one partition at a time.

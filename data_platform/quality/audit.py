@@ -15,12 +15,14 @@ from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import (
     Check,
     ConservationCheck,
+    PythonCheck,
     ReconcileCheck,
     RowCheck,
     RowCountCheck,
     UniqueCheck,
 )
 from data_platform.quality.outcomes import MAX_EXAMPLES, Audit, Finding, Outcome, Verdict
+from data_platform.quality.python_checks import judge
 
 SMALLEST_JUDGED_BY_PERCENTAGE = 100
 """Rows of a partition from which on a quarantine percentage counts."""
@@ -100,6 +102,9 @@ class Auditor:
                     outcomes.append(self._row_count(check, rows, quarantined))
                 case ReconcileCheck():
                     outcomes.append(self._reconcile(check, good, rows, quarantined))
+                case PythonCheck():
+                    left = {key: rows[key] - quarantined.get(key, 0) for key in self._keys}
+                    outcomes.append(judge(self._session, check, good, left))
                 case ConservationCheck():
                     pass  # judged by staging, which knows what its steps left out
                 case _:

@@ -11,23 +11,33 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from data_platform.engine.calls import show_answers
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
-from data_platform.errors import ContractError, Location, SourceError, SourceUnavailable
+from data_platform.errors import (
+    ContractError,
+    FunctionError,
+    Location,
+    SourceError,
+    SourceUnavailable,
+)
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import PARTITION, RESERVED_COLUMNS, WHOLE
-from data_platform.plan.nodes import DatabaseTable, Files, RawNode, RowCountCheck
+from data_platform.plan.naming import FILE, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
+from data_platform.plan.nodes import DatabaseTable, Files, PythonSource, RawNode, RowCountCheck
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.quality.gate import Gate, Passage
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.sources.database import Extraction, Span, read_table
 from data_platform.sources.files import matching, reading
+from data_platform.sources.python import Given, ask
 from data_platform.storage.publish import WRITTEN, Written, stored_select, write
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.workbench import Workbench
 
 ARRIVING = "_arriving"
+NO_TYPE = '"NULL"'
+"""DuckDB's type of a column of which only NULLs are known."""
 NEW_COLUMNS, OUTSIDE = "new_columns", "outside_partitions"
 """Checks that warn: columns that the table didn't have or has no more, rows of no partition."""
 BROKEN_OFF = ("get_next failed", "server closed the connection", "terminating connection")
@@ -68,7 +78,11 @@ def extract(
         table = workbench.lake.table(node.key)
         before = table.snapshot()
         known = before.schema if before else None
-        with _arriving(node, ready, session, url_of, found, known) as outside:
+        given = _given(node, ready, scratch)
+        if given is not None:
+            failed |= given.failed
+            ready = [key for key in ready if key not in failed]
+        with _arriving(node, ready, session, url_of, given or found, known) as outside:
             written = _land(session, scratch, ready, node)
         show_inputs(session, node, ready, snapshots)
         gate = Gate(session, node, table, scratch, ready, metadata)
@@ -81,8 +95,18 @@ def extract(
         return Passage(publication, failed, outcomes, audit.rows, phases=gate.phases)
 
 
+def _given(node: RawNode, keys: Sequence[str], scratch: Path) -> Given | None:
+    """What a function gave, where it is the source; none of all partitions is an error."""
+    if not isinstance(node.source, PythonSource):
+        return None
+    given = ask(node.source.function, keys, scratch / "given")
+    if len(given.failed) == len(keys):
+        raise SourceError("; ".join(dict.fromkeys(given.failed.values())))
+    return given
+
+
 def _files_of(
-    source: DatabaseTable | Files, keys: Sequence[str]
+    source: DatabaseTable | Files | PythonSource, keys: Sequence[str]
 ) -> tuple[dict[str, list[Path]], dict[str, str]]:
     """The files of each partition, and why a partition has none."""
     found: dict[str, list[Path]] = {}
@@ -103,10 +127,15 @@ def _arriving(
     keys: Sequence[str],
     session: Session,
     url_of: Callable[[str], str],
-    files: Mapping[str, list[Path]],
+    found: Mapping[str, list[Path]] | Given,
     known: pa.Schema | None,
 ) -> Generator[int | None]:
     """Make the source's rows readable as `ARRIVING`; gives the rows that belong to no partition."""
+    if isinstance(found, Given):
+        _show_given(node, session, found, known)
+        yield None
+        return
+    files = found
     match node.source:
         case DatabaseTable() as source:
             span = _span(node.partitions, keys) if node.partitions else None
@@ -118,6 +147,8 @@ def _arriving(
                 query = _select(extraction, source, node.partitions)
                 session.run(f"CREATE TEMP VIEW {ARRIVING} AS {query}")
                 yield extraction.outside if span else None
+        case PythonSource():
+            raise AssertionError(node.key)  # what it gave was found above
         case Files() as source:
             with _translated(source.path):
                 everything = reading(source, [path for key in keys for path in files[key]])
@@ -134,6 +165,27 @@ def _arriving(
                 ]
                 session.run(f"CREATE TEMP VIEW {ARRIVING} AS {' UNION ALL BY NAME '.join(parts)}")
                 yield None
+
+
+def _show_given(node: RawNode, session: Session, given: Given, known: pa.Schema | None) -> None:
+    """What a function gave; a column of NULLs alone has the type that it is known by."""
+    types = _stored_types(session, known)
+    types |= {c.name: c.type for c in (node.contract.columns if node.contract else ()) if c.type}
+    files = {key: files for key, files in given.files.items() if key not in given.failed}
+    with _translated(f"{node.key}"):
+        try:
+            show_answers(session, "_given", files, given.keys, types, {})
+        except FunctionError as error:
+            raise SourceError(f"{node.key}: the function {error}") from None
+        there = session.columns("SELECT * FROM _given")
+        typed = ", ".join(
+            f"CAST({quoted(name)} AS {types[name]}) AS {quoted(name)}"
+            for name, kind in there.items()
+            if kind == NO_TYPE and name in types
+        )
+        replaced = f" REPLACE ({typed})" if typed else ""
+        columns = f"* EXCLUDE ({FILE}, {ROW}){replaced}"
+        session.run(f"CREATE TEMP VIEW {ARRIVING} AS SELECT {columns} FROM _given")
 
 
 @contextmanager

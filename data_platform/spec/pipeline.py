@@ -14,6 +14,7 @@ from data_platform.spec.rules import Bound, Rule, Scalar
 from data_platform.spec.times import Cron, Date, Duration, TimeZone
 from data_platform.spec.transformations import Transformation
 from data_platform.spec.values import (
+    FunctionName,
     Name,
     OnViolation,
     Owner,
@@ -35,7 +36,7 @@ def _table(value: str) -> str:
 
 def _has_type(value: Any) -> Any:
     if isinstance(value, dict) and "type" not in value:
-        raise problem("missing", "'type' is missing; there are: database, file")
+        raise problem("missing", "'type' is missing; there are: database, file, python")
     return cast("Any", value)
 
 
@@ -243,8 +244,18 @@ class FileSource(LakeAsset):
     """How CSV files are read."""
 
 
+class PythonSource(LakeAsset):
+    """Rows that a function gives, asked once a partition."""
+
+    type: Literal["python"]
+    """Where it comes from."""
+    function: FunctionName
+    """`module:function`; a module beside pipeline.yaml, or an installed one. It returns or yields
+    pandas, pyarrow or dicts; a parameter `partition` has key, start and end."""
+
+
 Source = Annotated[
-    DatabaseSource | FileSource,
+    DatabaseSource | FileSource | PythonSource,
     Field(discriminator="type"),
     BeforeValidator(_has_type),
 ]

@@ -19,6 +19,7 @@ from data_platform.spec.model import Model
 from data_platform.spec.single_key import Keyed, single_key_union
 from data_platform.spec.values import (
     Expression,
+    FunctionName,
     Names,
     OnViolation,
     Reference,
@@ -249,7 +250,27 @@ class Reconcile(RuleModel):
     """Whether this side's quarantined rows count too."""
 
 
+class PythonRule(RuleModel):
+    """A function judges the rows that would be published of a partition."""
+
+    short_field: ClassVar[str | None] = "function"
+
+    kind: Literal["python"]
+    """The rule."""
+    function: FunctionName
+    """`module:function`; a module beside pipeline.yaml, or an installed one. It gets the rows and
+    returns true or false, results by name, or a list of `Result`."""
+
+
 AnyRule = (
-    NotNull | Unique | Range | AcceptedValues | ExpressionRule | ForeignKey | RowCount | Reconcile
+    NotNull
+    | Unique
+    | Range
+    | AcceptedValues
+    | ExpressionRule
+    | ForeignKey
+    | RowCount
+    | Reconcile
+    | PythonRule
 )
 Rule = Annotated[AnyRule, *single_key_union("rule", AnyRule)]

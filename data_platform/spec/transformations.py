@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 from data_platform.spec.model import Model
 from data_platform.spec.rules import Scalar
 from data_platform.spec.single_key import Keyed, single_key_union
-from data_platform.spec.values import Expression, Names, Reference
+from data_platform.spec.values import Expression, FunctionName, Names, Reference
 
 
 class ConvertType(Model):
@@ -180,6 +180,24 @@ class Round(Keyed):
     """`{column: digits}`; negative digits round to tens, hundreds and so on."""
 
 
+class Python(Keyed):
+    """Give the rows to a function, and go on with those that it returns."""
+
+    short_field: ClassVar[str | None] = "function"
+
+    kind: Literal["python"]
+    """The transformation."""
+    function: FunctionName
+    """`module:function`; a module beside pipeline.yaml, or an installed one. It gets the rows of
+    one partition, and must give the same result for the same rows."""
+    input: Literal["pandas", "arrow"] = "pandas"
+    """What it gets: a pandas DataFrame with Arrow's types, or a pyarrow Table."""
+    chunk_size: int | None = Field(default=None, ge=1)
+    """Rows that it gets at once, in order; None means a whole partition."""
+    num_workers: int | None = Field(default=None, ge=1, le=64)
+    """Processes among which chunks are shared out; None means the step's own process."""
+
+
 AnyTransformation = (
     ConvertTypes
     | AddColumns
@@ -193,6 +211,7 @@ AnyTransformation = (
     | Union
     | FillNulls
     | Round
+    | Python
 )
 Transformation = Annotated[
     AnyTransformation, *single_key_union("transformation", AnyTransformation)

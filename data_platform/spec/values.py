@@ -25,6 +25,7 @@ RESERVED_NAMES = frozenset({*LAYERS, "quarantine"})
 _NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 _OWNER_PATTERN = r"^(team:[A-Za-z0-9._-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$"
 _REFERENCE_PATTERN = r"^([a-z][a-z0-9_]*\.)?(raw|staging|analytics)\.[a-z][a-z0-9_]*$"
+_FUNCTION_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 _LONGEST_NAME = 100
 _TAG_LENGTH = 63
 """Dagster's limit."""
@@ -87,6 +88,17 @@ def _reference(value: str) -> str:
         )
         raise problem("reference", template, value)
     return value
+
+
+def _function(value: str) -> str:
+    if re.fullmatch(_FUNCTION_PATTERN, value):
+        return value
+    template = "{found} names no function: module:function, such as cleaning:only_sound"
+    parts = value.replace(".py", "").replace("/", ".").rpartition("." if ":" not in value else ":")
+    guess = f"{parts[0]}:{parts[2]}"
+    if re.fullmatch(_FUNCTION_PATTERN, guess):
+        template = f"{{found}} names no function: did you mean {guess}? It is module:function"
+    raise problem("function", template, value)
 
 
 def either(words: Iterable[str], mapping: str, text: str = "") -> tuple[Any, ...]:
@@ -169,5 +181,10 @@ Reference = Annotated[
     str,
     AfterValidator(_reference),
     WithJsonSchema({"type": "string", "pattern": _REFERENCE_PATTERN}),
+]
+FunctionName = Annotated[
+    str,
+    AfterValidator(_function),
+    WithJsonSchema({"type": "string", "pattern": _FUNCTION_PATTERN}),
 ]
 OnViolation = Literal["fail", "warn", "quarantine"]

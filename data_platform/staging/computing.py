@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from data_platform.engine.inputs import show_inputs
+from data_platform.engine.python_steps import run_calls
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError
 from data_platform.plan.conversions import stored_type
@@ -57,6 +58,12 @@ def compute(
         return Passage(None, absent, [])
     with workbench.open() as (session, scratch):
         show_inputs(session, node, ready, snapshots)
+        if broken := run_calls(session, node, ready, scratch):
+            absent = {**absent, **broken}
+            ready = [key for key in ready if key not in broken]
+            if not ready:
+                return Passage(None, absent, [])
+            show_inputs(session, node, ready, snapshots)
         _stage(session, node)
         gate = Gate(session, node, workbench.lake.table(node.key), scratch, ready, metadata)
         gate.make_candidate(STAGED, stored=True)
@@ -260,7 +267,7 @@ def _conservation(
 def _rows_kept_apart(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps up to the first that multiplies or merges rows."""
     end = next(
-        (number for number, step in enumerate(steps) if step.effect == "reshapes"), len(steps)
+        (number for number, step in enumerate(steps) if not step.keeps_rows_apart), len(steps)
     )
     return steps[:end]
 

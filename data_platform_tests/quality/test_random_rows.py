@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from data_platform.engine.session import Session
 from data_platform.errors import Location
 from data_platform.plan.checks import compile_rules
+from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Check, Column, Input, Schema
 from data_platform.quality.audit import Auditor, flagged
 from data_platform.spec.rules import (
@@ -47,9 +48,13 @@ def reads(reference: str, place: Location, whole: bool) -> Input:
     raise AssertionError(reference)
 
 
+def find_nothing(written: str, place: Location) -> UserFunction:
+    raise AssertionError(written)
+
+
 def checks() -> list[Check]:
     here = Location(Path("pipeline.yaml"))
-    return compile_rules(RULES, "quarantine", SCHEMA, lambda *_: here, reads)
+    return compile_rules(RULES, "quarantine", SCHEMA, lambda *_: here, reads, find_nothing)
 
 
 def offending(rows: list[Row]) -> list[list[bool]]:
