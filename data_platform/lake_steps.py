@@ -21,6 +21,7 @@ from data_platform.asset_events import (
 )
 from data_platform.asset_specs import asset_spec, check_specs, step_options
 from data_platform.figures import figures_of, rows_label
+from data_platform.lineage_metadata import lineage_metadata
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, Check, Key, PythonNode, RawNode, StagingNode
 from data_platform.previews import preview_of
@@ -178,6 +179,7 @@ def _once(
         return {}
     return {
         "preview": dg.MetadataValue.md(preview_of(standing[newest], node.masking)),
+        **lineage_metadata(node, passage.upstreams),
         **({"report": dg.MetadataValue.md(text)} if text else {}),
         "dagster/uri": table.uri,
     }

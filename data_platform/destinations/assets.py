@@ -18,6 +18,7 @@ from data_platform.asset_events import (
 from data_platform.asset_specs import asset_spec, step_options
 from data_platform.destinations.loading import Loading, deliver
 from data_platform.figures import rows_label
+from data_platform.lineage_metadata import lineage_metadata
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import DestinationNode
 from data_platform.range_reports import RangeFacts, range_report
@@ -48,6 +49,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
                     **_figures(node, loading, key, seconds),
                     "dagster/table_name": node.table,
                     **({"report": dg.MetadataValue.md(text)} if text and key == newest else {}),
+                    **(lineage_metadata(node, loading.upstreams) if key == newest else {}),
                 },
                 inputs_of(node, key, loading.upstreams, before),
             )

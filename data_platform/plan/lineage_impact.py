@@ -186,11 +186,12 @@ def _made_of(node: NodeLineage, key: Key, origin: Origin) -> Iterator[tuple[Orig
     for name, made in relation.columns:
         if (way := _way(made, origin)) is not None:
             yield Origin(key, name.lower()), way
-    if relation.known(origin.column) is None:
-        passing = relation.passing(origin.column)
-        if passing is not None and origin in passing.values:
-            yield Origin(key, origin.column), "value"
-            return
+    passes = any(
+        rest.asset == origin.asset and origin.column not in rest.without for rest in relation.rest
+    )
+    if passes and origin.column != EVERY and relation.known(origin.column) is None:
+        yield Origin(key, origin.column), "value"
+        return
     if _way(relation.mixed, origin) or (
         origin.column == EVERY and any(rest.asset == origin.asset for rest in relation.rest)
     ):

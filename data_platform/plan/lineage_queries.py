@@ -364,10 +364,11 @@ def _matches(pattern: exp.Literal, name: str) -> bool:
 
 def _by_place(left: Relation, right: Relation) -> Relation:
     """UNION: the first side's names, each column made of both sides' in its place."""
-    if left.rest or right.rest or len(left.columns) != len(right.columns):
+    known = left.closed and right.closed
+    if not known or len(left.columns) != len(right.columns):
         # In which place a column stands isn't known.
         columns = tuple((name, made | right.whole) for name, made in left.columns)
-        mixed = left.mixed | right.whole
+        mixed = NOTHING if left.closed else left.mixed | right.whole
         return Relation(columns, left.rest, mixed)
     pairs = zip(left.columns, right.columns, strict=True)
     return Relation(tuple((name, made | other) for (name, made), (_, other) in pairs))

@@ -124,7 +124,8 @@ class Relation:
         """What a column is made of that may be among the further ones."""
         lower = name.lower()
         origins = [Origin(rest.asset, lower) for rest in self.rest if lower not in rest.without]
-        return Made(frozenset(origins)) | self.mixed if origins else None
+        made = Made(frozenset(origins)) | self.mixed
+        return made if made.all else None
 
     def __getitem__(self, name: str) -> Made | None:
         known = self.known(name)
@@ -144,7 +145,7 @@ class Relation:
     def renamed(self, names: Iterable[str]) -> "Relation":
         """With other names for the first columns: `t(a, b)`."""
         new = list(names)
-        if self.rest:
+        if not self.closed:
             # In which place a column stands isn't known.
             return Relation(tuple((name, self.whole) for name in new), self.rest, self.whole)
         old = [name for name, _ in self.columns]
@@ -172,6 +173,19 @@ def opaque(assets: Iterable[Asset], schema: Schema) -> Relation:
     anything = Made(frozenset(Origin(asset, EVERY) for asset in assets))
     columns = tuple((column.name, anything) for column in schema.columns)
     return Relation(columns, (), NOTHING if schema.closed else anything)
+
+
+def unfollowed(relation: Relation, carried: Iterable[str]) -> Relation:
+    """What comes of a relation where nobody can look: any column may be made of any.
+
+    Args:
+        relation: what goes in.
+        carried: names of columns that come out as they go in.
+    """
+    assets = {origin.asset for origin in relation.whole.all}
+    anything = Made(frozenset(Origin(asset, EVERY) for asset in assets))
+    kept = [(name, made) for name in carried if (made := relation.known(name)) is not None]
+    return Relation(tuple(kept), (), anything)
 
 
 def union_of(makes: Iterable[Made]) -> Made:
