@@ -82,7 +82,7 @@ def _rows(facts: RangeFacts) -> str:
     headers, cells = ["rows in", "rows out"], [f"{came:,}", f"{sum(facts.rows_out.values()):,}"]
     if facts.quarantined:
         headers.append("quarantined")
-        cells.append(f"{held:,} ({quarantine_percentage(came, held):g}%)")
+        cells.append(f"{held:,} ({quarantine_percentage(came, held):.2f}%)")
     return table(headers, [cells], [True] * len(headers))
 
 
@@ -93,7 +93,7 @@ def _failed(failed: Mapping[str, str]) -> str:
     ]
     if len(failed) > MAX_FAILED:
         lines.append(f"- and {len(failed) - MAX_FAILED:,} more")
-    return "\n".join(["**Failed**, they keep their last version:\n", *lines])
+    return "\n".join(["**Failed**: where there was a last good version, it stands.\n", *lines])
 
 
 def _quarantine(facts: RangeFacts) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _quarantine(facts: RangeFacts) -> Iterator[str]:
                 escaped(key),
                 f"{facts.rows_in.get(key, 0):,}",
                 f"{facts.quarantined[key]:,}",
-                f"{shares[key]:g}%",
+                f"{shares[key]:.2f}%",
             ]
             for key in worst
         ]
@@ -128,18 +128,19 @@ def _checks(outcomes: Sequence[Outcome]) -> Iterator[str]:
     if len(broken) > MAX_CHECKS:
         lines.append(f"- and {len(broken) - MAX_CHECKS} more")
     passed = len(outcomes) - len(broken)
-    yield "\n".join([f"**Checks that didn't pass** ({passed} did):\n", *lines])
+    yield "\n".join([f"**Checks that didn't pass** ({passed} passed):\n", *lines])
 
 
 def _check(outcome: Outcome) -> str:
     partitions = sum(finding.verdict != "pass" for finding in outcome.findings.values())
     worst, finding = outcome.worst(1)[0]
     about = f"- {escaped(outcome.check.name)}, {outcome.verdict}: "
-    if outcome.offending:
+    if outcome.offending and outcome.rows:
         about += f"{outcome.offending:,} of {outcome.rows:,} rows, "
-    about += f"in {partitions:,} of {len(outcome.findings):,} partitions"
+    if len(outcome.findings) > 1:
+        about += f"in {partitions:,} of {len(outcome.findings):,} partitions, worst "
     detail = f": {escaped(finding.detail, REASON)}" if finding.detail else ""
-    return f"{about}, worst {escaped(worst)}{detail}"
+    return f"{about}{escaped(worst)}{detail}"
 
 
 def _times(facts: RangeFacts) -> Iterator[str]:
