@@ -6,7 +6,8 @@ own wrapper of a decorated function.
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -58,7 +59,7 @@ class CallContext(dg.AssetExecutionContext):
         self.said: dict[dg.AssetKey, dict[str, Any]] = {}
 
     @property
-    def selected_asset_keys(self) -> Set[dg.AssetKey]:
+    def selected_asset_keys(self) -> AbstractSet[dg.AssetKey]:
         """What is materialized, by the keys that the file writes."""
         selected = super().selected_asset_keys
         return {written for written, key in self._step.keys.items() if key in selected}
