@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Without compiled bytecode every start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev test lint bench campaign clean
+.PHONY: demo dev test lint bench campaign screenshots clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -30,12 +30,14 @@ lint: .venv/installed ## Style, types, layers
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
-bench: .venv/installed ## The year by hand and by the platform, in turn
-	$(BIN)/python benchmarks/year.py
-	$(BIN)/python benchmarks/launch_latency.py
+bench: .venv/installed ## The platform against others, 20 minutes on a quiet machine
+	$(BIN)/python benchmarks/run_all.py
 
 campaign: .venv/installed ## Fault and load tests with the full counts; writes docs/reliability.md
 	$(BIN)/python -m pytest -n 2 -m campaign --timeout 7200
+
+screenshots: .venv/installed ## The pictures of the README, from the demo in Dagster's UI; needs Chromium
+	$(BIN)/python docs/screenshots.py
 
 clean: ## Remove the environment and all local state
 	rm -rf .venv .data

@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/audit.py [--rounds 5] [--only NAME] [--write-docs]
 
-The rows are 365 files of the lake. All contestants use the platform's DuckDB session and read the
-rows into it once; then the platform counts all row-level rules in one scan grouped by partition,
-and each of the others asks one query a rule, or one a rule and partition. The counts of each rule
-in each partition must be the same.
+The rows are 365 files of the lake, and all contestants use the platform's DuckDB session. The
+platform reads the rows into it once, counts all row-level rules in one scan grouped by partition
+and looks for examples; the others only count, with one query a rule or one a rule and partition.
+The counts of each rule in each partition must be the same.
 """
 
 import hashlib
@@ -24,12 +24,13 @@ PLATFORM = "platform"
 MODES = {
     PLATFORM: "platform",
     "one query a rule": "rule",
+    "one query a rule, over the files": "files",
     "one query a rule and partition": "partition",
 }
 
 
 def contestants(ground: Ground, lake: Path) -> list[Contestant]:
-    """The three ways."""
+    """The four ways."""
     return [
         Contestant(
             name,

@@ -4,7 +4,7 @@
 
 Each contestant is one run in process on an empty storage. All must end with a materialization of
 every partition; whether each has a data version of its own, as one would record that says which
-partitions changed, is a column of the table.
+partitions changed, is a column of the table. All but the platform take so long that they run once.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from tables import Column, cpu_seconds, process_seconds, ratio, report, seconds,
 NAME = "dagster_events"
 PLATFORM = "platform, record_materializations"
 ASSETS = 6
-SLOW_ROUNDS = 2
+SLOW_ROUNDS = 1
 DATABASE = "dagster_events"
 VERSIONS = "data versions"
 MODES = {
@@ -47,7 +47,7 @@ def contestants(ground: Ground, partitions: int) -> list[Contestant]:
             ),
             _results(ground),
             lambda: _prepare(ground),
-            most_rounds=SLOW_ROUNDS if mode.startswith("log_event") else None,
+            most_rounds=None if name == PLATFORM else SLOW_ROUNDS,
         )
         for name, mode in MODES.items()
     ]

@@ -44,27 +44,26 @@ class Ground:
     Attributes:
         root: a folder that the server's own user can enter.
         server: the data folder of the embedded server.
+        prefix: of the names of databases, where the server has other users.
     """
 
     root: Path
     server: Path
+    prefix: str = ""
 
     def url(self, database: str) -> str:
         """Of a database, made if it is missing."""
-        return server_url(self.server, database)
+        return server_url(self.server, self.prefix + database)
 
     def empty(self, database: str) -> str:
         """A database without anything in it, on a server that has nothing left to write."""
-        with closing(psycopg2.connect(self.url("postgres"))) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-                cursor.execute("CHECKPOINT")
+        drop = f"DROP DATABASE IF EXISTS {self.prefix}{database} WITH (FORCE)"
+        run_sql(server_url(self.server, "postgres"), drop, "CHECKPOINT")
         return self.url(database)
 
     def rest(self) -> None:
         """Let the server write now what it would otherwise write while somebody is timed."""
-        run_sql(self.url("postgres"), "CHECKPOINT")
+        run_sql(server_url(self.server, "postgres"), "CHECKPOINT")
 
     def folder(self, name: str) -> Path:
         """An empty folder."""
@@ -103,21 +102,16 @@ def load_pipelines(environ: dict[str, str]) -> Loaded:
 
 
 @contextmanager
-def opened(server: Path | None = None) -> Iterator[Ground]:
-    """A ground of one's own.
-
-    Args:
-        server: the data folder of an embedded server that goes on afterwards; None starts one.
-    """
+def opened() -> Iterator[Ground]:
+    """A ground of one's own, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         root = Path(folder)
         # The server runs as a user of its own when this is root's process.
         root.chmod(0o755)
         try:
-            yield Ground(root, server or root)
+            yield Ground(root, root)
         finally:
-            if server is None:
-                _stop(root)
+            _stop(root)
 
 
 def run_sql(url: str, *statements: str) -> None:

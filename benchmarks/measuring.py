@@ -62,7 +62,7 @@ class Run:
     Attributes:
         seconds: of its work; scaled up where it did a share.
         process_seconds: with Python's start and imports, which aren't scaled.
-        cpu_seconds: of the process and all that it started, start included.
+        cpu_seconds: of its work; of the whole process where it marks no work.
         peak_mib: USS.
         above_mib: the peak during the work, above what the process held right before it.
         facts: what it told besides.
@@ -146,7 +146,7 @@ def measure(contestant: Contestant) -> Run:
     return Run(
         work / contestant.share,
         whole - work + work / contestant.share,
-        cpu,
+        facts.get("cpu_seconds", cpu) / contestant.share,
         peak / MIB,
         max(0, above - facts.get("uss_before", 0)) / MIB,
         facts,

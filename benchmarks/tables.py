@@ -51,7 +51,7 @@ def process_seconds() -> Column:
 
 
 def cpu_seconds() -> Column:
-    """Of the process and all that it started."""
+    """Of the process and all that it started, without PostgreSQL."""
     return "CPU seconds", lambda runs: f"{median(runs, lambda run: run.cpu_seconds):.2f}"
 
 

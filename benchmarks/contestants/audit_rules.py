@@ -1,11 +1,12 @@
 """Ten rules over many partitions.
 
-    audit_rules.py platform|rule|partition
+    audit_rules.py platform|rule|partition|files
 
 `platform` is what a staging asset does: rows are flagged and kept, then audited by `quality`.
 `rule` asks one query a rule, grouped by partition; `partition` one a rule and partition. These two
-keep the rows in a table of DuckDB first, too, and count what breaks a rule, no more: the platform
-finds five examples of each broken rule besides.
+keep the rows in a table of DuckDB first, too; `files` is `rule` with each query over the files. All
+three count what breaks a rule, no more: the platform finds five examples of each broken rule
+besides.
 """
 
 import os
@@ -57,12 +58,14 @@ def queries(within: str) -> dict[str, str]:
     return {**by_row, "one_line_a_product": _REPEATED.format(within=within)}
 
 
-def by_query(session: Session, keys: list[str], *, each: bool) -> Counts:
-    session.run(f"CREATE TEMP TABLE kept AS SELECT * FROM {ROWS}")
+def by_query(session: Session, keys: list[str], mode: str) -> Counts:
+    kind = "VIEW" if mode == "files" else "TABLE"
+    session.run(f"CREATE TEMP {kind} kept AS SELECT * FROM {ROWS}")
     products = quoted(Key("staging", "bench", "products").relation)
     session.run(f"CREATE TEMP VIEW products AS SELECT * FROM {products}")
     counts: Counts = {rule: {} for rule in queries("")}
-    for within in [f"AND _partition = {literal(key)}" for key in keys] if each else [""]:
+    each = [f"AND _partition = {literal(key)}" for key in keys]
+    for within in each if mode == "partition" else [""]:
         for rule, query in queries(within).items():
             counts[rule].update({str(key): int(n) for key, n in session.rows(query)})
     return counts
@@ -95,7 +98,7 @@ def main() -> None:
                 gate = Gate(session, node, table, scratch, keys, {})
                 counts = by_platform(gate)
             else:
-                counts = by_query(session, keys, each=mode == "partition")
+                counts = by_query(session, keys, mode)
         facts["partitions"] = len(keys)
         facts["broken"] = {
             rule: {key: n for key, n in sorted(found.items()) if n}
