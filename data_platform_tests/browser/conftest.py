@@ -7,19 +7,17 @@ leaves what its page showed last in its `tmp_path`.
 
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chromium import MISSING, find_chromium, launched
 from dagster_dev import DagsterDev
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect
 from retail_platform import Databases, query
 from small_sales import ORDERS, lay_out, let_age, start_run, wait_for
 
 LOG = logging.getLogger(__name__)
-LAUNCH_ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-"""Chromium has no sandbox for root, and `/dev/shm` of a container is small."""
 PATIENCE = 60_000
 """How long a page may take to show something, in milliseconds: a loaded machine is slow."""
 
@@ -27,17 +25,13 @@ PATIENCE = 60_000
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        reason = f"no browser: install Chromium so that one of {', '.join(names)} is in PATH"
+    path = find_chromium()
+    if path is None:
         if os.environ.get("DATA_PLATFORM_TESTS_REQUIRE_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=LAUNCH_ARGUMENTS)
-        yield launched
-        launched.close()
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with launched(path) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
