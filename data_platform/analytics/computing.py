@@ -17,7 +17,7 @@ from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import AnalyticsNode, ReconcileCheck, RowCheck
-from data_platform.plan.ranges import WINDOWS
+from data_platform.plan.ranges import ONCE, WINDOWS
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
@@ -107,9 +107,10 @@ def _show_range(
             continue
         rows = f"_rows_{number}"
         session.show(rows, snapshot.files(wanted))
-        if given.reads == "same":
-            source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM {rows}"
-        else:
+        source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM {rows}"
+        if given.reads == "last":
+            once = quoted(f"{relation}{ONCE}")
+            session.run(f"CREATE OR REPLACE TEMP VIEW {once} AS {source}")
             pairs = ", ".join(
                 f"({literal(key)}, {literal(past)})"
                 for key in keys

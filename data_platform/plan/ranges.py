@@ -12,9 +12,13 @@ from sqlglot import exp
 from data_platform.plan.expressions import render
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.nodes import Input
+from data_platform.plan.sliding import sliding_statement
 
 WINDOWS = "_windows"
 """The partitions that are run: `(_partition, partition_key, partition_start, partition_end)`."""
+
+ONCE = " (each once)"
+"""Ends the name of the relation of a window's rows in which none is repeated."""
 
 _REFUSED = (
     exp.With, exp.SetOperation, exp.Subquery, exp.Exists, exp.Window, exp.Lateral, exp.Unnest,
@@ -41,6 +45,11 @@ def range_statement(tree: exp.Query, inputs: Mapping[str, Input]) -> str | None:
         return None
     if not _is_grouped(tree):
         return None
+    given = inputs[first.name]
+    if given.reads == "last" and given.partitions is not None:
+        sliding = sliding_statement(tree, first, f"{first.name}{ONCE}", given.last, WINDOWS)
+        if sliding is not None:
+            return render(sliding, pretty=True)
     return render(_over_range(tree.copy(), first.alias_or_name), pretty=True)
 
 
@@ -71,10 +80,20 @@ def _joins_whole(join: exp.Join, inputs: Mapping[str, Input]) -> bool:
 
 
 def _is_grouped(tree: exp.Select) -> bool:
-    """Rows as they are, or groups; a total without GROUP BY has a row even if nothing is read."""
-    if tree.args.get("group") is not None:
+    """Rows as they are, or groups; a total without them has a row even if nothing is read.
+
+    GROUP BY ALL is such a total where all that isn't an aggregate is the same for every row; and
+    it has no place for a partition's moment beside an aggregate.
+    """
+    group = tree.args.get("group")
+    if group is None:
+        return not tree.find(exp.AggFunc) and tree.args.get("having") is None
+    if not group.args.get("all"):
         return True
-    return not any(True for _ in tree.find_all(exp.AggFunc)) and tree.args.get("having") is None
+    totals = [value for value in tree.expressions if value.find(exp.AggFunc)]
+    if any(value.find(exp.Placeholder, exp.Parameter) for value in totals):
+        return False
+    return any(value.find(exp.Column) for value in tree.expressions if value not in totals)
 
 
 def _over_range(tree: exp.Select, alias: str) -> exp.Select:
