@@ -74,9 +74,7 @@ def print_completion(shell: str) -> None:
 
     Of commands, options, pipelines, assets and partitions. Its first lines say how to install it.
     """
-    context = click.get_current_context().find_root()
-    program = context.info_name or "data-platform"
-    click.echo(completion.completion_script(shell, program, context.command), nl=False)
+    click.echo(completion.completion_script(shell, main), nl=False)
 
 
 # Before a run ---------------------------------------------------------------------------------
@@ -352,7 +350,14 @@ def _load() -> "Loaded":
     """All pipelines; a broken one is named, and hides none of the others."""
     from data_platform.loading import load  # noqa: PLC0415
 
-    loaded = load(_settings(), environment())
+    settings = _settings()
+    if not any(folder.is_dir() for folder in settings.pipelines_dirs):
+        folders = ", ".join(map(str, settings.pipelines_dirs)) or "none"
+        raise PermanentError(
+            f"DATA_PLATFORM_PIPELINES names no folder that there is: {folders}; correct it, or "
+            "unset it and make a project with `data-platform init DIR`"
+        )
+    loaded = load(settings, environment())
     for name in loaded.broken:
         line = f"pipeline {name} has mistakes and is left out: data-platform check shows them"
         click.echo(line, err=True)
@@ -415,7 +420,12 @@ def _instance(settings: Settings) -> "Iterator[DagsterInstance]":
             yield instance
     except (OperationalError, EngineError) as error:
         first = str(error).strip().splitlines()[0]
-        raise StorageUnavailable(f"Dagster's storage can't be reached: {first}") from error
+        advice = (
+            "; is that server up, and DATA_PLATFORM_STORAGE_URL right?"
+            if settings.storage_url
+            else ""
+        )
+        raise StorageUnavailable(f"Dagster's storage can't be reached: {first}{advice}") from error
 
 
 def _print_answer(answer: "Answer", style: str) -> None:

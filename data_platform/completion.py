@@ -16,6 +16,8 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from data_platform.settings import load_settings, read_env_file
 
+PROGRAM = "data-platform"
+"""As pyproject.toml installs it."""
 SHELLS = ("bash", "zsh", "fish")
 INSTALLING = {
     "bash": "echo 'eval \"$({program} completion bash)\"' >> ~/.bashrc",
@@ -31,15 +33,15 @@ _PIPELINE_FILE = "pipeline.yaml"
 Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 
-def completion_script(shell: str, program: str, command: click.Command) -> str:
+def completion_script(shell: str, command: click.Command) -> str:
     """What a shell has to run to complete the command, with how to install it as a comment."""
     kind = get_completion_class(shell)
     if kind is None:
         raise ValueError(f"no completion for {shell!r}")
-    variable = f"_{program}_COMPLETE".replace("-", "_").upper()
-    install = INSTALLING[shell].format(program=program)
-    source = kind(command, {}, program, variable).source()
-    note = f"# Completion of {program} in {shell}. To have it in every new shell:\n#   {install}\n"
+    variable = f"_{PROGRAM}_COMPLETE".replace("-", "_").upper()  # as click derives it
+    install = INSTALLING[shell].format(program=PROGRAM)
+    source = kind(command, {}, PROGRAM, variable).source()
+    note = f"# Completion of {PROGRAM} in {shell}. To have it in every new shell:\n#   {install}\n"
     # zsh looks for `#compdef` in the first line of a file that it loads by itself.
     head, _, rest = source.partition("\n")
     return f"{head}\n{note}{rest}" if head.startswith("#compdef") else note + source

@@ -59,7 +59,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         home=home,
         data_dir=home / (env.get("DATA_PLATFORM_DATA_DIR") or ".data"),
         pipelines_dirs=_pipelines_dirs(env.get("DATA_PLATFORM_PIPELINES"), home),
-        storage_url=env.get("DATA_PLATFORM_STORAGE_URL") or None,
+        storage_url=_database("DATA_PLATFORM_STORAGE_URL", env.get("DATA_PLATFORM_STORAGE_URL")),
         memory_limit=_memory(
             "DATA_PLATFORM_MEMORY_LIMIT", env.get("DATA_PLATFORM_MEMORY_LIMIT") or "1GB"
         ),
@@ -84,6 +84,13 @@ def _memory(name: str, text: str) -> str:
     if not _MEMORY.fullmatch(text):
         raise ValueError(f"{name} is {text!r}: it must be an amount such as 512MB, 2GB or 1.5GiB")
     return text
+
+
+def _database(name: str, url: str | None) -> str | None:
+    if url and not url.startswith(("postgresql://", "embedded://")):
+        # Not what it is: it may hold a password.
+        raise ValueError(f"{name} must be postgresql://user@host/database, or embedded://database")
+    return url or None
 
 
 def environment() -> Mapping[str, str]:

@@ -5,6 +5,9 @@ and shows its traceback.
 """
 
 import errno
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +43,30 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except PlatformError as error:
             for line in error_lines(error, Path.cwd()):
-                click.echo(line, err=True)
+                complain(line)
             ctx.exit(1)
         except OSError as error:
             if error.filename is None or error.errno not in _SURROUNDINGS:
                 raise
             advice = _SURROUNDINGS[error.errno]
-            click.echo(f"Error: {error.filename}: {error.strerror}: {advice}", err=True)
+            complain(f"Error: {error.filename}: {error.strerror}: {advice}")
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
+
+
+def complain(line: str) -> None:
+    """An error; folded between words on a terminal, whole for programs that look for it.
+
+    A place in a file stays in one line too: editors and terminals make a link of it.
+    """
+    if line.startswith("Error: ") and sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        line = "\n".join(
+            textwrap.fill(
+                part, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+            for part in line.splitlines()
+        )
+    click.echo(line, err=True)

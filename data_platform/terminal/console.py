@@ -65,6 +65,21 @@ def room(console: Console) -> int | None:
     return console.width if console.file.isatty() else None
 
 
+def within(console: Console, width: int) -> Console:
+    """The same console with another width."""
+    if width == console.width:
+        return console
+    return Console(
+        file=console.file,
+        width=max(width, 1),
+        color_system=console.color_system,  # pyright: ignore[reportArgumentType] -- one of its own
+        force_terminal=console.is_terminal,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
 def say(console: Console, text: str, style: str = "") -> None:
     """A line of words: folded between them on a terminal, whole in a pipe."""
     console.print(Text(text, style=style), soft_wrap=room(console) is None)

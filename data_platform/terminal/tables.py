@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data_platform.engine.answers import Answer
-from data_platform.terminal.console import room, say
+from data_platform.terminal.console import room, say, within
 from data_platform.terminal.values import as_text
 
 GOOD, POOR, BAD, QUIET = "green", "yellow", "bold red", "dim"
@@ -26,6 +26,8 @@ _FOLDED = 2
 """So few columns stay a table whose cells are folded, however wide they are."""
 _LEAST = 10
 """Columns that a key or words keep, however narrow it is."""
+_WHOLE = 30
+"""Columns up to which a key is rather kept whole than a spare column beside it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Row]
         _shrink(columns, widths, kept, limit)
     for row in rows:
         table.add_row(*(_cell(columns[i], row[i], widths[i]) for i in kept if i < len(row)))
-    console.print(table, width=max(_sum(widths, kept), 1) if limit is None else None, crop=False)
+    within(console, _sum(widths, kept) if limit is None else limit).print(table)
     left_out = [" ".join(c.title.split()) for i, c in enumerate(columns) if i not in kept]
     if left_out:
         say(console, f"too narrow for {', '.join(left_out)}", QUIET)
@@ -142,7 +144,7 @@ def _cell(column: Column, cell: Text | str, width: int) -> Text:
 def _kept(columns: Sequence[Column], widths: Sequence[int], limit: int | None) -> list[int]:
     """The columns that there is room for; those that may shrink count with the least they keep."""
     least = [
-        width if column.right or column.spare else min(width, 2 * _LEAST)
+        width if column.right or column.spare else min(width, _WHOLE)
         for column, width in zip(columns, widths, strict=True)
     ]
     kept = list(range(len(columns)))
