@@ -297,11 +297,10 @@ def function_of(definition: dg.AssetsDefinition) -> Callable[..., object]:
 
 
 def place_of(definition: dg.AssetsDefinition, otherwise: Location) -> Location:
-    """Where the function stands."""
-    try:
-        code = function_of(definition).__code__
-    except AttributeError:
+    """Where the function stands; an asset that isn't one function's is told at the file."""
+    if not isinstance(definition.node_def, dg.OpDefinition):
         return otherwise
+    code = function_of(definition).__code__
     return Location(Path(code.co_filename), code.co_firstlineno)
 
 
