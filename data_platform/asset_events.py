@@ -26,6 +26,7 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 from data_platform.asset_specs import asset_key
 from data_platform.engine.inputs import partitions_read
 from data_platform.errors import PlatformError, TransientError
+from data_platform.failure_texts import MAX_NAMED, failure_text
 from data_platform.markdown import MASKED
 from data_platform.plan.checks import relation_of
 from data_platform.plan.naming import WHOLE
@@ -45,8 +46,6 @@ _INTERRUPTED = (
 
 EXAMPLE_COLUMNS, EXAMPLE_WIDTH = 12, 100
 """Columns of an example, those that the check is about first, and characters of a value."""
-MAX_NAMED = 10
-"""Failed partitions that a failure names with their reasons."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def results(
     node: Node,
     outcomes: Sequence[Outcome],
     failed: Mapping[str, str],
-    standing: Mapping[str, str],
+    standing: Mapping[str, str] | None,
     figures: Mapping[str, int],
     report: str | None = None,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
@@ -126,23 +125,24 @@ def results(
         node: the asset.
         outcomes: of its checks.
         failed: why a partition wasn't published, by partition.
-        standing: the data version that stands instead, by partition.
+        standing: the data version that stands instead, by partition; None where it isn't known.
         figures: of the step as a whole, for its log and the closing table of a run.
         report: Markdown about the range of partitions, where there was one.
 
     Raises:
         dagster.Failure: partitions failed; it names them, and isn't retried.
     """
-    told = {**figures, **({"report": dg.MetadataValue.md(report)} if report else {})}
+    # A log shows the first lines of an event only.
+    told = {**({"report": dg.MetadataValue.md(report)} if report else {}), **figures}
     if not failed:
         # The flag tells Dagster that the materializations are written already.
         metadata = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True, **told}
         yield dg.MaterializeResult(asset_key(node.key), metadata=metadata)
     for outcome in outcomes:
-        yield _check_result(node, outcome, failed, standing)
+        yield _check_result(node, outcome, failed, standing or {})
     if failed:
         metadata = {**told, FAILED: dg.MetadataValue.json(sorted(failed))}
-        raise dg.Failure(_failure_text(node, failed, standing), metadata, allow_retries=False)
+        raise dg.Failure(failure_text(node, failed, standing), metadata, allow_retries=False)
 
 
 def joined(failures: Sequence[dg.Failure]) -> dg.Failure:
@@ -299,18 +299,6 @@ def _example(node: Node, row: Mapping[str, str]) -> dict[str, str]:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
-
-
-def _failure_text(node: Node, failed: Mapping[str, str], standing: Mapping[str, str]) -> str:
-    if list(failed) == [WHOLE]:
-        stands = "the last good version stands" if WHOLE in standing else "nothing is published yet"
-        return f"{node.key} was not published ({stands}): {failed[WHOLE]}"
-    reasons = "\n".join(f"  {key}: {reason}" for key, reason in sorted(failed.items())[:MAX_NAMED])
-    more = f"\n  and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
-    return (
-        f"{node.key}: {len(failed)} partitions were not published and keep their last version:\n"
-        f"{reasons}{more}"
-    )
 
 
 def _listed(keys: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
             "rows_in": delivered,
             "rows_out": delivered,
         }
-        yield from results(node, [], loading.failed, {}, figures, text)
+        yield from results(node, [], loading.failed, None, figures, text)
 
     return step
 

@@ -1,0 +1,56 @@
+"""Why a step failed, in words: what, why, what stands instead, and what to do.
+
+Called by `asset_events` for the failure that Dagster shows and the command prints.
+"""
+
+from collections.abc import Mapping
+
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import LakeNode, Node
+
+MAX_NAMED = 10
+"""Failed partitions that a failure names with their reasons."""
+
+
+def failure_text(
+    node: Node, failed: Mapping[str, str], standing: Mapping[str, str] | None = None
+) -> str:
+    """The text of a failure.
+
+    Args:
+        node: the asset.
+        failed: why a partition wasn't published, by partition.
+        standing: the data version that stands instead, by partition; None where that isn't known.
+    """
+    stands = _stands(failed, standing)
+    if list(failed) == [WHOLE]:
+        text = f"{node.key} was not published ({stands}): {failed[WHOLE]}"
+    else:
+        were = "1 partition was" if len(failed) == 1 else f"{len(failed)} partitions were"
+        lines = [f"{node.key}: {were} not published ({stands}):"]
+        lines += [f"  {key}: {reason}" for key, reason in sorted(failed.items())[:MAX_NAMED]]
+        if len(failed) > MAX_NAMED:
+            lines.append(f"  and {len(failed) - MAX_NAMED} more")
+        text = "\n".join(lines)
+    return f"{text}\n{_next_step(node, failed)}"
+
+
+def _stands(failed: Mapping[str, str], standing: Mapping[str, str] | None) -> str:
+    if standing is None:
+        return "what was there before stands"
+    stand = sum(key in standing for key in failed)
+    if stand == 0:
+        return "nothing is published yet"
+    if stand < len(failed):
+        return f"the last good version of {stand} stands, the others were never published"
+    return "the last good version stands"
+
+
+def _next_step(node: Node, failed: Mapping[str, str]) -> str:
+    """The command that tries it again, for the first partition where there are several."""
+    first = min(failed)
+    partition = f" --partition {first}" if first != WHOLE else ""
+    others = ", and the other partitions likewise" if len(failed) > 1 else ""
+    look = "Its checks show offending rows. " if isinstance(node, LakeNode) and node.checks else ""
+    command = f"data-platform run {node.key.pipeline}{partition}"
+    return f"{look}Mend what is named, then: {command}{others}"

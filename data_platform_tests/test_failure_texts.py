@@ -1,0 +1,59 @@
+"""A failure says what, why, what stands, and what to do next."""
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from factories import DAY, NEXT_DAY, Project
+
+from data_platform.failure_texts import failure_text
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import LakeNode
+
+
+@pytest.fixture
+def node(project: Project) -> LakeNode:
+    project.declare("staging:\n  orders: {from: raw.orders}\n", daily=True)
+    return cast("LakeNode", project.node("staging/orders"))
+
+
+@pytest.mark.parametrize(
+    ("standing", "stands"),
+    [
+        ({WHOLE: "v"}, "the last good version stands"),
+        ({}, "nothing is published yet"),
+        (None, "what was there before stands"),
+    ],
+)
+def test_an_asset_without_partitions(
+    node: LakeNode, standing: dict[str, str] | None, stands: str
+) -> None:
+    assert failure_text(node, {WHOLE: "row_count: 3 rows, wanted at least 10"}, standing) == (
+        f"staging/shop/orders was not published ({stands}): row_count: 3 rows, wanted at least 10\n"
+        "Its checks show offending rows. Mend what is named, then: data-platform run shop"
+    )
+
+
+def test_one_partition(node: LakeNode) -> None:
+    assert failure_text(node, {DAY: "unique: 7 of 10 rows"}, {DAY: "v"}) == (
+        "staging/shop/orders: 1 partition was not published (the last good version stands):\n"
+        f"  {DAY}: unique: 7 of 10 rows\n"
+        "Its checks show offending rows. Mend what is named, then: "
+        f"data-platform run shop --partition {DAY}"
+    )
+
+
+def test_several_partitions_of_which_some_never_stood(node: LakeNode) -> None:
+    text = failure_text(node, {NEXT_DAY: "b", DAY: "a"}, {DAY: "v"})
+    assert "2 partitions were not published (the last good version of 1 stands, the others" in text
+    assert f":\n  {DAY}: a\n  {NEXT_DAY}: b\n" in text
+    assert text.endswith(f"run shop --partition {DAY}, and the other partitions likewise")
+
+
+def test_ten_partitions_are_named_at_most(node: LakeNode) -> None:
+    text = failure_text(node, {f"2024-01-{day:02}": "bad" for day in range(1, 32)}, {})
+    assert "\n  2024-01-10: bad\n  and 21 more\n" in text
+
+
+def test_an_asset_without_checks_points_to_none(node: LakeNode) -> None:
+    assert "checks" not in failure_text(replace(node, checks=()), {DAY: "bad"}, {})
