@@ -146,6 +146,8 @@ class Step:
         effect: what it does to rows, for the count of what went in and out.
         lost: a SELECT `(_partition, rows)` of the rows that this step leaves out, where it may.
         python: the call whose results the SELECT reads, where this is one.
+        converts: of a step that does nothing but convert columns, each column and the flag that
+            tells whether it didn't convert, if there is one.
     """
 
     name: str
@@ -154,6 +156,7 @@ class Step:
     effect: Literal["row-wise", "filters", "deduplicates", "reshapes", "python"] = "row-wise"
     lost: str | None = None
     python: PythonCall | None = None
+    converts: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def keeps_rows_apart(self) -> bool:

@@ -6,7 +6,7 @@ file and row that a row came from, and a flag for each conversion that failed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from sqlglot import exp
@@ -178,6 +178,9 @@ class StepBuilder:
         self._append(
             name, f"SELECT * REPLACE ({_aliased(values)}){flagged}", at(next(iter(targets)))
         )
+        flag_of = {self._bad[flag]: flag for flag in flags}
+        converts = tuple((column, flag_of.get(column)) for column in targets)
+        self.steps[-1] = replace(self.steps[-1], converts=converts)
         self.hidden += flags
 
     @property

@@ -19,6 +19,7 @@ from data_platform.plan.lineage_queries import QueryLineage
 from data_platform.plan.lineage_relations import (
     EVERY,
     Asset,
+    Made,
     Origin,
     Outside,
     Relation,
@@ -468,6 +469,57 @@ def test_a_column_that_is_dropped_again_is_still_named(shop: Project):
         shop, "      - add_columns: {twice: qty * 2}\n      - drop_columns: [twice, qty]\n"
     )
     assert found.uses == {"orders.qty": {"named"}}
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "convert_types: {price: bigint, note: {type: date, format: '%d.%m.%Y'}}",
+        "convert_types: {note: {type: bigint, on_error: set_null}}",
+        "convert_types: {qty: {type: varchar, on_error: fail}}",
+        "convert_types: {PRICE: bigint}\n      - rename_columns: {price: cost}",
+        "convert_types: {price: bigint}\n      - drop_columns: [price]",
+        "rename_columns: {price: cost}\n      - convert_types: {cost: bigint}",
+        "convert_types: {price: bigint}\n      - convert_types: {price: varchar}",
+    ],
+)
+def test_a_conversion_is_what_its_sql_says(project: Project, steps: str, known: bool):
+    """That each column is made of itself alone is taken from the step, not read from its SQL."""
+    if known:
+        project.know(orders=ORDERS)
+    project.declare(
+        f"staging:\n  orders:\n    from: raw.orders\n    transformations:\n      - {steps}\n"
+        "    columns: {id: {type: bigint}, at: {type: timestamp}}\n    extra_columns: keep\n"
+    )
+    node = project.staging("orders")
+    assert any(step.converts for step in node.steps)
+    read = replace(node, steps=tuple(replace(step, converts=()) for step in node.steps))
+    raw = project.node("raw/orders").schema
+    taken, said = (lineage_of(one, lambda _: raw) for one in (node, read))
+    assert by_lower_name(taken.relation) == by_lower_name(said.relation)
+    assert all(taken.relation[name] == said.relation[name] for name in ("other", "price", "cost"))
+    assert taken.uses == said.uses
+    assert taken.checks == said.checks
+
+
+def by_lower_name(relation: Relation) -> dict[str, Made]:
+    return {name.lower(): made for name, made in relation.columns}
+
+
+def test_a_step_of_python_makes_any_column_of_any(shop: Project):
+    folder = shop.pipelines / "shop"
+    folder.mkdir()
+    (folder / "own.py").write_text("def score(frame):\n    return frame\n")
+    found = staged(
+        shop,
+        "      - select_columns: [id, qty]\n      - python: {function: 'own:score'}\n",
+        "    columns: {id: {type: bigint}}\n    extra_columns: keep\n",
+    )
+    assert found.columns == {"id": {f"orders.{EVERY}"}}
+    other = found.lineage.relation["other"]
+    assert other is not None
+    assert told(other.values) == {f"orders.{EVERY}"}
 
 
 def test_an_open_source_passes_what_a_contract_keeps(project: Project):
