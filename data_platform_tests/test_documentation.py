@@ -35,9 +35,11 @@ PLANNED = sorted(
     str(page.relative_to(ROOT)) for page in PAGES if str(page.relative_to(ROOT)) not in RUN
 )
 SHOWN_ONLY = re.compile(
-    r"^(git|cd|source|make|dagster|pip|psql|df|du|ls|kill|chmod|rm|tail) |^make$"
+    r"^(git|source|make|dagster|pip|psql|df|du|ls|kill|chmod|tail) |^make$|^dagster dev$"
 )
 """Commands of `bash` blocks that the tests don't run."""
+CLONE = "data-platform"
+"""The folder in which a reader begins, as `git clone` makes it."""
 
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"`(?P<path>[\w./-]+\.\w+)`[^`\n]*:$")
@@ -139,14 +141,20 @@ class Reader:
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
             self._environ[name] = value
+        elif line.startswith("cd "):
+            self._enter(line.removeprefix("cd "))
         elif not SHOWN_ONLY.match(line):
             code, output = self._execute(shlex.split(line))
             assert code == 0, f"{block}: {line}\n{output}"
 
+    def _enter(self, folder: str) -> None:
+        if folder != CLONE:
+            self._folder = (self._folder / folder).resolve(strict=True)
+
     def _console(self, block: Block) -> None:
         codes: list[int] = []
         for command, printed in _commands(block.text):
-            if command.startswith("export "):
+            if command.startswith(("export ", "cd ")):
                 self._shell(block, command)
                 continue
             code, output = self._execute(shlex.split(command))
@@ -160,6 +168,8 @@ class Reader:
             arguments = [sys.executable, "-c", start, *arguments[1:]]
         elif arguments[0] == "python":
             arguments = [sys.executable, *arguments[1:]]
+        elif arguments[0] == "pytest":
+            arguments = [sys.executable, "-m", *arguments, "-p", "no:cacheprovider"]
         done = subprocess.run(
             arguments, cwd=self._folder, env=self._environ, text=True, timeout=120, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -202,7 +212,7 @@ def _shape(line: str) -> str:
     """A line without what differs from run to run: ids, rates, seconds, padding."""
     line = re.sub(r"\b[0-9a-f]{8}(?=\s)", "<id>", line)
     line = re.sub(r"\s[\d,]+/s\b", "", line)
-    line = re.sub(r"\b\d+\.\d s\b", "<seconds>", line)
+    line = re.sub(r"\b\d+\.\d s\b|\b\d+\.\d+s\b", "<seconds>", line)
     return " ".join(line.split())
 
 
@@ -213,8 +223,10 @@ def test_a_page_that_is_followed_step_by_step_gives_what_it_prints(
     # Without compiled bytecode every command takes twice as long.
     unwanted = {"FORCE_COLOR", "PYTHONDONTWRITEBYTECODE"}
     environ = {name: value for name, value in os.environ.items() if name not in unwanted}
+    begin = tmp_path / CLONE
+    begin.mkdir()
     reader = Reader(
-        tmp_path,
+        begin,
         {
             **environ,
             "DATA_PLATFORM_STORAGE_URL": dagster_url,
