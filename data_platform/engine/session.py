@@ -126,6 +126,8 @@ def open_session(
         "temp_directory": str(scratch),
         "preserve_insertion_order": "false",
         "python_enable_replacements": "false",
+        # Of eight by default: with many small files handing them over costs more than writing.
+        "async_threads": "1",
     }
     if threads is not None:
         config["threads"] = str(threads)

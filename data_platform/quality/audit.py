@@ -301,10 +301,12 @@ class Auditor:
         ]
         first = [name for name in columns if name in there]
         chosen = [*first, *[name for name in there if name not in first]]
-        listed = ", ".join(f"LEFT(CAST({quoted(name)} AS VARCHAR), 200)" for name in chosen)
-        found = self._session.rows(
-            f"SELECT {listed} FROM ({query}) ORDER BY ALL LIMIT {MAX_EXAMPLES}"
+        few = (
+            f"SELECT {', '.join(map(quoted, chosen))} FROM ({query}) "
+            f"ORDER BY ALL LIMIT {MAX_EXAMPLES}"
         )
+        listed = ", ".join(f"LEFT(CAST({quoted(name)} AS VARCHAR), 200)" for name in chosen)
+        found = self._session.rows(f"SELECT {listed} FROM ({few}) ORDER BY ALL")
         return [
             dict(zip(chosen, ("NULL" if v is None else str(v) for v in row), strict=True))
             for row in found
