@@ -6,6 +6,7 @@ another one looks at.
 
 import re
 from itertools import chain
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 from small_sales import LAST_DAY, LATE
@@ -43,11 +44,15 @@ def test_one_partition_is_materialized_from_the_graph(page: Page) -> None:
     dialog.get_by_role("textbox").fill(LAST_DAY)
     dialog.get_by_role("textbox").press("Enter")
     dialog.get_by_role("button", name="Launch 1 run").click()
-    _see_success(page)
+    run = _see_success(page)
 
     page.goto(f"/assets/raw/sales/orders?view=partitions&partition={LAST_DAY}")
     expect(page.get_by_text("Materialized (3)")).to_be_visible()
     expect(page.get_by_role("row", name="dagster/partition_row_count 1")).to_be_visible()
+    page.goto("/assets/raw/sales/orders?view=checks&checkDetail=outside_partitions")
+    expect(page.get_by_text("Passed", exact=True)).to_be_visible()
+    # The result is of the launched run, and about what that run published.
+    expect(page.locator(f"a[href$='{run}']")).to_be_visible()
 
 
 def test_an_asset_tells_its_columns_and_its_sql(page: Page) -> None:
@@ -105,8 +110,9 @@ def _box(node: Locator) -> tuple[float, float]:
     return box["x"], box["x"] + box["width"]
 
 
-def _see_success(page: Page) -> None:
-    """Follow the notice about a launched run, and wait for the run's success."""
+def _see_success(page: Page) -> str:
+    """Follow the notice about a launched run, wait for the run's success, and return its path."""
     page.get_by_role("link", name="View", exact=True).click()
     expect(page).to_have_url(re.compile("/runs/"))
     expect(page.get_by_text("Success", exact=True)).to_be_visible()
+    return urlsplit(page.url).path
