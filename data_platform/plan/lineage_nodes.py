@@ -54,8 +54,6 @@ from data_platform.plan.nodes import (
 
 Schemas = Callable[[Key], Schema]
 """The columns of an asset, as far as they are known."""
-_CONVERSIONS = "convert_types"
-"""The kind of the checks whose conditions are flags that steps carry along."""
 
 
 @runtime_checkable
@@ -252,13 +250,9 @@ def _leaving(node: Node, relation: Relation) -> Relation:
 
 
 def _own_columns(node: Node) -> set[str]:
-    """The platform's own columns of a step: hidden ones, and the flags of conversions."""
-    flags = {
-        column.name.lower()
-        for check in (node.checks if isinstance(node, StagingNode) else ())
-        if isinstance(check, RowCheck) and check.kind == _CONVERSIONS
-        for column in _parsed(check.offends).find_all(exp.Column)
-    }
+    """The platform's own columns of a step in lower case: hidden ones, and flags of conversions."""
+    steps = node.steps if isinstance(node, StagingNode) else ()
+    flags = {flag.lower() for step in steps for _, flag in step.converts if flag is not None}
     return flags | set(HIDDEN_TYPES)
 
 
