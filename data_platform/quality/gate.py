@@ -79,6 +79,7 @@ class Gate:
         self.scratch = scratch
         self.keys = keys
         self.metadata = metadata
+        self._stored = False
         self.phases: dict[str, float] = {}
         """Seconds so far, by what was done."""
 
@@ -102,6 +103,7 @@ class Gate:
             ContractError: a value or column isn't what an expression or rule takes it for.
         """
         kind = "TABLE" if stored else "VIEW"
+        self._stored = stored
         query = flagged(relation, self.node.checks)
         try:
             self.session.run(f"CREATE OR REPLACE TEMP {kind} {CANDIDATE} AS {query}")
@@ -145,6 +147,7 @@ class Gate:
                 sound,
                 computed=computed,
                 unversioned=self.node.unversioned,
+                streamed=not self._stored,
             )
 
     def publish(self, written: Written | None, failed: Mapping[str, str]) -> Publication | None:

@@ -28,6 +28,9 @@ from data_platform.storage.lake import DataFile, LakeTable, PartitionVersion
 WRITTEN = "_written"
 """The relation of the files that `write` wrote last, with the platform's own columns."""
 
+PARTITIONS_AT_ONCE = 92
+"""Of a range, a quarter of a year: COPY holds all rows of a statement before it writes a file."""
+
 SIGNIFICANT_DIGITS = 12
 """Of computed doubles in a data version: their sums depend on the order of the rows."""
 
@@ -101,24 +104,31 @@ def _kept(name: str, kind: str, stored: str) -> str:
 
 def write(
     session: Session, select: str, tail: str, folder: Path, keys: Sequence[str], *, computed: bool,
-    unversioned: Iterable[str] = (),
+    unversioned: Iterable[str] = (), streamed: bool = True,
 ) -> Written:  # fmt: skip
     """Write rows to files in scratch, one folder a partition, and tell their data versions.
 
-    The rows are read once, so that they may come from a stream; versions are told from the files.
+    Versions are told from the files.
 
     Args:
         session: in which the rows are.
         select: the columns that are kept, as `stored_select` gives them.
-        tail: `FROM ...`, over a relation that has `_partition`.
+        tail: `FROM ...`, over a relation that has `_partition`; it ends with a condition where
+            the rows aren't streamed.
         folder: in scratch, not there yet.
         keys: of all partitions that are written; one without rows gets an empty file.
         computed: whether doubles are results of arithmetic, see `SIGNIFICANT_DIGITS`.
         unversioned: columns that don't count for the data version.
+        streamed: whether the rows can be read only once. Others are read a part of the partitions
+            at a time, which takes less memory.
     """
     folder.mkdir(parents=True)
     partitioned = list(keys) != [WHOLE]
-    files = _copy(session, select, tail, folder, partitioned=partitioned)
+    parts = [""] if streamed or not partitioned else _parts(keys)
+    files: dict[str, tuple[DataFile, ...]] = {}
+    for number, part in enumerate(parts):
+        target = folder / f"{number}" if len(parts) > 1 else folder
+        files |= _copy(session, select, f"{tail}{part}", target, partitioned=partitioned)
     strangers = sorted(files.keys() - set(keys))
     if strangers:
         message = f"rows of partitions that nobody asked for: {', '.join(strangers[:3])}"
@@ -168,6 +178,18 @@ def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> 
     lake_version = table.publish(changed, written.schema, metadata)
     versions = {key: changed.get(key) or standing[key] for key in written.versions}
     return Publication(versions, frozenset(changed), lake_version, nulls)
+
+
+def _parts(keys: Sequence[str]) -> list[str]:
+    """Conditions that share all rows out, also those of partitions that nobody asked for."""
+    bounds = sorted(keys)[PARTITIONS_AT_ONCE::PARTITIONS_AT_ONCE]
+    if not bounds:
+        return [""]
+    lows = [f" AND {PARTITION} >= {literal(key)}" for key in bounds]
+    highs = [f" AND {PARTITION} < {literal(key)}" for key in bounds]
+    between = [f"{low}{high}" for low, high in zip(lows[:-1], highs[1:], strict=True)]
+    unknown = f" AND ({PARTITION} >= {literal(bounds[-1])} OR {PARTITION} IS NULL)"
+    return [highs[0], *between, unknown]
 
 
 def _copy(

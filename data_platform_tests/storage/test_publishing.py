@@ -17,8 +17,9 @@ from factories import DAY, DAYS, NEXT_DAY, Project, key_of
 
 from data_platform.errors import ContractError, StorageError
 from data_platform.plan.naming import PARTITION
+from data_platform.storage import publish as publishing
 from data_platform.storage.lake import Lake
-from data_platform.storage.publish import write
+from data_platform.storage.publish import Written, publish, write
 from data_platform.storage.scratch import remove_abandoned, scratch_folder
 
 
@@ -365,3 +366,39 @@ def test_a_partitions_folder_in_the_table_keeps_what_is_in_it(project: Project) 
     assert len(list(folder.iterdir())) == 2
     before = DeltaTable(str(project.table("raw/orders").path), version=0)
     assert before.to_pyarrow_table().column("v").to_pylist() == [1]
+
+
+def in_parts(project: Project, rows: str, keys: list[str]) -> Written:
+    with project.workbench.open() as (session, scratch):
+        session.run(f"CREATE TEMP TABLE _stored AS {rows}")
+        tail = "FROM _stored WHERE TRUE"
+        whole = write(session, "SELECT v", tail, scratch / "w", keys, computed=False)
+        parts = write(
+            session, "SELECT v", tail, scratch / "p", keys, computed=False, streamed=False
+        )
+        assert len(list((scratch / "p").glob("*/partition=*"))) == len(keys) - 1
+        assert {k: v.data_version for k, v in parts.versions.items()} == {
+            k: v.data_version for k, v in whole.versions.items()
+        }
+        publish(project.table("raw/orders"), parts, {})
+        return parts
+
+
+def test_partitions_that_are_written_in_parts_are_the_same(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "PARTITIONS_AT_ONCE", 3)
+    rows = f"SELECT i AS v, list_value{tuple(DAYS)}[1 + i % 9] AS {PARTITION} FROM range(90) t(i)"
+    written = in_parts(project, rows, DAYS)
+    assert [version.rows for version in written.versions.values()] == [10] * 9 + [0]
+    assert len(project.column("raw/orders", "v", *DAYS)) == 90
+
+
+@pytest.mark.parametrize("stranger", ["'1999-01-01'", f"'{DAYS[4]}x'", "'2999-01-01'", "NULL"])
+def test_rows_of_other_partitions_are_found_in_every_part(
+    project: Project, monkeypatch: pytest.MonkeyPatch, stranger: str
+) -> None:
+    monkeypatch.setattr(publishing, "PARTITIONS_AT_ONCE", 3)
+    rows = f"SELECT 1 AS v, unnest({DAYS}) AS {PARTITION} UNION ALL SELECT 1, {stranger}"
+    with pytest.raises(StorageError, match="rows of partitions that nobody asked for"):
+        in_parts(project, rows, DAYS)
