@@ -50,10 +50,11 @@ class LakeIOManager(dg.ConfigurableIOManager):
         if snapshot is None:
             raise PermanentError(f"{key} has never been published")
         asked = context.has_asset_partitions and snapshot.partitioned
-        keys = list(context.asset_partition_keys if asked else snapshot.partitions)
-        missing = [partition for partition in keys if partition not in snapshot.partitions]
-        if missing:
-            raise PermanentError(f"{key} has no published partition {', '.join(missing[:3])}")
+        wished = list(context.asset_partition_keys if asked else snapshot.partitions)
+        # A check of an asset asks for all partitions that there may ever be.
+        keys = [partition for partition in wished if partition in snapshot.partitions]
+        if wished and not keys:
+            raise PermanentError(f"{key} has no published partition {', '.join(wished[:3])}")
         columns = (context.definition_metadata or {}).get("columns")
         kind = wanted.kind
         if kind in {"duckdb", "reader"}:

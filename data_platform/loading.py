@@ -37,7 +37,7 @@ from data_platform.spec.reading import BrokenPipeline, Workspace, read_workspace
 from data_platform.spec.variables import expand
 
 if TYPE_CHECKING:
-    from data_platform.handwritten.reading import AssetsFile
+    from data_platform.handwritten.written import AssetsFile
     from data_platform.storage.lake import Lake
     from data_platform.storage.workbench import Workbench
 

@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from data_platform.embedded_server import resolve_url
-from data_platform.engine.postgres import Refused, Unreachable, connected
+from data_platform.engine.postgres import Refused, Unreachable, connected, host
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.settings import environment, load_settings
 from data_platform.spec.platform import Platform
@@ -22,7 +22,7 @@ from data_platform.storage.workbench import Workbench
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from adbc_driver_postgresql.dbapi import Connection
+    from sqlalchemy import Connection
 
 LAKE = "lake"
 
@@ -52,29 +52,41 @@ class DatabaseResource(dg.ConfigurableResource):
 
     @contextmanager
     def get_connection(self) -> "Generator[Connection]":
-        """A DBAPI connection, as `pandas.read_sql` takes it; what isn't committed is undone.
+        """A connection of SQLAlchemy, as pandas takes it; what isn't committed is undone.
 
         Raises:
             SourceUnavailable: the database can't be reached; a step may be tried again.
+        """
+        import psycopg2  # noqa: PLC0415
+        from sqlalchemy import create_engine, exc, pool  # noqa: PLC0415
+
+        url = self.resolved_url()
+        engine = create_engine(
+            "postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=pool.NullPool
+        )
+        try:
+            connection = engine.connect()
+        except exc.OperationalError as error:
+            about = str(error.orig).strip().splitlines()[0]
+            raise SourceUnavailable(f"{host(url)}: {about}") from None
+        with connection:
+            yield connection
+
+    def query(self, sql: str, *parameters: object) -> "pa.Table":
+        """The rows of a statement as Arrow, with `$1` for the first parameter.
+
+        Raises:
+            SourceUnavailable: the database can't be reached, or broke off.
             SourceError: it refused.
         """
         try:
-            with connected(self.resolved_url()) as (connection, _):
-                yield connection
+            with connected(self.resolved_url(), autocommit=True) as (_, cursor):
+                cursor.execute(sql, parameters or None)
+                return cursor.fetch_arrow_table()
         except Unreachable as error:
             raise SourceUnavailable(str(error)) from error
         except Refused as error:
             raise SourceError(str(error)) from error
-
-    def query(self, sql: str, *parameters: object) -> "pa.Table":
-        """The rows of a statement, with `$1` for the first parameter.
-
-        Raises:
-            SourceUnavailable, SourceError: as `get_connection` does.
-        """
-        with self.get_connection() as connection, connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
-            return cursor.fetch_arrow_table()
 
 
 def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResource]:

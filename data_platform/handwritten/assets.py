@@ -18,7 +18,7 @@ from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.session import Session
 from data_platform.errors import PermanentError, PlatformError
 from data_platform.handwritten.calling import Given, arguments, call
-from data_platform.handwritten.reading import WrittenStep
+from data_platform.handwritten.written import WrittenStep
 from data_platform.lake_steps import report_each
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import Key, PythonNode
@@ -28,6 +28,9 @@ from data_platform.spec.handwritten import HandwrittenAsset
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.workbench import Workbench
+
+DEFAULT_GROUP = "default"
+"""Dagster's name of the group of an asset that names none."""
 
 
 def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.AssetsDefinition:
@@ -105,7 +108,7 @@ def _spec(step: WrittenStep, original: dg.AssetKey, node: PythonNode) -> dg.Asse
         tags={**said.tags, **spec.tags},
         kinds={*spec.kinds, *said.kinds},
         owners=list(dict.fromkeys([*said.owners, *spec.owners])) if said.owners else spec.owners,
-        group_name=said.group_name or spec.group_name,
+        group_name=said.group_name if said.group_name != DEFAULT_GROUP else spec.group_name,
         automation_condition=said.automation_condition,
         freshness_policy=said.freshness_policy,
         skippable=said.skippable,

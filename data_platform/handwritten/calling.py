@@ -18,7 +18,7 @@ from dagster._core.execution.plan.compute_generator import create_op_compute_wra
 from data_platform.engine.inputs import partitions_read
 from data_platform.engine.lake_frames import read_frame
 from data_platform.engine.session import Session
-from data_platform.handwritten.reading import Parameter, WrittenStep
+from data_platform.handwritten.written import Parameter, WrittenStep
 from data_platform.plan.checks import relation_of
 from data_platform.plan.nodes import Key, PythonNode
 from data_platform.storage.lake import Snapshot

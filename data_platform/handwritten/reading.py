@@ -5,19 +5,19 @@ what would take a code location down becomes a problem at the function's line.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeGuard, TypeVar, cast
 
 import dagster as dg
 from pydantic import ValidationError
 
 from data_platform.beside import fingerprint_of, import_beside
-from data_platform.engine.lake_frames import ALLOWED, FrameType, frame_type
+from data_platform.engine.lake_frames import ALLOWED, frame_type
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.handwritten.keys import Names, full_key
 from data_platform.handwritten.partitioning import daily_of, window_of
+from data_platform.handwritten.written import AssetsFile, Parameter, WrittenStep
 from data_platform.spec.handwritten import (
     ASSETS_FILE,
     FunctionInput,
@@ -30,68 +30,10 @@ MODULE = Path(ASSETS_FILE).stem
 PLATFORM_RESOURCES = ("lake", "io_manager")
 """Beside the connections of platform.yaml."""
 
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 _NOT_TAKEN = (dg.Definitions, dg.RepositoryDefinition)
 _OTHERS = (dg.ScheduleDefinition, dg.SensorDefinition, dg.JobDefinition)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a function that gets rows.
-
-    Attributes:
-        name: of the parameter.
-        key: of the asset.
-        type: as what it gets them.
-        columns: only these; None means all.
-    """
-
-    name: str
-    key: dg.AssetKey
-    type: FrameType
-    columns: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class WrittenStep:
-    """One decorated function.
-
-    Attributes:
-        name: of its step.
-        definition: as Dagster made it; its keys are as written.
-        keys: full keys by written ones.
-        outputs: the full key of each output.
-        parameters: that get rows.
-    """
-
-    name: str
-    definition: dg.AssetsDefinition = field(repr=False)
-    keys: dict[dg.AssetKey, dg.AssetKey]
-    outputs: dict[str, dg.AssetKey]
-    parameters: tuple[Parameter, ...]
-
-
-@dataclass(frozen=True)
-class AssetsFile:
-    """What an `assets.py` holds.
-
-    Attributes:
-        assets: in the words of the language.
-        steps: that make them.
-        checks: functions that judge what is published, with full keys.
-        others: schedules, sensors and jobs, as they are.
-        problems: what is wrong; with any that is no warning, nothing of the file is used.
-    """
-
-    assets: tuple[Handwritten, ...] = ()
-    steps: tuple[WrittenStep, ...] = ()
-    checks: tuple[dg.AssetChecksDefinition, ...] = ()
-    others: tuple[object, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-    @property
-    def sound(self) -> bool:
-        """Whether there is nothing but warnings."""
-        return all(problem.warning for problem in self.problems)
 
 
 def read_assets(file: PipelineFile, connections: Sequence[str] | None) -> AssetsFile:
@@ -115,45 +57,14 @@ class _Reader:
     def __init__(
         self, file: PipelineFile, module: ModuleType, connections: Sequence[str] | None
     ) -> None:
-        self._file = file
-        self._module = module
+        self._top = Location(file.folder / ASSETS_FILE)
         self._connections = connections
         self._problems: list[Problem] = []
         self._code = fingerprint_of(module)
-        found = list(_objects(module))
-        self._functions = [
-            entry
-            for entry in found
-            if isinstance(entry, dg.AssetsDefinition)
-            and not isinstance(entry, dg.AssetChecksDefinition)
-        ]
-        self._checks = [entry for entry in found if isinstance(entry, dg.AssetChecksDefinition)]
-        self._others = tuple(entry for entry in found if isinstance(entry, _OTHERS))
-        for entry in found:
-            if isinstance(entry, _NOT_TAKEN):
-                message = (
-                    f"{ASSETS_FILE} has a {type(entry).__name__}, which isn't read: the platform "
-                    "makes the definitions, and connections of platform.yaml are the resources"
-                )
-                self._problems.append(Problem(self._top, message, warning=True))
-        spec = file.spec
-        self._names = Names(
-            spec.pipeline,
-            tuple(key for definition in self._functions for key in definition.keys),
-            tuple(
-                (layer, name)
-                for layer, section in (
-                    ("raw", spec.sources),
-                    ("staging", spec.staging),
-                    ("analytics", spec.analytics),
-                )
-                for name in section
-            ),
-        )
-
-    @property
-    def _top(self) -> Location:
-        return Location(self._file.folder / ASSETS_FILE)
+        self._found = list(_objects(module))
+        self._functions = [entry for entry in self._found if _makes_assets(entry)]
+        written = tuple(key for definition in self._functions for key in definition.keys)
+        self._names = Names(file.spec.pipeline, written, _declared(file))
 
     def read(self) -> AssetsFile:
         """The file, with all problems."""
@@ -161,31 +72,41 @@ class _Reader:
         steps: list[WrittenStep] = []
         for definition in self._functions:
             place = place_of(definition, self._top)
-            step = self._told(place, lambda definition=definition: self._step(definition))
+            step = self._told(place, self._step, definition)
             if step is None:
                 continue
             steps.append(step)
-            for written, key in step.keys.items():
-                asset = self._told(
-                    place,
-                    lambda step=step, written=written, key=key, place=place: self._asset(
-                        step, written, key, place
-                    ),
-                )
-                assets += [asset] if asset else []
+            made = (self._told(place, self._asset, step, key, place) for key in step.keys)
+            assets += [asset for asset in made if asset is not None]
         checks = [
-            check
-            for definition in self._checks
-            if (check := self._told(place_of(definition, self._top), self._check, definition))
+            self._told(place_of(entry, self._top), self._check, entry)
+            for entry in self._found
+            if isinstance(entry, dg.AssetChecksDefinition)
         ]
+        self._warn_of_definitions()
         return AssetsFile(
-            tuple(assets), tuple(steps), tuple(checks), self._others, tuple(self._problems)
+            tuple(assets),
+            tuple(steps),
+            tuple(check for check in checks if check is not None),
+            tuple(entry for entry in self._found if isinstance(entry, _OTHERS)),
+            tuple(self._problems),
         )
 
-    def _told(self, place: Location, make: Callable[..., Any], *args: object) -> Any:
+    def _warn_of_definitions(self) -> None:
+        for entry in self._found:
+            if isinstance(entry, _NOT_TAKEN):
+                message = (
+                    f"{ASSETS_FILE} has a {type(entry).__name__}, which isn't read: the platform "
+                    "makes the definitions, and connections of platform.yaml are the resources"
+                )
+                self._problems.append(Problem(self._top, message, warning=True))
+
+    def _told(
+        self, place: Location, make: Callable[Given, Made], *args: Given.args, **named: Given.kwargs
+    ) -> Made | None:
         """What `make` gives; None where it raises a mistake, which is kept."""
         try:
-            return make(*args)
+            return make(*args, **named)
         except ValueError as error:
             if isinstance(error, ValidationError):
                 self._problems += [Problem(place, text) for text in _spec_texts(error)]
@@ -239,9 +160,7 @@ class _Reader:
                 f"platform.yaml, {', '.join(self._connections) or 'which has none'}"
             )
 
-    def _asset(
-        self, step: WrittenStep, written: dg.AssetKey, key: dg.AssetKey, place: Location
-    ) -> Handwritten:
+    def _asset(self, step: WrittenStep, written: dg.AssetKey, place: Location) -> Handwritten:
         definition = step.definition
         spec = definition.specs_by_key[written]
         said = {
@@ -262,7 +181,7 @@ class _Reader:
             for dep in spec.deps
         )
         policy = definition.backfill_policy
-        layer, pipeline, name = key.path
+        layer, pipeline, name = step.keys[written].path
         return Handwritten(
             (layer, pipeline, name),
             HandwrittenAsset.model_validate(said),
@@ -302,6 +221,19 @@ def place_of(definition: dg.AssetsDefinition, otherwise: Location) -> Location:
         return otherwise
     code = function_of(definition).__code__
     return Location(Path(code.co_filename), code.co_firstlineno)
+
+
+def _makes_assets(entry: object) -> TypeGuard[dg.AssetsDefinition]:
+    return isinstance(entry, dg.AssetsDefinition) and not isinstance(
+        entry, dg.AssetChecksDefinition
+    )
+
+
+def _declared(file: PipelineFile) -> tuple[tuple[str, str], ...]:
+    """Layer and name of what the YAML declares, and functions may read."""
+    spec = file.spec
+    sections = {"raw": spec.sources, "staging": spec.staging, "analytics": spec.analytics}
+    return tuple((layer, name) for layer, section in sections.items() for name in section)
 
 
 def _objects(module: ModuleType) -> Iterator[object]:

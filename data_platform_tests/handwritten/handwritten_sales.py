@@ -85,20 +85,32 @@ class Sales:
         ]
         definitions = self.definitions()
         job = definitions.resolve_implicit_global_asset_job_def()
-        tags = {
-            "dagster/asset_partition_range_start": days[0],
-            "dagster/asset_partition_range_end": days[-1],
-        }
-        if len(days) == 1:
-            tags = {"dagster/partition": days[0]}
+        match list(days):
+            case []:
+                tags = {}
+            case [day]:
+                tags = {"dagster/partition": day}
+            case [first, *_, last]:
+                tags = {
+                    "dagster/asset_partition_range_start": first,
+                    "dagster/asset_partition_range_end": last,
+                }
         return job.get_subset(asset_selection=set(keys) if keys else None).execute_in_process(
-            instance=self.instance, tags=tags if days else {}, raise_on_error=False
+            instance=self.instance, tags=tags, raise_on_error=False
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What the lake answers."""
         loaded = self.load()
         return [tuple(row) for row in ask(sql, loaded.plan, loaded.workbench(), None).rows]
+
+    def materialization(self, name: str) -> dg.AssetMaterialization:
+        """The newest materialization of an asset."""
+        layer, asset = name.split("/")
+        event = self.instance.get_latest_materialization_event(dg.AssetKey([layer, "sales", asset]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return event.asset_materialization
 
     def versions(self, name: str) -> dict[str, str]:
         """The data versions of an asset's partitions."""

@@ -262,8 +262,8 @@ def test_what_a_dagster_user_would_write_first_runs(sales, postgres_url, monkeyp
             start, end = context.partition_time_window
             with shop.get_connection() as connection:
                 return pd.read_sql(
-                    "SELECT * FROM orders WHERE at >= $1 AND at < $2", connection,
-                    params=[start.replace(tzinfo=None), end.replace(tzinfo=None)],
+                    "SELECT * FROM orders WHERE at >= %(start)s AND at < %(end)s", connection,
+                    params={"start": start.replace(tzinfo=None), "end": end.replace(tzinfo=None)},
                 )
 
         @dg.asset(partitions_def=daily, group_name="first")
