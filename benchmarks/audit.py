@@ -1,6 +1,6 @@
 """The audit of ten rules over 365 partitions, 1,468,773 rows.
 
-    .venv/bin/python benchmarks/audit.py [--rounds 5] [--only NAME] [--write-docs]
+    .venv/bin/python benchmarks/audit.py [--rounds 3] [--only NAME] [--write-docs]
 
 The rows are 365 files of the lake, and all contestants use the platform's DuckDB session. The
 platform reads the rows into it once, counts all row-level rules in one scan grouped by partition
@@ -72,7 +72,7 @@ def run(ground: Ground, chosen: Options) -> str:
 
 
 def main() -> None:
-    chosen = options(__doc__, rounds=5, days=YEAR_DAYS - 1)
+    chosen = options(__doc__, rounds=3, days=YEAR_DAYS - 1)
     with opened() as ground:
         text = run(ground, chosen)
     report(NAME, text, f"{NAME}.py", chosen.rounds, chosen.load)

@@ -67,6 +67,7 @@ class Run:
         above_mib: the peak during the work, above what the process held right before it.
         facts: what it told besides.
         results: what came out.
+        process_cpu_seconds: with Python's start and imports, which aren't scaled.
     """
 
     seconds: float
@@ -76,6 +77,7 @@ class Run:
     above_mib: float
     facts: Mapping[str, Any]
     results: Results
+    process_cpu_seconds: float = 0
 
 
 Runs = Mapping[str, Sequence[Run]]
@@ -142,15 +144,17 @@ def measure(contestant: Contestant) -> Run:
     facts = _told(output)
     began, ended = facts.get("began", start), facts.get("ended", start + whole)
     work, peak = ended - began, max((uss for _, uss in samples), default=0)
+    own_cpu = facts.get("cpu_seconds", cpu)
     above = max((uss for at, uss in samples if began <= at <= ended), default=0)
     return Run(
         work / contestant.share,
         whole - work + work / contestant.share,
-        facts.get("cpu_seconds", cpu) / contestant.share,
+        own_cpu / contestant.share,
         peak / MIB,
         max(0, above - facts.get("uss_before", 0)) / MIB,
         facts,
         contestant.results(facts),
+        cpu - own_cpu + own_cpu / contestant.share,
     )
 
 

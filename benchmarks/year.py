@@ -27,7 +27,7 @@ import psycopg2
 from ground import YEAR_DAYS, Ground, Options, opened, options
 from measuring import Contestant, Results, Runs, contestant_program
 from others import python_of_others
-from tables import cpu_seconds, peak, ratio, report, seconds, table, whole
+from tables import peak, process_cpu_seconds, ratio, report, seconds, table, whole
 
 from data_platform.retail_data import FIRST_DAY
 
@@ -157,7 +157,7 @@ def run(ground: Ground, chosen: Options) -> str:
     columns = [
         seconds(of=whole),
         *ratio(runs, BY_HAND, "times by hand", whole),
-        cpu_seconds(),
+        process_cpu_seconds(),
         peak(),
     ]
     return f"{rows:,} rows, {chosen.days} days:\n\n{table(runs, columns, absent)}{_phases(runs)}"
