@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from factories import DAY, Project
 
 from data_platform.plan.building import build_plan
 from data_platform.plan.nodes import Column, RawNode, Schema
@@ -278,9 +279,20 @@ def problems(folder: Path, pipeline: str, platform: str) -> list[str]:
     (folder / "pipelines" / "sales").mkdir(parents=True)
     (folder / "pipelines" / "platform.yaml").write_text(platform)
     (folder / "pipelines" / "sales" / "pipeline.yaml").write_text(pipeline)
+    for name, code in _modules().items():
+        (folder / "pipelines" / "sales" / name).write_text(code)
     workspace = read_workspace([folder / "pipelines"], {}, folder)
     built = build_plan(workspace, _known_columns)
     return [problem.message for problem in (*workspace.problems, *built.problems)]
+
+
+def _modules() -> dict[str, str]:
+    """The Python of the reference, by the names of its files."""
+    found: dict[str, str] = {}
+    for block in blocks("python", ["docs/pipeline-language.md"]):
+        if file := _FILE.search(block.before):
+            found[file["path"]] = block.text
+    return found
 
 
 def _known_columns(node: RawNode) -> Schema | None:
@@ -299,6 +311,19 @@ def test_yaml_of_the_reference_plans(block: Block, tmp_path: Path) -> None:
 def test_sql_of_the_reference_plans(block: Block, tmp_path: Path) -> None:
     pipeline, platform = completed(yaml.safe_dump({"query": block.text}))
     assert problems(tmp_path, pipeline, platform) == []
+
+
+def test_functions_of_the_reference_run(project: Project) -> None:
+    reference = ["docs/pipeline-language.md"]
+    (block,) = [block for block in blocks("yaml", reference) if "rates:in_cents" in block.text]
+    folder = project.declare(block.text, daily=True).parent
+    for name, code in _modules().items():
+        (folder / name).write_text(code)
+    assert not project.land_source("rates", DAY).failed
+    for name in ("rates", "sound_rates"):
+        assert not project.compute(f"staging/{name}", DAY).failed
+    assert project.column("staging/rates", "cents") == [94, 1120]
+    assert project.column("staging/sound_rates", "rate") == [0.94, 11.2]
 
 
 def test_the_reference_names_every_key_of_the_language() -> None:

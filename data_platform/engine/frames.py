@@ -94,6 +94,8 @@ def _from_items(items: Iterable[object]) -> Iterator[pa.Table]:
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     """Levels of the index that have a name are columns, others are row numbers and dropped."""
     named = [name for name in frame.index.names if name is not None]
+    if len(frame) and not named and not len(frame.columns):
+        raise FunctionError("gave rows without columns")
     _require_names([*named, *frame.columns])
     if named:
         unnamed = [n for n, name in enumerate(frame.index.names) if name is None]
@@ -109,6 +111,8 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
 
 def _from_dicts(rows: Sequence[Mapping[Any, Any]]) -> pa.Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
+    if not names:
+        raise FunctionError("gave rows without columns")
     _require_names(names)
     return _kept(pa.table({name: _column(name, [row.get(name) for row in rows]) for name in names}))
 
@@ -160,8 +164,6 @@ def _require_names(names: Sequence[object]) -> None:
 def _kept(table: pa.Table) -> pa.Table:
     """The table in types that come through Parquet and DuckDB without loss."""
     _require_names(table.column_names)
-    if table.num_rows and not table.num_columns:
-        raise FunctionError("gave rows without columns")
     columns = [
         _kept_column(name, column)
         for name, column in zip(table.column_names, table.columns, strict=True)
