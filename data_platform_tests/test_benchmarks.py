@@ -19,6 +19,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import audit
 import dagster_events
+import ground as grounds
 import measuring
 import parquet_to_postgres
 import postgres_to_parquet
@@ -27,6 +28,7 @@ import tables
 import year
 from ground import Ground, Options, run_sql
 from measuring import Contestant, Run, require_agreement
+from others import HOW_TO_INSTALL, python_of_others
 
 DATABASES = (
     "shop",
@@ -74,10 +76,10 @@ def program(text: str, **further: object) -> Contestant:
 
 
 def test_postgres_to_parquet_moves_the_rows_and_ten_times_as_many(ground: Ground) -> None:
-    daily, text = "platform, a raw asset of daily partitions", "psycopg COPY as CSV, pyarrow"
-    found = postgres_to_parquet.run(ground, options(daily, text))
+    daily = "platform, a raw asset of daily partitions"
+    found = postgres_to_parquet.run(ground, options(daily))
     assert ROWS in found
-    assert rows_of(found) == [daily, text, daily]
+    assert rows_of(found) == [daily, daily]
 
 
 def test_parquet_to_postgres_loads_the_rows(ground: Ground) -> None:
@@ -180,6 +182,17 @@ def test_contestants_take_turns_in_going_first() -> None:
     runs = measuring.compete([contestant("slow"), contestant("a"), contestant("b")], 2, {})
     assert order == ["slow", "a", "b", "a", "b"]
     assert {name: len(several) for name, several in runs.items()} == {"slow": 1, "a": 2, "b": 2}
+
+
+def test_contestants_whose_packages_are_missing_are_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grounds, "installed", lambda: False)
+    theirs = Contestant("dlt", [str(python_of_others()), "-c", ""], lambda _: {})
+    ours = Contestant("ours", [sys.executable, "-c", ""], lambda _: {})
+    runs, absent = options().compete([theirs, ours], {})
+    assert (list(runs), absent) == (["ours"], ("dlt",))
+    assert f"not installed: dlt; run {HOW_TO_INSTALL}" in capsys.readouterr().err
 
 
 # Tables -----------------------------------------------------------------------------------------
