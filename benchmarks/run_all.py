@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/run_all.py [--write-docs] [NAME ...]
 
 Installs the others' packages where they are missing, runs each script in a process of its own, and
-goes on where one fails. Tables are in `.data/benchmarks/<name>.md`; a script that writes none has
-what it printed in `.data/benchmarks/<name>.txt`. On a quiet machine it takes about 20 minutes.
+goes on where one fails. Tables are in `.data/benchmarks/<name>.md`; of a script that writes none,
+what it printed is there. On a quiet machine it takes about 20 minutes.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from others import RESULTS, install
-from tables import write_docs
+from tables import load_average, origin, write_docs
 
 SCRIPTS = (
     "postgres_to_parquet",
@@ -30,7 +30,9 @@ FOLDER = Path(__file__).parent
 
 def run(name: str) -> bool:
     """Run a script, show what it prints, and keep it; False if it failed."""
-    (RESULTS / f"{name}.md").unlink(missing_ok=True)
+    kept = RESULTS / f"{name}.md"
+    kept.unlink(missing_ok=True)
+    load = load_average()
     print(f"== {name}", flush=True)
     command = [sys.executable, str(FOLDER / f"{name}.py")]
     printed: list[str] = []
@@ -38,7 +40,8 @@ def run(name: str) -> bool:
         for line in process.stdout or ():
             print(line, end="", flush=True)
             printed.append(line)
-    (RESULTS / f"{name}.txt").write_text("".join(printed))
+    if process.returncode == 0 and not kept.exists():
+        kept.write_text(f"```text\n{''.join(printed)}```\n\n{origin(f'{name}.py', load)}\n")
     return process.returncode == 0
 
 

@@ -97,16 +97,18 @@ def table(runs: Runs, columns: Sequence[Column], absent: Sequence[str] = ()) -> 
 
 def report(name: str, text: str, script: str, rounds: int, load: float) -> None:
     """Print a table, and keep it with how it was measured."""
-    rest = (
-        f"Medians of {rounds} {'round' if rounds == 1 else 'rounds'}, "
-        f"{datetime.now(UTC):%Y-%m-%d}, load average {load:.1f} at the start: "
-        f"`python benchmarks/{script}`."
-    )
+    rest = f"Medians of {rounds} {'round' if rounds == 1 else 'rounds'}. {origin(script, load)}"
     RESULTS.mkdir(parents=True, exist_ok=True)
     whole = f"{text}\n\n{rest}\n"
     (RESULTS / f"{name}.md").write_text(whole)
     (RESULTS / "machine.md").write_text(machine())
     print(whole)
+
+
+def origin(script: str, load: float) -> str:
+    """By which command, when, and beside how much other work."""
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    return f"`python benchmarks/{script}`, {day}, load average {load:.1f} at the start."
 
 
 def load_average() -> float:

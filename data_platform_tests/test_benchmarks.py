@@ -231,3 +231,18 @@ def test_the_machine_is_told_with_its_versions() -> None:
     text = tables.machine()
     assert f"{os.cpu_count()} |" in text
     assert "dagster 1." in text
+
+
+def test_what_a_script_without_a_table_prints_is_kept_and_a_failed_one_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_all, "FOLDER", tmp_path)
+    monkeypatch.setattr(run_all, "RESULTS", tmp_path)
+    (tmp_path / "printing.py").write_text("print('up in 6.2 s')")
+    (tmp_path / "failing.py").write_text("print('up in'); raise SystemExit(1)")
+    (tmp_path / "failing.md").write_text("figures of yesterday")
+    assert run_all.run("printing")
+    assert not run_all.run("failing")
+    kept = (tmp_path / "printing.md").read_text()
+    assert kept.startswith("```text\nup in 6.2 s\n```\n\n`python benchmarks/printing.py`, 2")
+    assert not (tmp_path / "failing.md").exists()
