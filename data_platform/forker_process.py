@@ -123,9 +123,10 @@ class ForkerProcess:
             process.connection.send(request)
             answer = _received(process.connection, ANSWER_SECONDS)
         except (OSError, EOFError) as error:
+            self._pause()
             raise ForkerUnavailable(f"the forker gave no answer: {error!r}") from error
         if not isinstance(answer, int):
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._pause()
             raise ForkerUnavailable(f"the forker can't fork: {answer}")
         return answer
 
@@ -148,7 +149,7 @@ class ForkerProcess:
                 _received(process.connection, START_SECONDS)
             except (OSError, EOFError) as error:
                 self._stop()
-                self._paused_until = time.monotonic() + PAUSE_SECONDS
+                self._pause()
                 code = process.popen.returncode
                 raise ForkerUnavailable(
                     f"the forker didn't start (exit code {code}, {error!r}); it may have said why "
@@ -189,6 +190,9 @@ class ForkerProcess:
         except subprocess.TimeoutExpired:
             process.popen.kill()
             process.popen.wait()
+
+    def _pause(self) -> None:
+        self._paused_until = max(self._paused_until, time.monotonic() + PAUSE_SECONDS)
 
     def _watch(self, process: _Process) -> None:
         """Start it anew when it died, so that the next run needn't wait."""

@@ -97,7 +97,12 @@ class RunForker:
             self.connection.send(f"it has {threads} threads, and can fork only while it has one")
             return
         permission, allow = os.pipe()
-        child = self._fork(lambda: execute(request, permission))
+
+        def begin() -> None:
+            os.close(allow)  # or it would wait for itself when the launcher changes its mind
+            execute(request, permission)
+
+        child = self._fork(begin)
         os.close(permission)
         try:
             self.connection.send(child.pid)

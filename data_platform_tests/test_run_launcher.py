@@ -1,12 +1,24 @@
+import sys
+
 import dagster as dg
 import psycopg2
 import pytest
 from dagster import DagsterRunStatus
-from dagster._core.launcher.base import WorkerStatus
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.test_utils import create_run_for_test
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from data_platform import run_launcher
-from data_platform.run_launcher import reap_dead_runs
+from data_platform.forker_process import ForkerProcess
+from data_platform.run_launcher import DEFINITIONS, reap_dead_runs
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +124,66 @@ def test_health_is_unknown_while_the_server_is_away(
     monkeypatch.setattr(instance.run_storage, "postgres_url", "postgresql://x@/x?host=/nowhere")
     with pytest.raises(psycopg2.OperationalError):
         instance.run_launcher.check_run_worker_health(run)
+
+
+SOCKET = GrpcServerCodeLocationOrigin("localhost", socket="/tmp/socket", location_name="x")
+MANAGED = ManagedGrpcPythonEnvCodeLocationOrigin(
+    LoadableTargetOrigin(module_name=DEFINITIONS), location_name="x"
+)
+
+
+def launched(
+    location: object, module: str = DEFINITIONS, executable: str = sys.executable, image: str = ""
+) -> dg.DagsterRun:
+    """A run as the webserver makes it."""
+    code = RepositoryPythonOrigin(executable, ModuleCodePointer(module, "defs"), image or None)
+    remote = RemoteRepositoryOrigin(location, "__repository__")
+    return dg.DagsterRun(
+        job_name="job",
+        job_code_origin=JobPythonOrigin("job", code),
+        remote_job_origin=RemoteJobOrigin(remote, "job"),
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux")
+@pytest.mark.parametrize("location", [SOCKET, MANAGED])
+def test_run_of_this_machine_s_own_location_is_forked(
+    instance: dg.DagsterInstance, location: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_IS_DEV_CLI", "1")
+    assert instance.run_launcher._may_fork(launched(location))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        launched(MANAGED, module="shop.definitions"),
+        launched(MANAGED, executable="/elsewhere/python"),
+        launched(MANAGED, image="shop:1"),
+        launched(SOCKET),  # not in `dagster dev`
+        launched(GrpcServerCodeLocationOrigin("localhost", port=4000, location_name="x")),
+        dg.DagsterRun(job_name="job"),
+    ],
+)
+def test_run_of_another_location_is_not_forked(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_IS_DEV_CLI", raising=False)
+    assert not instance.run_launcher._may_fork(run)
+
+
+def test_run_is_launched_the_usual_way_when_nothing_can_be_forked(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = []
+    monkeypatch.setattr(
+        dg.DefaultRunLauncher, "launch_run", lambda _, context: usual.append(context)
+    )
+    run = instance.add_run(launched(MANAGED))
+    launcher = instance.run_launcher
+    launcher._forker = ForkerProcess({}, ("-c", "raise SystemExit(1)"))
+    launcher.launch_run(LaunchRunContext(run, None))
+    assert [context.dagster_run for context in usual] == [run]
+    assert (
+        "started the slow way: the forker didn't start" in instance.all_logs(run.run_id)[-1].message
+    )
