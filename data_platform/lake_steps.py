@@ -154,7 +154,8 @@ def _record(
         metadata: dict[str, Any] = {
             **passage.said.get(key, {}),
             **figures_of(node, passage, key, seconds),
-            "delta_version": publication.lake_version,
+            # As text: a number would be plotted.
+            "delta_version": str(publication.lake_version),
         }
         if key == newest:
             metadata |= once

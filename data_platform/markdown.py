@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from data_platform.engine.texts import printable
 
 NULL = "*NULL*"
-MASKED = "•••"
 
 _SIGNS = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
 """What stands for markup within a line; `_` only at the edge of a word."""

@@ -7,10 +7,27 @@ and by what it is made of; where that can't be told, everything below something 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import sqlglot
+from sqlglot import exp
 
 from data_platform.plan.lineage import Lineage
 from data_platform.plan.lineage_relations import EVERY, Made
-from data_platform.plan.nodes import Key, LakeNode, Masking, Plan, StagingNode
+from data_platform.plan.nodes import (
+    NO_MASKING,
+    Key,
+    LakeNode,
+    Masking,
+    Plan,
+    ReconcileCheck,
+    StagingNode,
+)
+
+MASKED = "•••"
+"""In place of a value."""
+
+_NodeT = TypeVar("_NodeT", bound=LakeNode)
 
 
 @dataclass(frozen=True)
@@ -47,13 +64,34 @@ def masked(plan: Plan, tracing: Tracing | None = None) -> Plan:
         replace(
             pipeline,
             nodes=tuple(
-                replace(node, masking=masks[node.key]) if isinstance(node, LakeNode) else node
+                _masked_node(node, masks) if isinstance(node, LakeNode) else node
                 for node in pipeline.nodes
             ),
         )
         for pipeline in plan.pipelines
     )
     return Plan(pipelines)
+
+
+def _masked_node(node: _NodeT, masks: Mapping[Key, Masking]) -> _NodeT:
+    """A node with its masking, and with its checks that must not tell a value."""
+    checks = tuple(
+        replace(check, masked=True)
+        if isinstance(check, ReconcileCheck) and _tells(node.key, check, masks)
+        else check
+        for check in node.checks
+    )
+    return replace(node, masking=masks[node.key], checks=checks)
+
+
+def _tells(own: Key, check: ReconcileCheck, masks: Mapping[Key, Masking]) -> bool:
+    """Whether a side of a reconciliation is computed from something personal."""
+    sides = ((own, check.expression), (check.other, check.other_expression))
+    return any(
+        masks.get(key, NO_MASKING).hides(column.name)
+        for key, expression in sides
+        for column in sqlglot.parse_one(expression, read="duckdb").find_all(exp.Column)
+    )
 
 
 def _lineage(plan: Plan) -> Tracing:

@@ -235,6 +235,8 @@ class ReconcileCheck:
     location: Location = field(repr=False)
     description: str | None = None
     kind: str = "reconcile"
+    masked: bool = field(default=False, repr=False)
+    """Whether a side tells of a person, so that its value is in no message; by `plan.masking`."""
 
 
 @dataclass(frozen=True)

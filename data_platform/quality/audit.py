@@ -11,6 +11,7 @@ from typing import assert_never
 
 from data_platform.engine.session import Session
 from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.masking import MASKED
 from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import (
     Check,
@@ -250,7 +251,8 @@ class Auditor:
         for key in self._keys:
             left, right = own[key], other[key]
             agree = _agree(left, right, check.tolerance)
-            detail = None if agree else f"{left} here, {right} in {check.other}"
+            shown = (MASKED, MASKED) if check.masked else (left, right)
+            detail = None if agree else f"{shown[0]} here, {shown[1]} in {check.other}"
             findings[key] = Finding(
                 rows[key] - quarantined.get(key, 0), 0, "pass" if agree else check.effect, detail
             )

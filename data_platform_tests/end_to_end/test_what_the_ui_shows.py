@@ -208,7 +208,7 @@ def test_every_partition_has_the_numbers_that_are_plotted(shop: Shop) -> None:
         "null_percentage/email": 0.0,
         "null_percentage/city": 20.0,
         "null_percentage/amount": 0.0,
-        "delta_version": 0,
+        "delta_version": "0",
     }
     raw = shop.told(report, "raw/orders")[DAYS[2]]
     assert set(raw) == {

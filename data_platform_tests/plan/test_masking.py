@@ -1,7 +1,7 @@
 """Whose values stay unseen: what is marked, what has its name, and what is made of it."""
 
 import pytest
-from factories import Project, key_of
+from factories import Project, key_of, outcome
 
 from data_platform.plan.lineage_relations import EVERY
 from data_platform.plan.masking import Trace, masked
@@ -161,3 +161,34 @@ analytics:
     assert not {"city"} & hidden["analytics/shop/cities"]
     assert "contact" in hidden["analytics/shop/everything"]
     assert not {"city", "visits"} & hidden["analytics/shop/everything"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "detail"),
+    [
+        ("expression: max(email)", "••• here, ••• in raw/shop/shops"),
+        ("expression: max(city)", "Rome here, Bari in raw/shop/shops"),
+        ("expression: count(*)", "1 here, 2 in raw/shop/shops"),
+        (
+            "expression: count(*), with_expression: length(max(email))",
+            "••• here, ••• in raw/shop/shops",
+        ),
+    ],
+)
+def test_a_reconciliation_tells_no_value_of_a_person(
+    project: Project, rule: str, detail: str
+) -> None:
+    project.declare(
+        "sources:\n"
+        "  orders: {type: file, path: orders.parquet, partitions: none}\n"
+        "  shops: {type: file, path: shops.parquet, partitions: none}\n"
+        "staging:\n  people:\n    from: raw.orders\n    columns:\n"
+        "      email: {type: varchar, pii: true}\n      city: {type: varchar}\n"
+        f"    quality:\n      - reconcile: {{with: raw.shops, {rule}}}\n"
+    )
+    project.land("raw/orders", "SELECT 'me@x.org' AS email, 'Rome' AS city")
+    project.land("raw/shops", "SELECT 'you@x.org' AS email, 'Bari' AS city FROM range(2)")
+    passage = project.compute("staging/people")
+    [finding] = outcome(passage, "reconcile_shops").findings.values()
+    assert finding.detail == detail
+    assert not passage.publication
