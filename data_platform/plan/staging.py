@@ -31,7 +31,8 @@ from data_platform.plan.nodes import (
     Step,
     statement_of,
 )
-from data_platform.plan.steps import OtherSide, StepBuilder
+from data_platform.plan.other_side import OtherSide
+from data_platform.plan.steps import StepBuilder
 from data_platform.spec.pipeline import StagingAsset
 from data_platform.spec.transformations import (
     AddColumns,

@@ -9,9 +9,9 @@ from data_platform.errors import Location
 from data_platform.plan.checks import relation_of
 from data_platform.plan.declared import Declared, same_partition
 from data_platform.plan.nodes import Input, LakeNode, Schema, StagingNode, UniqueCheck
+from data_platform.plan.other_side import OtherSide
 from data_platform.plan.own_checks import read_by_rule
 from data_platform.plan.staging import StagingCompiler
-from data_platform.plan.steps import OtherSide
 from data_platform.spec.pipeline import StagingAsset
 
 

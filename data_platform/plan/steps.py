@@ -6,7 +6,7 @@ file and row that a row came from, and a flag for each conversion that failed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, assert_never
 
 from sqlglot import exp
@@ -17,44 +17,12 @@ from data_platform.plan.expressions import literal, parse_expression, quoted, re
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
 from data_platform.plan.nodes import Effect, Key, PythonCall, RowCheck, Schema, Step
+from data_platform.plan.other_side import OtherSide
 from data_platform.spec import transformations as spec
 
 Locate = Callable[..., Location]
 CONTENT = "_content"
 """A hash of what a row holds, while it is told apart from its copies."""
-
-
-@dataclass(frozen=True)
-class OtherSide:
-    """An asset that a join or union reads.
-
-    Attributes:
-        relation: the name under which it is read.
-        columns: those that are known.
-        reads: which of its partitions.
-        into_partitions: whether the asset that reads it has partitions.
-        unique_on: keys that are known to be unique in what is read.
-    """
-
-    relation: str
-    columns: tuple[str, ...]
-    reads: Literal["same", "last", "all", "whole"]
-    into_partitions: bool
-    unique_on: tuple[frozenset[str], ...]
-
-    @property
-    def partitioned(self) -> bool:
-        """Whether its rows are matched by partition."""
-        return self.reads == "same"
-
-    @property
-    def fits_row_by_row(self) -> bool:
-        """Whether its rows can become rows of the asset: each belongs to one partition of it."""
-        return self.partitioned or not self.into_partitions
-
-    def is_unique_on(self, columns: Sequence[str]) -> bool:
-        """Whether no two rows agree on `columns`."""
-        return any(key <= set(columns) for key in self.unique_on)
 
 
 class StepBuilder:
