@@ -6,6 +6,7 @@ in a folder that is removed at the end.
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -213,6 +214,8 @@ def options(description: str | None, rounds: int, days: int = YEAR_DAYS) -> Opti
     given = parser.parse_args()
     if not (given.rounds >= 1 and 1 <= given.days <= days):
         parser.error(f"--rounds is 1 or more, --days is 1 to {days}")
+    # Ended by `timeout` or `kill`, a benchmark stops its server and removes its folder, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     return Options(given.rounds, given.days, tuple(given.only), given.write_docs, load_average())
 
 
