@@ -22,7 +22,7 @@ from data_platform.plan.declared import (
 from data_platform.plan.nodes import AnalyticsNode, Input, Key, LakeNode
 from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.queries import compile_query
+from data_platform.plan.queries import compile_query, parameters_of
 from data_platform.spec.pipeline import AnalyticsAsset, Window
 
 
@@ -39,7 +39,7 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
         upstreams[reference] = asset.upstream(reference, place, None)
         return Input(upstreams[reference].key, "whole")
 
-    first = compile_query(text, location, probe)
+    parameters = parameters_of(text, location, probe)
     windows = _windows(asset, upstreams)
     partitions = _partitions(asset, upstreams)
 
@@ -48,8 +48,8 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
         return read_window(upstream, partitions, windows.get(upstream.key))
 
     query = compile_query(text, location, reads)
-    if partitions is None and first.parameters:
-        raise refused(location, f":{first.parameters[0]} has no value: the asset has no partitions")
+    if partitions is None and parameters:
+        raise refused(location, f":{parameters[0]} has no value: the asset has no partitions")
     nodes = by_key(upstreams)
     schemas = {relation_of(given): nodes[given.key].schema for given in query.inputs}
     schema = query_schema(query.sql, schemas, text, location)

@@ -40,6 +40,7 @@ class Catalog:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._declared: dict[str, str] = {}
 
     def declare(
         self, relation: str, schema: Schema, hidden: Mapping[str, str] | None = None
@@ -58,7 +59,9 @@ class Catalog:
             ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
             or "_nothing INTEGER"
         )
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} ({body})")
+        if self._declared.get(relation) != body:
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} ({body})")
+            self._declared[relation] = body
 
     def describe(
         self, sql: str, parameters: Mapping[str, str] | None = None

@@ -6,6 +6,7 @@ environment, settings or other tables. What runs is generated from the tree that
 """
 
 import difflib
+import functools
 import math
 from typing import NoReturn
 
@@ -227,6 +228,12 @@ def parse_query(text: str, location: Location) -> exp.Query:
     Raises:
         ConfigurationError: it doesn't parse, is no query, or holds something that isn't allowed.
     """
+    return _looked_at(text, location).copy()
+
+
+@functools.lru_cache(maxsize=8)
+def _looked_at(text: str, location: Location) -> exp.Query:
+    """The last ones are kept: who reads a query asks first what it names, then for its SQL."""
     tree = _parse(_with_dollars(text), location, what="query")
     if not isinstance(tree, exp.Query):
         _refuse(location, f"expected one SELECT, found {type(tree).__name__.upper()}")

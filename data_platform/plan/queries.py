@@ -54,6 +54,27 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
     Raises:
         ConfigurationError: it isn't allowed, or names what there isn't.
     """
+    tree, inputs, parameters = _resolved(text, location, reads)
+    at_once = range_statement(tree, inputs)
+    sql = render(tree, pretty=True)
+    return Query(sql, tuple(inputs.values()), parameters, at_once, _momentary(tree))
+
+
+def parameters_of(
+    text: str, location: Location, reads: Callable[[str, Location], Input]
+) -> tuple[str, ...]:
+    """The bind parameters of a statement; `reads` is told all that it reads.
+
+    Raises:
+        ConfigurationError: as `compile_query`.
+    """
+    return _resolved(text, location, reads)[2]
+
+
+def _resolved(
+    text: str, location: Location, reads: Callable[[str, Location], Input]
+) -> tuple[exp.Query, dict[str, Input], tuple[str, ...]]:
+    """The statement over relations, what it reads by relation, and its parameters."""
     tree = parse_query(text, location)
     inputs: dict[str, Input] = {}
     problems: list[Problem] = []
@@ -78,9 +99,7 @@ def compile_query(text: str, location: Location, reads: Callable[[str, Location]
     parameters = _parameters(tree, location, problems)
     if problems:
         raise ConfigurationError(problems)
-    at_once = range_statement(tree, inputs)
-    sql = render(tree, pretty=True)
-    return Query(sql, tuple(inputs.values()), parameters, at_once, _momentary(tree))
+    return tree, inputs, parameters
 
 
 def _momentary(tree: exp.Expr) -> tuple[str, ...]:
