@@ -31,7 +31,7 @@ from data_platform.spec.yaml_tree import parse_tree
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
-RUN = ["README.md", "docs/tutorial.md"]
+RUN = ["README.md", "docs/tutorial.md", "docs/python-assets.md"]
 PLANNED = sorted(
     str(page.relative_to(ROOT)) for page in PAGES if str(page.relative_to(ROOT)) not in RUN
 )
