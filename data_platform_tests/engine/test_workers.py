@@ -152,13 +152,14 @@ def test_a_module_that_is_gone_is_an_error_of_the_chunk(folder: Path) -> None:
 
 def test_an_interrupt_leaves_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIDS", str(folder / "pids"))
-    signal.signal(signal.SIGALRM, _interrupt)
+    before = signal.signal(signal.SIGALRM, _interrupt)
     signal.setitimer(signal.ITIMER_REAL, 3, 0)
     try:
         with pytest.raises(KeyboardInterrupt), Workers(work_of(folder, "hangs"), 2) as workers:
             list(workers.run(chunks(2)))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     assert children() == []
 
 
