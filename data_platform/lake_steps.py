@@ -1,10 +1,11 @@
 """The step of an asset that is kept in the lake: run it, record it, report it.
 
-Called by the `assets.py` of raw, staging and analytics, which differ only in what they compute.
+Called by the `assets.py` of the stages, which differ only in what they compute.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -19,16 +20,26 @@ from data_platform.asset_events import (
     record_materializations,
     results,
 )
-from data_platform.asset_specs import asset_spec, check_specs, step_options
+from data_platform.asset_specs import asset_spec, check_specs, step_options, table_schema
+from data_platform.engine.session import duckdb_type
 from data_platform.figures import figures_of, rows_label
 from data_platform.lineage_metadata import lineage_metadata
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnalyticsNode, Check, Key, PythonNode, RawNode, StagingNode
+from data_platform.plan.nodes import (
+    AnalyticsNode,
+    Check,
+    Column,
+    Key,
+    PythonNode,
+    RawNode,
+    Schema,
+    StagingNode,
+)
 from data_platform.previews import preview_of
 from data_platform.quality.gate import Passage
 from data_platform.range_reports import RangeFacts, range_report
 from data_platform.resources import LAKE
-from data_platform.storage.lake import LakeTable, PartitionVersion
+from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.workbench import Workbench
 
 LakeAsset = RawNode | StagingNode | AnalyticsNode | PythonNode
@@ -102,7 +113,8 @@ def report(
     # Read anew: what was published isn't any more where it was written.
     snapshot = table.snapshot()
     standing = snapshot.partitions if snapshot else {}
-    _record(context, node, passage, events, seconds, _once(node, passage, standing, table, text))
+    once = _once(node, passage, snapshot, table, text) if snapshot else {}
+    _record(context, node, passage, events, seconds, once)
     versions = {key: version.data_version for key, version in standing.items()}
     yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage), text)
 
@@ -170,20 +182,35 @@ def _record(
 def _once(
     node: LakeAsset,
     passage: Passage,
-    standing: Mapping[str, PartitionVersion],
+    snapshot: Snapshot,
     table: LakeTable,
     text: str | None,
 ) -> dict[str, Any]:
     """What a step tells once, at its newest partition: a range costs no more than a day."""
     newest = max(passage.publication.versions) if passage.publication else None
-    if newest is None or newest not in standing:
+    if newest is None or newest not in snapshot.partitions:
         return {}
     return {
-        "preview": dg.MetadataValue.md(preview_of(standing[newest], node.masking)),
+        "preview": dg.MetadataValue.md(preview_of(snapshot.partitions[newest], node.masking)),
+        **_columns(node, snapshot),
         **lineage_metadata(node, passage.upstreams),
         **({"report": dg.MetadataValue.md(text)} if text else {}),
         "dagster/uri": table.uri,
     }
+
+
+def _columns(node: LakeAsset, snapshot: Snapshot) -> dict[str, Any]:
+    """The columns that there are, where they weren't known before a run."""
+    known = node.schema
+    if known.closed and all(column.type for column in known.columns):
+        return {}
+    columns = [
+        replace(known[field.name], type=duckdb_type(field.type))
+        if field.name in known
+        else Column(field.name, duckdb_type(field.type))
+        for field in snapshot.schema
+    ]
+    return {"dagster/column_schema": table_schema(Schema(tuple(columns), closed=True))}
 
 
 def _range_report(

@@ -122,6 +122,7 @@ def open_session(
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
+        "enable_progress_bar": "false",
         "memory_limit": memory_limit,
         "temp_directory": str(scratch),
         "preserve_insertion_order": "false",
@@ -173,7 +174,7 @@ def _reading(files: LakeFiles, names: str | None) -> str:
 
 def _empty(schema: pa.Schema, names: str | None) -> str:
     """A relation without rows: partitions that exist have a file, so this is none of them."""
-    types = {field.name: _duckdb_type(field.type) for field in schema}
+    types = {field.name: duckdb_type(field.type) for field in schema}
     if names is not None:
         types |= {PARTITION: "VARCHAR", FILE: names, ROW: "BIGINT"}
     columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items())
@@ -181,7 +182,8 @@ def _empty(schema: pa.Schema, names: str | None) -> str:
 
 
 @functools.cache
-def _duckdb_type(arrow: pa.DataType) -> str:
+def duckdb_type(arrow: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type."""
     with duckdb.connect() as connection:
         connection.register("one", pa.table({"c": pa.array([], arrow)}))
         row = connection.execute("SELECT column_type FROM (DESCRIBE one)").fetchone()

@@ -13,7 +13,9 @@ MONEY = "decimal(18,2)"
             key=["staging", "transactions"],
             metadata={"columns": ["household_id", "basket_id", "sales_value"]},
         ),
-        "demographics": dg.AssetIn(key=["staging", "demographics"]),
+        "demographics": dg.AssetIn(
+            key=["staging", "demographics"], metadata={"columns": ["household_id", "income"]}
+        ),
     },
     metadata={
         "columns": {
@@ -33,9 +35,9 @@ MONEY = "decimal(18,2)"
 )
 def customer_metrics(transactions: pd.DataFrame, demographics: pd.DataFrame) -> pd.DataFrame:
     """Households, baskets and spend of each income band over all days."""
-    bands = demographics.set_index("household_id")["income"]
-    income = transactions["household_id"].map(bands).fillna("unknown").rename("income")
-    metrics = transactions.groupby(income).agg(
+    sold = transactions.merge(demographics, on="household_id", how="left")
+    sold["income"] = sold["income"].fillna("unknown")
+    metrics = sold.groupby("income").agg(
         households=("household_id", "nunique"),
         baskets=("basket_id", "nunique"),
         spend=("sales_value", "sum"),
