@@ -122,7 +122,6 @@ def open_session(
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "enable_progress_bar": "false",
         "memory_limit": memory_limit,
         "temp_directory": str(scratch),
         "preserve_insertion_order": "false",
@@ -138,6 +137,7 @@ def open_session(
         connection.execute(f"SET TimeZone = {literal(timezone)}")
         connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("SET lock_configuration = true")
         yield Session(connection)
     finally:
