@@ -132,13 +132,9 @@ def publish_frames(
     if frames.by_expression:
         _require_asked(session, node, keys)
     show_inputs(session, node, keys, upstreams)
-    gate = Gate(session, node, table, scratch, keys, metadata)
-    gate.make_candidate(ROWS, stored=False)
-    audit = gate.audit()
-    written = gate.write_sound(audit, computed=True)
-    publication = gate.publish(written, audit.failed)
     rows_in = {key: rows_read(node, key, upstreams) for key in keys}
-    return Passage(publication, audit.failed, audit.outcomes, rows_in, upstreams=upstreams)
+    gate = Gate(session, node, table, scratch, keys, metadata)
+    return gate.pass_computed(ROWS, rows_in, upstreams)
 
 
 def _partition_of(node: PythonNode, types: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ and the commit are one for the whole range.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import duckdb
@@ -20,7 +21,7 @@ from data_platform.plan.nodes import AnalyticsNode, ReconcileCheck, RowCheck
 from data_platform.plan.ranges import ONCE, WINDOWS
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import Snapshot
-from data_platform.storage.snapshots import missing_inputs, snapshots_of
+from data_platform.storage.snapshots import missing_inputs, rows_read, snapshots_of
 from data_platform.storage.workbench import Workbench
 
 RESULT = "_result"
@@ -51,18 +52,8 @@ def compute(
         _hold_to_contract(session, node)
         _show_for_checks(session, node, ready, snapshots)
         gate = Gate(session, node, workbench.lake.table(node.key), scratch, ready, metadata)
-        gate.make_candidate(RESULT, stored=False)
-        audit = gate.audit()
-        written = gate.write_sound(audit, computed=True)
-        publication = gate.publish(written, audit.failed)
-        return Passage(
-            publication,
-            {**absent, **audit.failed},
-            audit.outcomes,
-            rows_in,
-            upstreams=snapshots,
-            phases=gate.phases,
-        )
+        passage = gate.pass_computed(RESULT, rows_in, snapshots)
+        return replace(passage, failed={**absent, **passage.failed})
 
 
 def _gather(
@@ -80,18 +71,7 @@ def _gather(
         raise ContractError(f"{node.key}: {_first_part(error)}") from error
     except duckdb.Error as error:
         raise PermanentError(f"{node.key}: {_first_part(error)}") from error
-    return {key: _rows_read(node, key, snapshots) for key in keys}
-
-
-def _rows_read(node: AnalyticsNode, key: str, snapshots: Mapping[str, Snapshot]) -> int:
-    """Rows of what belongs to the partition; what all partitions read alike isn't counted again."""
-    own = [given for given in node.inputs if given.reads != "whole"] or node.inputs
-    rows = 0
-    for given in own:
-        snapshot = snapshots[relation_of(given)]
-        wanted = partitions_read(given, node, [key], snapshot.partitions)
-        rows += sum(snapshot.partitions[past].rows for past in wanted)
-    return rows
+    return {key: rows_read(node, key, snapshots) for key in keys}
 
 
 def _show_range(

@@ -150,6 +150,31 @@ class Gate:
                 streamed=not self._stored,
             )
 
+    def pass_computed(
+        self, relation: str, rows_in: Mapping[str, int], upstreams: Mapping[str, Snapshot]
+    ) -> Passage:
+        """Judge rows that are computed and kept, and publish what passes.
+
+        Args:
+            relation: the rows, with `_partition`.
+            rows_in: rows that were read, by partition.
+            upstreams: the snapshots that were read, by relation.
+
+        Raises:
+            ContractError: as `make_candidate` does.
+        """
+        self.make_candidate(relation, stored=False)
+        audit = self.audit()
+        publication = self.publish(self.write_sound(audit, computed=True), audit.failed)
+        return Passage(
+            publication,
+            audit.failed,
+            audit.outcomes,
+            rows_in,
+            upstreams=upstreams,
+            phases=self.phases,
+        )
+
     def publish(self, written: Written | None, failed: Mapping[str, str]) -> Publication | None:
         """Commit what was written, less what failed after all."""
         if written is None:
