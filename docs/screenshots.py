@@ -70,7 +70,7 @@ def _graph_is_there(page: Page) -> None:
 
 
 def _columns_are_there(page: Page) -> float:
-    last = page.get_by_role("row", name=re.compile("^discount "))
+    last = page.get_by_role("row", name=re.compile("^discount ")).first
     expect(last).to_be_visible()
     return _bottom(last) + 24
 
