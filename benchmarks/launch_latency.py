@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "data_platform_tests"))
 
 from dagster_dev import DagsterDev
 
-from data_platform.embedded_server import stop_server
+from data_platform.embedded.server import stop_server
 from data_platform.retail_data import lay_files
 from data_platform.settings import PACKAGE_DIR
 

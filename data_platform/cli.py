@@ -413,7 +413,7 @@ def _instance(settings: Settings) -> "Iterator[DagsterInstance]":
     from psycopg2 import OperationalError  # noqa: PLC0415
     from sqlalchemy.exc import OperationalError as EngineError  # noqa: PLC0415
 
-    from data_platform.instance import open_instance  # noqa: PLC0415
+    from data_platform.instance.storage import open_instance  # noqa: PLC0415
 
     try:
         with open_instance(settings) as instance:

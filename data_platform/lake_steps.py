@@ -10,20 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_events import (
-    PartitionEvent,
-    ended_steps,
-    failure_of,
-    inputs_of,
-    joined,
-    newest_events,
-    record_materializations,
-    results,
-)
 from data_platform.asset_specs import asset_spec, check_specs, step_options, table_schema
 from data_platform.engine.session import duckdb_type
-from data_platform.figures import figures_of, rows_label
-from data_platform.lineage_metadata import lineage_metadata
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import (
     AnalyticsNode,
@@ -35,9 +23,21 @@ from data_platform.plan.nodes import (
     Schema,
     StagingNode,
 )
-from data_platform.previews import preview_of
 from data_platform.quality.gate import Passage
-from data_platform.range_reports import RangeFacts, range_report
+from data_platform.reporting.events import (
+    PartitionEvent,
+    ended_steps,
+    failure_of,
+    inputs_of,
+    joined,
+    newest_events,
+    record_materializations,
+    results,
+)
+from data_platform.reporting.figures import figures_of, rows_label
+from data_platform.reporting.lineage import lineage_metadata
+from data_platform.reporting.previews import preview_of
+from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.resources import LAKE
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.workbench import Workbench

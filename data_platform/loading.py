@@ -257,7 +257,7 @@ def _wrong_cursor(table: str, cursor: str, schema: Schema) -> str | None:
 @functools.cache
 def _resolved(url: str, data_dir: Path) -> str:
     """A URL as libpq takes it; once a process, since a server that was started stays up."""
-    from data_platform.embedded_server import resolve_url  # noqa: PLC0415
+    from data_platform.embedded.server import resolve_url  # noqa: PLC0415
 
     return resolve_url(url, data_dir)
 

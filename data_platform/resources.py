@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from data_platform.embedded_server import resolve_url
+from data_platform.embedded.server import resolve_url
 from data_platform.engine.postgres import Refused, Unreachable, connected, host
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.settings import environment, load_settings

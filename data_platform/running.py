@@ -22,16 +22,16 @@ from dagster._core.storage.tags import (
 )
 from dagster._core.utils import make_new_run_id
 
-from data_platform.asset_events import FAILED
 from data_platform.asset_specs import asset_key
 from data_platform.automation.pools import apply_limits
 from data_platform.engine.inputs import partitions_read
 from data_platform.errors import PermanentError
+from data_platform.instance.launcher import reap_dead_runs
 from data_platform.loading import Loaded
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, Key, PipelinePlan
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.run_launcher import reap_dead_runs
+from data_platform.reporting.events import FAILED
 
 ORIGIN_TAG = "data_platform/origin"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -22,8 +22,8 @@ from dagster import DagsterInstance
 from dagster_dev import DagsterDev
 from factories import Project
 
-from data_platform.embedded_server import server_url, stop_server
-from data_platform.instance import PlatformStorage, open_instance
+from data_platform.embedded.server import server_url, stop_server
+from data_platform.instance.storage import PlatformStorage, open_instance
 from data_platform.settings import PACKAGE_DIR, Settings
 
 FOLDER_VARIABLE = "DATA_PLATFORM_TESTS_SERVER"

@@ -23,8 +23,8 @@ import duckdb
 import psycopg2
 
 from data_platform.definitions import definitions_of
-from data_platform.embedded_server import server_url
-from data_platform.instance import open_instance
+from data_platform.embedded.server import server_url
+from data_platform.instance.storage import open_instance
 from data_platform.loading import Loaded, load
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import Key

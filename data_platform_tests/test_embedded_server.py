@@ -13,17 +13,17 @@ import psycopg2
 import pytest
 import sqlalchemy
 
-from data_platform import embedded_cluster, embedded_keeper
-from data_platform.embedded_cluster import closed_parent
-from data_platform.embedded_server import resolve_url, server_url, stop_server
+from data_platform.embedded import cluster, keeper
+from data_platform.embedded.cluster import closed_parent
+from data_platform.embedded.server import resolve_url, server_url, stop_server
 from data_platform.errors import PermanentError
 
 USER = """
 import sys, time
 from pathlib import Path
-from data_platform import embedded_keeper
-from data_platform.embedded_server import server_url
-embedded_keeper.IDLE_SECONDS = 1
+from data_platform.embedded import keeper
+from data_platform.embedded.server import server_url
+keeper.IDLE_SECONDS = 1
 print(server_url(Path(sys.argv[1]), sys.argv[2]), flush=True)
 if len(sys.argv) > 3:
     time.sleep(300)
@@ -67,7 +67,7 @@ def postmaster(folder: Path) -> psutil.Process:
 
 
 def keepers(folder: Path) -> list[psutil.Process]:
-    words = {embedded_keeper.__file__, str(folder / "postgres")}
+    words = {keeper.__file__, str(folder / "postgres")}
     return [
         process
         for process in psutil.process_iter(["cmdline"])
@@ -123,7 +123,7 @@ def test_odd_database_name_is_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_missing_wheel_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_cluster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PermanentError, match=r"pip install 'data-platform\[local\]'"):
         server_url(tmp_path, "shop")
 
@@ -207,7 +207,7 @@ def test_cluster_that_was_half_made_is_made_anew(folder: Path) -> None:
 def test_folder_deleted_under_the_process_gets_a_new_server(folder: Path) -> None:
     server_url(folder, "shop")
     old = postmaster(folder)
-    embedded_cluster.shutil.rmtree(folder / "postgres")
+    cluster.shutil.rmtree(folder / "postgres")
     try:
         assert scalar(server_url(folder, "shop"), "SELECT 1") == 1
         assert postmaster(folder).pid != old.pid
@@ -226,7 +226,7 @@ def test_forked_child_keeps_the_server(folder: Path) -> None:
     code = f"""
 import os, sys, time
 from pathlib import Path
-from data_platform.embedded_server import server_url
+from data_platform.embedded.server import server_url
 server_url(Path({str(folder)!r}), "shop")
 pid = os.fork()
 if pid:

@@ -6,9 +6,9 @@ from typing import cast
 import pytest
 from factories import DAY, NEXT_DAY, Project
 
-from data_platform.failure_texts import failure_text
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import LakeNode
+from data_platform.reporting.failure_texts import failure_text
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from dagster import DagsterInstance, DagsterRun
 from dagster_dev import DagsterDev, wait_until
 from deltalake import DeltaTable
 
-from data_platform.embedded_server import server_url, stop_server
-from data_platform.instance import open_instance
-from data_platform.run_worker import RunWorker
+from data_platform.embedded.server import server_url, stop_server
+from data_platform.instance.storage import open_instance
+from data_platform.instance.worker import RunWorker
 from data_platform.settings import PACKAGE_DIR, load_settings
 
 LOCATION = "data_platform.definitions"
@@ -88,11 +88,11 @@ class Launching:
 
     def forkers(self) -> list[psutil.Process]:
         """Those that fork, without what was forked."""
-        found = self.dev.processes("data_platform.run_forker")
+        found = self.dev.processes("data_platform.instance.forker")
         return [process for process in found if process not in self.forked()]
 
     def forked(self) -> list[psutil.Process]:
-        found = self.dev.processes("data_platform.run_forker")
+        found = self.dev.processes("data_platform.instance.forker")
         return [process for process in found if process.ppid() in {one.pid for one in found}]
 
 
@@ -134,7 +134,7 @@ def test_nothing_is_left_when_dagster_dev_ends(
 ) -> None:
     dev = start_dagster_dev(public_folder, "-m", LOCATION, **project(public_folder))
     try:
-        wait_until(lambda: dev.processes("data_platform.run_forker"), WITHIN_SECONDS)
+        wait_until(lambda: dev.processes("data_platform.instance.forker"), WITHIN_SECONDS)
         assert dev.processes("dagster._daemon")
         family = dev.processes()
         if how == signal.SIGINT:

@@ -8,14 +8,14 @@ import pytest
 from dagster._serdes import serialize_value
 from dagster_dev import clean_environment, wait_until
 
-from data_platform import forker_process
-from data_platform.forker_process import ForkerProcess, ForkerUnavailable
-from data_platform.run_worker import RunRequest
+from data_platform.instance import forker_process
+from data_platform.instance.forker_process import ForkerProcess, ForkerUnavailable
+from data_platform.instance.worker import RunRequest
 
 THREADED = """
 import sys, threading, time
 from multiprocessing.connection import Connection
-from data_platform.run_forker import RunForker
+from data_platform.instance.forker import RunForker
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 RunForker(Connection(int(sys.argv[1]))).serve()
 """

@@ -14,13 +14,13 @@ from dagster._core.storage.runs import RunStorageSqlMetadata
 from dagster_dev import DagsterDev, clean_environment
 from sqlalchemy import create_engine, text
 
-from data_platform.embedded_server import stop_server
-from data_platform.instance import ENVIRONMENT, PlatformStorage, open_instance
+from data_platform.embedded.server import stop_server
+from data_platform.instance.storage import ENVIRONMENT, PlatformStorage, open_instance
 from data_platform.settings import Settings, load_settings
 
 OPEN = """
 import sys
-from data_platform.instance import PlatformStorage
+from data_platform.instance.storage import PlatformStorage
 PlatformStorage(sys.argv[1])
 """
 
@@ -153,7 +153,8 @@ def test_tables_that_were_half_made_are_completed(postgres_url: str) -> None:
 
 def test_file_of_the_folder_is_used(settings: Settings) -> None:
     (settings.home / "dagster.yaml").write_text(
-        "storage: {custom: {module: data_platform.instance, class: PlatformStorage, config: {}}}\n"
+        "storage:\n  custom:\n    {module: data_platform.instance.storage, class: PlatformStorage, "
+        "config: {}}\n"
         "run_monitoring: {enabled: false}\n"
     )
     with open_instance(settings) as instance:

@@ -19,7 +19,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster_dev import DagsterDev, clean_environment, wait_until
 
-from data_platform.instance import open_instance
+from data_platform.instance.storage import open_instance
 from data_platform.settings import load_settings
 
 WITHIN_SECONDS = 60
@@ -41,7 +41,7 @@ defs = dg.Definitions(
 """
 COMMAND = """
 import dagster as dg, first
-from data_platform.instance import open_instance
+from data_platform.instance.storage import open_instance
 from data_platform.settings import load_settings
 with open_instance(load_settings()) as instance:
     dg.materialize([first.slow], instance=instance)

@@ -9,12 +9,12 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from data_platform import liveness
-from data_platform.liveness import Absences, RunLocks, alive_runs, lock_key
+from data_platform.instance import liveness
+from data_platform.instance.liveness import Absences, RunLocks, alive_runs, lock_key
 
 HOLD_AND_FORK = """
 import os, sys, time
-from data_platform.liveness import RunLocks
+from data_platform.instance.liveness import RunLocks
 locks = RunLocks(sys.argv[1])
 locks.hold("run")
 child = os.fork()

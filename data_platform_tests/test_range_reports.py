@@ -7,7 +7,12 @@ import pytest
 from data_platform.errors import Location
 from data_platform.plan.nodes import RowCountCheck
 from data_platform.quality.outcomes import Finding, Outcome, Verdict
-from data_platform.range_reports import MAX_LENGTH, RangeFacts, quarantine_percentage, range_report
+from data_platform.reporting.range_reports import (
+    MAX_LENGTH,
+    RangeFacts,
+    quarantine_percentage,
+    range_report,
+)
 
 DAYS = [f"2024-01-{day:02}" for day in range(1, 32)]
 ROWS = dict.fromkeys(DAYS, 100)

@@ -16,9 +16,9 @@ from dagster._core.remote_origin import (
 from dagster._core.test_utils import create_run_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from data_platform import run_launcher
-from data_platform.forker_process import ForkerProcess
-from data_platform.run_launcher import DEFINITIONS, reap_dead_runs
+from data_platform.instance import launcher as run_launcher
+from data_platform.instance.forker_process import ForkerProcess
+from data_platform.instance.launcher import DEFINITIONS, reap_dead_runs
 
 
 @pytest.fixture(autouse=True)

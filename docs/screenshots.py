@@ -21,7 +21,7 @@ from chromium import MISSING, find_chromium, launched
 from dagster_dev import DagsterDev, clean_environment
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from data_platform.embedded_server import stop_server
+from data_platform.embedded.server import stop_server
 from data_platform.settings import PACKAGE_DIR
 
 ROOT = Path(__file__).parents[1]

@@ -23,9 +23,9 @@ from dagster._core.storage.tags import (
 )
 from moving import moving
 
-from data_platform.asset_events import PartitionEvent, record_materializations, results
-from data_platform.instance import open_instance
+from data_platform.instance.storage import open_instance
 from data_platform.plan.nodes import Key, Node
+from data_platform.reporting.events import PartitionEvent, record_materializations, results
 from data_platform.settings import Settings
 
 DAYS = dg.DailyPartitionsDefinition("2017-01-01", end_date="2018-01-01")

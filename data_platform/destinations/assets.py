@@ -6,7 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_events import (
+from data_platform.asset_specs import asset_spec, step_options
+from data_platform.destinations.loading import Loading, deliver
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import DestinationNode
+from data_platform.reporting.events import (
     PartitionEvent,
     ended_steps,
     failure_of,
@@ -15,13 +19,9 @@ from data_platform.asset_events import (
     record_materializations,
     results,
 )
-from data_platform.asset_specs import asset_spec, step_options
-from data_platform.destinations.loading import Loading, deliver
-from data_platform.figures import rows_label
-from data_platform.lineage_metadata import lineage_metadata
-from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import DestinationNode
-from data_platform.range_reports import RangeFacts, range_report
+from data_platform.reporting.figures import rows_label
+from data_platform.reporting.lineage import lineage_metadata
+from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.resources import LAKE
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_events import failure_of, newest_events
 from data_platform.asset_specs import asset_key, asset_spec, check_specs, retry_policy
 from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
@@ -23,6 +22,7 @@ from data_platform.lake_steps import report_each
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import Key, PythonNode
 from data_platform.quality.gate import Passage
+from data_platform.reporting.events import failure_of, newest_events
 from data_platform.resources import LAKE
 from data_platform.spec.handwritten import HandwrittenAsset
 from data_platform.storage.lake import Snapshot

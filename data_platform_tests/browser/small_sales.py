@@ -14,7 +14,7 @@ from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializa
 from dagster._core.events.log import EventLogEntry
 from dagster_dev import clean_environment
 
-from data_platform.instance import open_instance
+from data_platform.instance.storage import open_instance
 from data_platform.settings import PACKAGE_DIR, load_settings
 
 LATE = "all_time"

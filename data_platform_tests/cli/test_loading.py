@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from factories import Project
 
-from data_platform.embedded_server import server_url
+from data_platform.embedded.server import server_url
 from data_platform.errors import ConfigurationError, PermanentError
 from data_platform.loading import Loaded, load
 from data_platform.plan.nodes import RawNode

@@ -25,8 +25,8 @@ def test_each_partition_has_one_materialization_with_the_version_of_its_rows(
     platform, report = built
     recorded = materializations(platform, asset)
     assert all(len(found) == 1 for found in recorded.values()), (
-        "Dagster has other materializations than `asset_events` writes: look at what it does with "
-        "batches, and with the key that tells it that they are written already"
+        "Dagster has other materializations than `reporting.events` writes: look at what it does "
+        "with batches, and with the key that tells it that they are written already"
     )
     assert set(recorded) == (set(days()) if asset in PARTITIONED else {WHOLE})
     assert data_versions(platform, asset) == platform.versions()[asset]
@@ -105,7 +105,7 @@ def test_assets_point_to_their_lines_and_say_whose_they_are(built: Built) -> Non
 
 
 def test_the_internals_that_events_are_written_with_are_still_there() -> None:
-    changed = "Dagster has changed what data_platform/asset_events.py is built on: "
+    changed = "Dagster has changed what data_platform/reporting/events.py is built on: "
     assert DagsterEventBatchMetadata("id", True)._fields == ("id", "is_end"), changed
     assert callable(DagsterEvent.asset_materialization), changed
     assert SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION == "__source_asset_observation__", changed
@@ -121,5 +121,5 @@ def test_the_suppressing_key_keeps_dagster_from_writing_a_second_materialization
         assert result.success
         written = instance.fetch_materializations(one.key, limit=10).records
     assert not written, (
-        "Dagster writes its own materialization now: see data_platform/asset_events.py"
+        "Dagster writes its own materialization now: see data_platform/reporting/events.py"
     )

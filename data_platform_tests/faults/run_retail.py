@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
-from data_platform import run_launcher
 from data_platform.definitions import definitions_of
-from data_platform.instance import open_instance
+from data_platform.instance import launcher
+from data_platform.instance.storage import open_instance
 from data_platform.loading import load
 from data_platform.plan.nodes import Key
 from data_platform.running import AssetReport, Request, run_pipeline
@@ -43,7 +43,7 @@ def run(environ: Mapping[str, str], first: str, end: str, connection: Connection
     """What the process does."""
     os.environ.update(environ)
     # A kill is seen at once here; the patience is for servers that restart.
-    run_launcher.COMMAND_PATIENCE_SECONDS = 0.0
+    launcher.COMMAND_PATIENCE_SECONDS = 0.0
     settings = load_settings()
     loaded = load(settings, environ)
     now = datetime(2018, 1, 1, 6, tzinfo=UTC)

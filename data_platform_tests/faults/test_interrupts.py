@@ -13,16 +13,16 @@ from retail_platform import RetailPlatform, outcome_of
 from run_retail import start
 from test_kills import END, FIRST, assert_clean, content, impatience  # noqa: F401 -- a fixture
 
-from data_platform.asset_events import failure_of
 from data_platform.errors import SourceUnavailable
-from data_platform.run_launcher import reap_dead_runs
+from data_platform.instance.launcher import reap_dead_runs
+from data_platform.reporting.events import failure_of
 
 COMMAND = [str(Path(sys.executable).with_name("data-platform")), "run", "retail"]
 
 STEP = """
 import sys
 import dagster as dg
-from data_platform.asset_events import failure_of
+from data_platform.reporting.events import failure_of
 
 def work():
     from data_platform.engine.postgres import connected

@@ -18,7 +18,7 @@ from reliability_report import Figures, record
 from retail_platform import LAKE_ASSETS, RetailPlatform
 from run_retail import start
 
-from data_platform import run_launcher
+from data_platform.instance import launcher
 
 FIRST, END = "2017-12-23", "2017-12-29"
 CHANGED = "2017-12-27"
@@ -68,7 +68,7 @@ class Oracle:
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_launcher, "COMMAND_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(launcher, "COMMAND_PATIENCE_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")

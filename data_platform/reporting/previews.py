@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_platform.engine.texts import flat_text
-from data_platform.markdown import NULL, escaped, table
 from data_platform.plan.masking import MASKED
 from data_platform.plan.nodes import Masking
+from data_platform.reporting.markdown import NULL, escaped, table
 from data_platform.storage.lake import PartitionVersion
 
 ROWS, COLUMNS = 10, 12

@@ -7,8 +7,8 @@ sound or not. It only words what was found; every list is cut, so that a report 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from data_platform.markdown import escaped, table
 from data_platform.quality.outcomes import Outcome
+from data_platform.reporting.markdown import escaped, table
 
 MAX_FAILED, MAX_WORST, MAX_CHECKS, MAX_STEPS = 10, 5, 10, 5
 REASON = 160

@@ -1,6 +1,6 @@
-"""Keeps a process of `run_forker` for this process, and asks it to fork.
+"""Keeps a process of `forker` for this process, and asks it to fork.
 
-Called by `run_launcher` alone. Owns the forker's life: it is started ahead of the first run, anew
+Called by `launcher` alone. Owns the forker's life: it is started ahead of the first run, anew
 when it died, and anew when a module of the platform was changed. Whatever goes wrong is a
 `ForkerUnavailable`, after which no forked process executes the run.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from data_platform.run_worker import GO, RunRequest
+from data_platform.instance.worker import GO, RunRequest
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -54,7 +54,7 @@ class ForkerProcess:
     def __init__(
         self,
         environ: Mapping[str, str],
-        command: Sequence[str] = ("-P", "-m", "data_platform.run_forker"),
+        command: Sequence[str] = ("-P", "-m", "data_platform.instance.forker"),
     ) -> None:
         """Start nothing yet.
 

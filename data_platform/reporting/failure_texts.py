@@ -1,6 +1,6 @@
 """Why a step failed, in words: what, why, what stands instead, and what to do.
 
-Called by `asset_events` for the failure that Dagster shows and the command prints.
+Called by `reporting.events` for the failure that Dagster shows and the command prints.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Launches runs, stops them, and tells Dagster's run monitoring which of them have died.
 
 Named by `dagster.yaml`. Runs of the platform's own code location on this machine are forked by a
-process that has imported everything, see `run_forker`; all others are launched as Dagster's default
+process that has imported everything, see `forker`; all others are launched as Dagster's default
 launcher does. The daemon asks every few seconds about every started run, those of the command line
 too. `reap_dead_runs` does the same once, for machines where no daemon runs. Whether a run lives is
 decided in `liveness`; this module only knows how Dagster asks.
@@ -32,10 +32,10 @@ from dagster._core.remote_origin import (
 from dagster._serdes import ConfigurableClassData, serialize_value
 from dagster._utils.env import using_dagster_dev
 
-from data_platform.forker_process import ForkerProcess, ForkerUnavailable
-from data_platform.instance import PlatformRunStorage
-from data_platform.liveness import CHECK_SECONDS, Absences
-from data_platform.run_worker import RunWorker, end_dead_run
+from data_platform.instance.forker_process import ForkerProcess, ForkerUnavailable
+from data_platform.instance.liveness import CHECK_SECONDS, Absences
+from data_platform.instance.storage import PlatformRunStorage
+from data_platform.instance.worker import RunWorker, end_dead_run
 from data_platform.settings import environment
 
 MONITOR_PATIENCE_SECONDS = 12.0
@@ -55,7 +55,7 @@ _logger = logging.getLogger("dagster.data_platform.launcher")
 class PlatformRunLauncher(DefaultRunLauncher):
     """Dagster's default launcher, with forked processes and a health check across processes.
 
-    In `dagster.yaml`: `run_launcher: {module: data_platform.run_launcher, class:
+    In `dagster.yaml`: `run_launcher: {module: data_platform.instance.launcher, class:
     PlatformRunLauncher, config: {}}`; `config: {fork: false}` launches all runs as Dagster's
     default launcher does.
     """

@@ -1,6 +1,6 @@
 """Stops the embedded PostgreSQL when nobody uses it any more.
 
-A program of its own, started by `embedded_server` as `python -I -S embedded_keeper.py FOLDER PG_CTL
+A program of its own, started by `embedded.server` as `python -I -S keeper.py FOLDER PG_CTL
 USER IDLE_SECONDS`, so it imports the standard library only. It sleeps in the kernel, on an
 exclusive lock of the file that every user of the server holds a shared lock on: the kernel gives
 those up however a user dies. Who comes while the server is being stopped waits for its lock and

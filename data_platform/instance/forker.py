@@ -1,8 +1,8 @@
 """A process that has imported everything, and forks a process for each run.
 
-A program of its own, `python -P -m data_platform.run_forker DESCRIPTOR`, started and talked to by
-`forker_process`. It reads no pipelines and opens nothing: a run finds pipelines, environment and
-databases as a new process would. It must stay a process of one thread, since a fork copies only
+A program of its own, `python -P -m data_platform.instance.forker DESCRIPTOR`, started and talked
+to by `forker_process`. It reads no pipelines and opens nothing: a run finds pipelines, environment
+and databases as a new process would. It must stay a process of one thread, since a fork copies only
 the thread that forks, and the locks of all; with more it refuses. It ends with its starter, and
 runs go on without it.
 """
@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
-from data_platform.run_worker import GO, RunRequest, execute, report_death
+from data_platform.instance.worker import GO, RunRequest, execute, report_death
 
 READY = "ready"
 
 PRELOADED = (
     "data_platform.definitions",
-    "data_platform.run_launcher",
+    "data_platform.instance.launcher",
     # What these import only where it is needed, which is in nearly every run.
     "data_platform.sources.database",
     "data_platform.sources.files",

@@ -34,9 +34,9 @@ from dagster_postgres import (
 )
 from sqlalchemy.engine import Engine
 
-from data_platform.dagster_database import ensure_tables, limit_statements, pooled_engine
-from data_platform.embedded_server import resolve_url
-from data_platform.liveness import RunLocks
+from data_platform.embedded.server import resolve_url
+from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
+from data_platform.instance.liveness import RunLocks
 from data_platform.settings import (
     PACKAGE_DIR,
     Settings,
@@ -150,9 +150,9 @@ class PlatformScheduleStorage(_Pooled, PostgresScheduleStorage):
 class PlatformStorage(DagsterStorage, ConfigurableClass):
     """All of Dagster's storage in one PostgreSQL database, over one pool of connections.
 
-    In `dagster.yaml`: `storage: {custom: {module: data_platform.instance, class: PlatformStorage,
-    config: {}}}`. The configuration is what `open_instance` passes on to child processes; people
-    use the environment, see `settings`.
+    In `dagster.yaml`: `storage: {custom: {module: data_platform.instance.storage,
+    class: PlatformStorage, config: {}}}`. The configuration is what `open_instance` passes on to
+    child processes; people use the environment, see `settings`.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The process of a run that was forked: how it executes the run, is told to stop, and is mourned.
 
-`run_forker` forks it, `run_launcher` keeps on the run which process it is. What a run reads, opens
+`forker` forks it, `launcher` keeps on the run which process it is. What a run reads, opens
 and inherits is decided here: its environment is the launcher's, never the forker's.
 """
 

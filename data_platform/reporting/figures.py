@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from data_platform.plan.nodes import LakeNode, Node
 from data_platform.quality.gate import Passage
-from data_platform.range_reports import quarantine_percentage
+from data_platform.reporting.range_reports import quarantine_percentage
 
 MAX_COLUMNS = 20
 """Columns whose NULLs are plotted: each is some 160 bytes of every materialization."""

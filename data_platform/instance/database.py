@@ -19,7 +19,7 @@ from dagster_postgres.utils import create_pg_engine, set_pg_statement_timeout
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from data_platform.liveness import lock_key
+from data_platform.instance.liveness import lock_key
 
 _TABLES_MARK = "data_platform.tables"
 _TABLES_VERSION = "1"

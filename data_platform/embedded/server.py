@@ -27,8 +27,8 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.sql
 
-from data_platform import embedded_keeper
-from data_platform.embedded_cluster import Cluster, check_database_name, program
+from data_platform.embedded import keeper as keeper_program
+from data_platform.embedded.cluster import Cluster, check_database_name, program
 from data_platform.errors import PermanentError, StorageUnavailable
 
 SCHEME = "embedded"
@@ -157,11 +157,11 @@ def _start_keeper(cluster: Cluster) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return  # there is one
-    command = [sys.executable, "-I", "-S", embedded_keeper.__file__]
+    command = [sys.executable, "-I", "-S", keeper_program.__file__]
     keeper = [str(cluster.folder), str(program("pg_ctl")), cluster.server_user() or ""]
     # Returns as soon as the keeper is in the background. Without one the server would merely stay.
     subprocess.run(  # noqa: S603 -- our own program
-        [*command, *keeper, str(embedded_keeper.IDLE_SECONDS)],
+        [*command, *keeper, str(keeper_program.IDLE_SECONDS)],
         check=False,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

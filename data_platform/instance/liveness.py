@@ -3,7 +3,7 @@
 The lock is a session's advisory lock on Dagster's own database, keyed by the run's id. The server
 frees it when the process is gone, however it died and on whatever host; there are no heartbeats to
 write and none to miss, so a live run that is merely slow is never taken for dead. `instance` takes
-it before a run is recorded as started, `run_launcher` looks at it for Dagster's run monitoring,
+it before a run is recorded as started, `launcher` looks at it for Dagster's run monitoring,
 and `reap_dead_runs` is called by the command at its start.
 
 The URL must reach the server itself or a pooler in session mode: in transaction mode a lock ends
