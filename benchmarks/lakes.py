@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from data_platform.loading import Loaded
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Key, RawNode, StagingNode
+from data_platform.plan.nodes import RawNode, StagingNode
 from data_platform.quality.gate import Passage
 from data_platform.raw.extraction import extract
 from data_platform.retail_data import FIRST_DAY

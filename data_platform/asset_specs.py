@@ -8,24 +8,24 @@ from typing import Any, cast
 
 import dagster as dg
 
+from data_platform.plan.check_kinds import Check
+from data_platform.plan.keys import Key
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
-    Check,
     DatabaseTable,
     DestinationNode,
     Files,
     Input,
-    Key,
     LakeNode,
     Node,
     PythonNode,
     PythonSource,
     RawNode,
-    Schema,
     StagingNode,
 )
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.schemas import Schema
 from data_platform.spec.pipeline import Retries
 
 _BACKOFF = {"constant": None, "linear": dg.Backoff.LINEAR, "exponential": dg.Backoff.EXPONENTIAL}

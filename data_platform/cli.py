@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from data_platform.engine.answers import Answer
     from data_platform.loading import Loaded
     from data_platform.observability.event_log import Logged
-    from data_platform.plan.nodes import AnyNode, Key
+    from data_platform.plan.keys import Key
+    from data_platform.plan.nodes import AnyNode
     from data_platform.running import Request
 
 DEFAULT_LIMIT = 20

@@ -18,7 +18,8 @@ from data_platform.errors import ContractError, FunctionError
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
 from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
-from data_platform.plan.nodes import Column, PythonNode
+from data_platform.plan.nodes import PythonNode
+from data_platform.plan.schemas import Column
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.snapshots import rows_read

@@ -11,8 +11,9 @@ from pathlib import Path
 from data_platform.engine.postgres import connected
 from data_platform.errors import PermanentError
 from data_platform.loading import Loaded
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION
-from data_platform.plan.nodes import Files, Key, RawNode
+from data_platform.plan.nodes import Files, RawNode
 from data_platform.retail_data import lay_files, load_shop
 from data_platform.running import Request
 

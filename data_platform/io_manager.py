@@ -15,8 +15,9 @@ from pydantic import Field
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.lake_frames import ALLOWED, frame_type, read_frame
 from data_platform.errors import Location, PermanentError
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Key, PythonNode
+from data_platform.plan.nodes import PythonNode
 from data_platform.resources import LakeResource
 from data_platform.storage.lake import PartitionVersion
 

@@ -21,15 +21,8 @@ from data_platform.errors import (
     SourceUnavailable,
 )
 from data_platform.plan.building import BuiltPlan, build_plan
-from data_platform.plan.nodes import (
-    DatabaseTable,
-    Files,
-    PipelinePlan,
-    Plan,
-    PythonSource,
-    RawNode,
-    Schema,
-)
+from data_platform.plan.nodes import DatabaseTable, Files, PipelinePlan, Plan, PythonSource, RawNode
+from data_platform.plan.schemas import Schema
 from data_platform.settings import Settings
 from data_platform.spec.guessing import guess_assets
 from data_platform.spec.handwritten import ASSETS_FILE

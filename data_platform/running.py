@@ -28,8 +28,9 @@ from data_platform.engine.inputs import partitions_read
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
 from data_platform.loading import Loaded
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, Key, PipelinePlan
+from data_platform.plan.nodes import AnyNode, PipelinePlan
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.reporting.events import FAILED
 

@@ -13,16 +13,10 @@ import pyarrow as pa
 
 from data_platform.analytics.computing import compute as compute_analytics
 from data_platform.plan.building import BuiltPlan, build_plan
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
-from data_platform.plan.nodes import (
-    AnalyticsNode,
-    AnyNode,
-    Column,
-    Key,
-    RawNode,
-    Schema,
-    StagingNode,
-)
+from data_platform.plan.nodes import AnalyticsNode, AnyNode, RawNode, StagingNode
+from data_platform.plan.schemas import Column, Schema
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
 from data_platform.raw.extraction import extract

@@ -26,8 +26,8 @@ from data_platform.definitions import definitions_of
 from data_platform.embedded.server import server_url
 from data_platform.instance.storage import open_instance
 from data_platform.loading import Loaded, load
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Key
 from data_platform.retail_data import lay_files, load_shop
 from data_platform.running import AssetReport, Request, RunReport, run_pipeline
 from data_platform.settings import PACKAGE_DIR, Settings, load_settings

@@ -21,7 +21,8 @@ import yaml
 from factories import DAY, Project
 
 from data_platform.plan.building import build_plan
-from data_platform.plan.nodes import Column, RawNode, Schema
+from data_platform.plan.nodes import RawNode
+from data_platform.plan.schemas import Column, Schema
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.platform import Platform
 from data_platform.spec.reading import read_workspace

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from data_platform.plan.nodes import NO_MASKING, Masking
+from data_platform.plan.schemas import NO_MASKING, Masking
 from data_platform.reporting.markdown import escaped
 from data_platform.reporting.previews import COLUMNS, MAX_LENGTH, WIDTH, preview_of
 from data_platform.storage.lake import DataFile, PartitionVersion

@@ -16,8 +16,9 @@ import adbc_driver_postgresql.dbapi  # noqa: F401 -- imported when something con
 from contestants.moving import moving
 from ground import load_pipelines
 
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import DatabaseTable, Key, RawNode
+from data_platform.plan.nodes import DatabaseTable, RawNode
 from data_platform.raw.extraction import extract
 from data_platform.sources.database import read_table
 

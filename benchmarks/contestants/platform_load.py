@@ -14,8 +14,9 @@ from contestants.moving import moving
 from ground import load_pipelines
 
 from data_platform.destinations.loading import deliver
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import DestinationNode, Key
+from data_platform.plan.nodes import DestinationNode
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ from dagster._core.storage.tags import (
 from moving import moving
 
 from data_platform.instance.storage import open_instance
-from data_platform.plan.nodes import Key, Node
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import Node
 from data_platform.reporting.events import PartitionEvent, record_materializations, results
 from data_platform.settings import Settings
 

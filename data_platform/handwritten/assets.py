@@ -19,8 +19,9 @@ from data_platform.errors import PermanentError, PlatformError
 from data_platform.handwritten.calling import Given, arguments, call
 from data_platform.handwritten.written import WrittenStep
 from data_platform.lake_steps import report_each
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Key, PythonNode
+from data_platform.plan.nodes import PythonNode
 from data_platform.quality.gate import Passage
 from data_platform.reporting.events import failure_of, newest_events
 from data_platform.resources import LAKE

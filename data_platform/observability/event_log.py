@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterInstance
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-from data_platform.plan.nodes import AnyNode, Key, LakeNode, RawNode
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import AnyNode, LakeNode, RawNode
 from data_platform.raw.extraction import NEW_COLUMNS, OUTSIDE
 
 

@@ -13,7 +13,8 @@ from data_platform.errors import PlatformError
 from data_platform.observability.event_log import Logged
 from data_platform.observability.quarantine import held_rows
 from data_platform.observability.status import Facts
-from data_platform.plan.nodes import AnyNode, DestinationNode, Key, LakeNode
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode
 from data_platform.storage.lake import Lake
 from data_platform.storage.warehouse import ledger
 from data_platform.storage.workbench import Workbench

@@ -12,8 +12,9 @@ from data_platform.engine.answers import Answer, answer_of
 from data_platform.engine.session import Session
 from data_platform.errors import PermanentError
 from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, PARTITION, PARTITION_FIELD, ROW, WHOLE
-from data_platform.plan.nodes import Key, LakeNode
+from data_platform.plan.nodes import LakeNode
 from data_platform.staging.computing import MOMENT, REASONS, RUN, SOURCE, VERSION
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench

@@ -12,7 +12,8 @@ import duckdb
 from data_platform.engine.answers import Answer, answer_of
 from data_platform.errors import ConfigurationError, Location, PermanentError, Problem
 from data_platform.observability.quarantine import show_held
-from data_platform.plan.nodes import Input, Key, LakeNode, Plan
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import Input, LakeNode, Plan
 from data_platform.plan.queries import compile_query
 from data_platform.storage.workbench import Workbench
 

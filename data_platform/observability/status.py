@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from data_platform.observability.freshness import Judgement, judge_freshness
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, Key
+from data_platform.plan.nodes import AnyNode
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.columns import BindingError, catalog, schema_of
 from data_platform.plan.naming import RESERVED_COLUMNS
-from data_platform.plan.nodes import UNKNOWN_SCHEMA, Schema
 from data_platform.plan.queries import PARAMETERS, culprit
+from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
 from data_platform.spec.pipeline import AnalyticsAsset
 from data_platform.spec.reading import PipelineFile
 

@@ -19,7 +19,8 @@ from data_platform.plan.declared import (
     read_window,
     refused,
 )
-from data_platform.plan.nodes import AnalyticsNode, Input, Key, LakeNode
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import AnalyticsNode, Input, LakeNode
 from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.queries import compile_query, parameters_of

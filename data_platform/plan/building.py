@@ -15,8 +15,9 @@ from data_platform.plan.analytics import indented
 from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destination_nodes import destination_node
+from data_platform.plan.keys import Key
 from data_platform.plan.masking import masked
-from data_platform.plan.nodes import AnyNode, Key, LakeNode, PipelinePlan, Plan
+from data_platform.plan.nodes import AnyNode, LakeNode, PipelinePlan, Plan
 from data_platform.plan.python_nodes import python_node
 from data_platform.plan.raw_nodes import SourceColumns, raw_node
 from data_platform.plan.staging_nodes import staging_node

@@ -10,20 +10,20 @@ from typing import Protocol, assert_never
 from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.columns import BindingError, Catalog, catalog
-from data_platform.plan.expressions import literal, parse_expression, quoted, render
-from data_platform.plan.functions import UserFunction
-from data_platform.plan.nodes import (
+from data_platform.plan.check_kinds import (
     Check,
     Effect,
-    Input,
     PythonCheck,
     ReconcileCheck,
     RowCheck,
     RowCountCheck,
-    Schema,
     UniqueCheck,
 )
+from data_platform.plan.columns import BindingError, Catalog, catalog
+from data_platform.plan.expressions import literal, parse_expression, quoted, render
+from data_platform.plan.functions import UserFunction
+from data_platform.plan.nodes import Input
+from data_platform.plan.schemas import Schema
 from data_platform.spec import rules as spec
 from data_platform.spec.pipeline import ColumnContract
 

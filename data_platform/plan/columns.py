@@ -13,7 +13,7 @@ import duckdb
 from data_platform.plan.binder import binder
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import quoted
-from data_platform.plan.nodes import Column, Schema
+from data_platform.plan.schemas import Column, Schema
 
 _LINE = re.compile(r"\n+LINE (\d+):.*", re.DOTALL)
 

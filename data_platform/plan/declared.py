@@ -12,8 +12,10 @@ from typing import Any, Generic, TypeVar
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import named_type
 from data_platform.plan.functions import Role, UserFunction, find_function
-from data_platform.plan.nodes import Column, Input, Key, LakeNode, Node, Schema
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import Input, LakeNode, Node
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.schemas import Column, Schema
 from data_platform.spec.pipeline import Asset, Daily, LakeAsset, Partitions, Retries, Window
 from data_platform.spec.platform import Platform
 from data_platform.spec.reading import PipelineFile

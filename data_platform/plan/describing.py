@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from data_platform.errors import Location
+from data_platform.plan.check_kinds import (
+    Check,
+    ConservationCheck,
+    PythonCheck,
+    ReconcileCheck,
+    RowCheck,
+    RowCountCheck,
+    UniqueCheck,
+)
 from data_platform.plan.checks import relation_of
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
-    Check,
-    Column,
-    ConservationCheck,
     DatabaseTable,
     DestinationNode,
     Files,
@@ -25,18 +31,14 @@ from data_platform.plan.nodes import (
     LakeNode,
     Node,
     PipelinePlan,
-    PythonCheck,
     PythonNode,
     PythonSource,
     RawNode,
-    ReconcileCheck,
-    RowCheck,
-    RowCountCheck,
     StagingNode,
     Step,
-    UniqueCheck,
 )
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.schemas import Column
 from data_platform.spec.model import Model
 
 Description = dict[str, Any]

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from data_platform.plan.describing import Description, describe_pipeline
-from data_platform.plan.nodes import Key, Plan
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import Plan
 
 FORMAT_VERSION = 1
 """Of the JSON as a whole."""

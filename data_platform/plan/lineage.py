@@ -9,17 +9,11 @@ import difflib
 from collections.abc import Iterator, Mapping
 
 from data_platform.errors import PermanentError
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage_nodes import NodeLineage, lineage_of, outside_of
 from data_platform.plan.lineage_relations import EVERY, Asset, Origin, Outside
-from data_platform.plan.nodes import (
-    AnyNode,
-    Column,
-    DestinationNode,
-    Key,
-    Plan,
-    RawNode,
-    Schema,
-)
+from data_platform.plan.nodes import AnyNode, DestinationNode, Plan, RawNode
+from data_platform.plan.schemas import Column, Schema
 
 _NEAR = 0.75
 """From here on a name that isn't known is taken for a slip, though its asset may have others."""

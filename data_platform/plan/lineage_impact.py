@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from data_platform.plan.check_kinds import RowCountCheck
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage import Lineage
 from data_platform.plan.lineage_nodes import NodeLineage
 from data_platform.plan.lineage_relations import EVERY, Asset, Made, Origin, Outside, Use
-from data_platform.plan.nodes import Column, Key, LakeNode, RowCountCheck
+from data_platform.plan.nodes import LakeNode
+from data_platform.plan.schemas import Column
 
 Way = Literal["value", "window", "perhaps", "table"]
 """How a column becomes another's: as its value, as part or order of its window, perhaps (nobody can

@@ -14,8 +14,10 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from data_platform.plan.check_kinds import Check, ReconcileCheck, RowCheck, UniqueCheck
 from data_platform.plan.checks import relation_of
 from data_platform.plan.expressions import quoted
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage_queries import QueryLineage
 from data_platform.plan.lineage_relations import (
     NOTHING,
@@ -35,22 +37,17 @@ from data_platform.plan.lineage_relations import (
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import (
     AnalyticsNode,
-    Check,
     DatabaseTable,
     DestinationNode,
     Files,
-    Key,
     LakeNode,
     Node,
     PythonSource,
     RawNode,
-    ReconcileCheck,
-    RowCheck,
-    Schema,
     StagingNode,
     Step,
-    UniqueCheck,
 )
+from data_platform.plan.schemas import Schema
 
 Schemas = Callable[[Key], Schema]
 """The columns of an asset, as far as they are known."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from data_platform.plan.nodes import Key, Schema
+from data_platform.plan.keys import Key
+from data_platform.plan.schemas import Schema
 
 EVERY = "*"
 """In place of a column's name: some column of the asset, it can't be told which before a run."""

@@ -12,17 +12,12 @@ from typing import TypeVar
 import sqlglot
 from sqlglot import exp
 
+from data_platform.plan.check_kinds import ReconcileCheck
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage import Lineage
 from data_platform.plan.lineage_relations import EVERY, Made
-from data_platform.plan.nodes import (
-    NO_MASKING,
-    Key,
-    LakeNode,
-    Masking,
-    Plan,
-    ReconcileCheck,
-    StagingNode,
-)
+from data_platform.plan.nodes import LakeNode, Plan, StagingNode
+from data_platform.plan.schemas import NO_MASKING, Masking
 
 MASKED = "•••"
 """In place of a value."""

@@ -7,95 +7,15 @@ that runs, so what is shown can't differ from what is done.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from data_platform.errors import Location
+from data_platform.plan.check_kinds import Check
 from data_platform.plan.functions import UserFunction
+from data_platform.plan.keys import Key
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Schema
 from data_platform.spec.pipeline import Automation, CsvFormat, Freshness, Retries, Schedule
-
-Effect = Literal["fail", "warn", "quarantine"]
-
-
-class Key(NamedTuple):
-    """An asset's key: `[layer, pipeline, name]` in Dagster, `layer/pipeline/name` in text."""
-
-    layer: str
-    pipeline: str
-    name: str
-
-    def __str__(self) -> str:
-        return "/".join(self)
-
-    @property
-    def relation(self) -> str:
-        """The name under which SQL of the platform's reads the asset."""
-        return f"{self.pipeline}.{self.layer}.{self.name}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Key":
-        """From `layer/pipeline/name`."""
-        return cls(*text.split("/"))
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column, its type in DuckDB's words; a type of None isn't known before a run."""
-
-    name: str
-    type: str | None
-    description: str | None = None
-    nullable: bool = True
-    unique: bool = False
-    pii: bool = False
-
-
-@dataclass(frozen=True)
-class Schema:
-    """The columns of an asset as far as they are known.
-
-    Attributes:
-        columns: in order.
-        closed: whether these are all; an open schema may have more.
-    """
-
-    columns: tuple[Column, ...]
-    closed: bool
-
-    def __getitem__(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
-
-    def __contains__(self, name: object) -> bool:
-        return any(column.name == name for column in self.columns)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the columns in order."""
-        return tuple(column.name for column in self.columns)
-
-
-UNKNOWN_SCHEMA = Schema((), closed=False)
-
-
-@dataclass(frozen=True)
-class Masking:
-    """Whose values aren't shown to everybody who looks at Dagster.
-
-    Attributes:
-        columns: that hold something personal; names in lower case.
-        shown: the only ones that may be shown, where others may be made of something personal.
-    """
-
-    columns: frozenset[str] = frozenset()
-    shown: frozenset[str] | None = None
-
-    def hides(self, name: str) -> bool:
-        """Whether a column's values stay unseen."""
-        lower = name.lower()
-        return lower in self.columns or (self.shown is not None and lower not in self.shown)
-
-
-NO_MASKING = Masking()
 
 
 @dataclass(frozen=True)
@@ -162,113 +82,6 @@ class Step:
     def keeps_rows_apart(self) -> bool:
         """Whether each row that comes out is one that went in."""
         return self.effect not in {"reshapes", "python"}
-
-
-@dataclass(frozen=True)
-class RowCheck:
-    """A rule that a row keeps or breaks by itself.
-
-    Attributes:
-        name: of the check in Dagster, unique within the asset.
-        effect: what a tolerance that doesn't hold does.
-        offends: a condition over the asset's columns, true on a row that breaks the rule.
-        columns: which the examples show first.
-        max_percentage: of the rows that came in, up to which offending rows stay in.
-        references: the asset that `offends` reads besides, for a foreign key.
-    """
-
-    name: str
-    kind: str
-    effect: Effect
-    offends: str
-    columns: tuple[str, ...]
-    location: Location = field(repr=False)
-    description: str | None = None
-    on_empty: Literal["pass", "warn", "fail"] = "pass"
-    max_percentage: float = 0
-    references: Key | None = None
-    parts: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Conditions of which `offends` is any, by the column that each is about."""
-
-
-@dataclass(frozen=True)
-class UniqueCheck:
-    """Rows beyond the first of each key are at most `max_duplicates`."""
-
-    name: str
-    effect: Effect
-    columns: tuple[str, ...]
-    location: Location = field(repr=False)
-    max_duplicates: int = 0
-    count_nulls: bool = False
-    whole_asset: bool = False
-    description: str | None = None
-    on_empty: Literal["pass", "warn", "fail"] = "pass"
-    kind: str = "unique"
-
-
-@dataclass(frozen=True)
-class RowCountCheck:
-    """The number of rows that would be published lies within, ends included."""
-
-    name: str
-    effect: Effect
-    min_rows: int | None
-    max_rows: int | None
-    location: Location = field(repr=False)
-    description: str | None = None
-    kind: str = "row_count"
-
-
-@dataclass(frozen=True)
-class ReconcileCheck:
-    """An aggregate over this asset and one over another agree within a tolerance."""
-
-    name: str
-    effect: Effect
-    expression: str
-    other: Key
-    other_relation: str
-    other_expression: str
-    tolerance: float
-    including_quarantine: bool
-    location: Location = field(repr=False)
-    description: str | None = None
-    kind: str = "reconcile"
-    masked: bool = field(default=False, repr=False)
-    """Whether a side tells of a person, so that its value is in no message; by `plan.masking`."""
-
-
-@dataclass(frozen=True)
-class ConservationCheck:
-    """Rows in = out + quarantined + filtered + deduplicated, by partition.
-
-    Counted from the files that were read and written, up to the last step that keeps rows apart.
-    """
-
-    location: Location = field(repr=False)
-    name: str = "conservation"
-    effect: Effect = "fail"
-    description: str | None = (
-        "Every row that came in went out, to quarantine, or was left out by a step."
-    )
-    kind: str = "conservation"
-
-
-@dataclass(frozen=True)
-class PythonCheck:
-    """A person's function judges the rows that would be published of a partition."""
-
-    name: str
-    effect: Effect
-    function: UserFunction
-    location: Location = field(repr=False)
-    description: str | None = None
-    on_empty: Literal["pass", "warn", "fail"] = "pass"
-    kind: str = "python"
-
-
-Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck | ConservationCheck | PythonCheck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -386,8 +199,8 @@ class RawNode(LakeNode):
 
     @property
     def code(self) -> str:
-        """The source."""
-        return f"{self.source}{self.partitions}"
+        """The source and the rules."""
+        return f"{self.source}{self.partitions}{self.checks}"
 
 
 @dataclass(frozen=True, kw_only=True)

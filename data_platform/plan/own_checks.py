@@ -7,6 +7,7 @@ rows back.
 import functools
 
 from data_platform.errors import ConfigurationError, Location
+from data_platform.plan.check_kinds import Check
 from data_platform.plan.checks import (
     compile_contract,
     compile_rules,
@@ -16,8 +17,9 @@ from data_platform.plan.checks import (
 )
 from data_platform.plan.declared import Declared, all_of, refused, same_partition
 from data_platform.plan.naming import HIDDEN_TYPES
-from data_platform.plan.nodes import Check, Input, Node, Schema
+from data_platform.plan.nodes import Input, Node
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.schemas import Schema
 from data_platform.spec.pipeline import LakeAsset
 
 _NO_QUARANTINE = "quarantine belongs to staging assets: here a rule fails or warns"

@@ -13,8 +13,9 @@ from data_platform.plan.declared import (
     read_window,
     refused,
 )
-from data_platform.plan.nodes import UNKNOWN_SCHEMA, Input, PythonNode
+from data_platform.plan.nodes import Input, PythonNode
 from data_platform.plan.own_checks import compile_own_checks
+from data_platform.plan.schemas import UNKNOWN_SCHEMA
 from data_platform.spec.handwritten import Handwritten, HandwrittenAsset
 
 

@@ -9,15 +9,9 @@ from pathlib import Path
 from typing import assert_never
 
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
-from data_platform.plan.nodes import (
-    UNKNOWN_SCHEMA,
-    DatabaseTable,
-    Files,
-    PythonSource,
-    RawNode,
-    Schema,
-)
+from data_platform.plan.nodes import DatabaseTable, Files, PythonSource, RawNode
 from data_platform.plan.own_checks import compile_own_checks
+from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
 from data_platform.spec.pipeline import DatabaseSource, FileSource, Retries
 from data_platform.spec.pipeline import PythonSource as WrittenPythonSource
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.check_kinds import Check, ConservationCheck
 from data_platform.plan.checks import (
     Reads,
     compile_contract,
@@ -20,18 +21,11 @@ from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.conversions import assignable, conversion_to, named_type
 from data_platform.plan.expressions import parse_expression, render
 from data_platform.plan.functions import Role, UserFunction
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import HIDDEN_TYPES
-from data_platform.plan.nodes import (
-    UNKNOWN_SCHEMA,
-    Check,
-    Column,
-    ConservationCheck,
-    Key,
-    Schema,
-    Step,
-    statement_of,
-)
+from data_platform.plan.nodes import Step, statement_of
 from data_platform.plan.other_side import OtherSide
+from data_platform.plan.schemas import UNKNOWN_SCHEMA, Column, Schema
 from data_platform.plan.steps import StepBuilder
 from data_platform.spec.pipeline import StagingAsset
 from data_platform.spec.transformations import (

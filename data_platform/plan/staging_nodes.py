@@ -6,11 +6,13 @@ Called by `plan.building`; the steps themselves are compiled by `plan.staging`.
 import functools
 
 from data_platform.errors import Location
+from data_platform.plan.check_kinds import UniqueCheck
 from data_platform.plan.checks import relation_of
 from data_platform.plan.declared import Declared, same_partition
-from data_platform.plan.nodes import Input, LakeNode, Schema, StagingNode, UniqueCheck
+from data_platform.plan.nodes import Input, LakeNode, StagingNode
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.own_checks import read_by_rule
+from data_platform.plan.schemas import Schema
 from data_platform.plan.staging import StagingCompiler
 from data_platform.spec.pipeline import StagingAsset
 

@@ -12,12 +12,15 @@ from typing import Literal, assert_never
 from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.check_kinds import Effect, RowCheck
 from data_platform.plan.conversions import conversion_to, converted, inexact
 from data_platform.plan.expressions import literal, parse_expression, quoted, reads_clock, render
 from data_platform.plan.functions import UserFunction
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
-from data_platform.plan.nodes import Effect, Key, PythonCall, RowCheck, Schema, Step
+from data_platform.plan.nodes import PythonCall, Step
 from data_platform.plan.other_side import OtherSide
+from data_platform.plan.schemas import Schema
 from data_platform.spec import transformations as spec
 
 Locate = Callable[..., Location]

@@ -10,10 +10,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from data_platform.engine.session import Session
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.masking import MASKED
-from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
-from data_platform.plan.nodes import (
+from data_platform.plan.check_kinds import (
     Check,
     ConservationCheck,
     PythonCheck,
@@ -22,6 +19,9 @@ from data_platform.plan.nodes import (
     RowCountCheck,
     UniqueCheck,
 )
+from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.masking import MASKED
+from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.quality.outcomes import MAX_EXAMPLES, Audit, Finding, Outcome, Verdict
 from data_platform.quality.python_checks import judge
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from data_platform.plan.nodes import Check
+from data_platform.plan.check_kinds import Check
 
 Verdict = Literal["pass", "warn", "quarantine", "fail"]
 MAX_EXAMPLES = 5

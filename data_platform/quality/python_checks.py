@@ -18,9 +18,9 @@ import numpy as np
 from data_platform.engine.calls import as_input, call, translated
 from data_platform.engine.session import Session
 from data_platform.errors import FunctionError, PlatformError
+from data_platform.plan.check_kinds import PythonCheck
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
-from data_platform.plan.nodes import PythonCheck
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.quality.results import Result
 

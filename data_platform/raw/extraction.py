@@ -21,10 +21,11 @@ from data_platform.errors import (
     SourceError,
     SourceUnavailable,
 )
+from data_platform.plan.check_kinds import RowCountCheck
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
-from data_platform.plan.nodes import DatabaseTable, Files, PythonSource, RawNode, RowCountCheck
+from data_platform.plan.nodes import DatabaseTable, Files, PythonSource, RawNode
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.quality.gate import Gate, Passage
 from data_platform.quality.outcomes import Finding, Outcome

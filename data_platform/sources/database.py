@@ -23,7 +23,8 @@ from adbc_driver_postgresql import StatementOptions
 from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.expressions import quoted
-from data_platform.plan.nodes import Column, DatabaseTable, Schema
+from data_platform.plan.nodes import DatabaseTable
+from data_platform.plan.schemas import Column, Schema
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Cursor

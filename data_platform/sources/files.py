@@ -12,7 +12,8 @@ import duckdb
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal
-from data_platform.plan.nodes import Column, Files, Schema
+from data_platform.plan.nodes import Files
+from data_platform.plan.schemas import Column, Schema
 
 
 def matching(source: Files, partition: str) -> list[Path]:

@@ -14,10 +14,11 @@ from data_platform.engine.inputs import show_inputs
 from data_platform.engine.python_steps import run_calls
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError
+from data_platform.plan.check_kinds import ConservationCheck, RowCheck
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW, WHOLE
-from data_platform.plan.nodes import ConservationCheck, RowCheck, StagingNode, Step, statement_of
+from data_platform.plan.nodes import StagingNode, Step, statement_of
 from data_platform.quality.audit import flag
 from data_platform.quality.gate import CANDIDATE, Gate, Passage
 from data_platform.quality.outcomes import Audit, Finding, Outcome

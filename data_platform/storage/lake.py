@@ -25,8 +25,8 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from data_platform.engine.session import LakeFiles
 from data_platform.errors import ContractError, StorageError, StorageUnavailable
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION_FIELD, WHOLE
-from data_platform.plan.nodes import Key
 
 COMMIT_TRIES = 20
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)

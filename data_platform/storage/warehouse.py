@@ -19,7 +19,7 @@ import pyarrow as pa
 from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.nodes import Schema
+from data_platform.plan.schemas import Schema
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Cursor

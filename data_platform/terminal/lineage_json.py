@@ -6,10 +6,10 @@ Called by `cli`. Flat lists instead of trees: each column stands once, with what
 from collections.abc import Iterable
 from typing import Any
 
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage import Lineage
 from data_platform.plan.lineage_impact import Ancestry, Impact, Judgement, Link, Usage
 from data_platform.plan.lineage_relations import EVERY, Origin
-from data_platform.plan.nodes import Key
 
 FORMAT_VERSION = 1
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage import Lineage, target_of
 from data_platform.plan.lineage_impact import (
     Ancestry,
@@ -21,7 +22,8 @@ from data_platform.plan.lineage_impact import (
     pipelines_of,
 )
 from data_platform.plan.lineage_relations import EVERY, Asset, Origin, Outside
-from data_platform.plan.nodes import Column, DestinationNode, Key
+from data_platform.plan.nodes import DestinationNode
+from data_platform.plan.schemas import Column
 from data_platform.terminal.tables import POOR, QUIET
 
 _DEEPEST = 8

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from data_platform.plan.nodes import Key
+from data_platform.plan.keys import Key
 from data_platform.running import AssetReport, RunReport
 from data_platform.terminal.console import is_watched, room, say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, cut, print_table

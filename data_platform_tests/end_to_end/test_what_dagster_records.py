@@ -9,8 +9,8 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 from dagster_records import data_versions, evaluations, key_of, materializations
 from retail_platform import RetailPlatform, days
 
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Key
 from data_platform.running import RunReport
 
 Built = tuple[RetailPlatform, RunReport]

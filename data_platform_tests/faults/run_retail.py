@@ -16,7 +16,7 @@ from data_platform.definitions import definitions_of
 from data_platform.instance import launcher
 from data_platform.instance.storage import open_instance
 from data_platform.loading import load
-from data_platform.plan.nodes import Key
+from data_platform.plan.keys import Key
 from data_platform.running import AssetReport, Request, run_pipeline
 from data_platform.settings import load_settings
 

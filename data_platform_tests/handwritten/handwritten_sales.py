@@ -12,7 +12,7 @@ import dagster as dg
 from data_platform.definitions import definitions_of
 from data_platform.loading import Loaded, load
 from data_platform.observability.querying import ask
-from data_platform.plan.nodes import Key
+from data_platform.plan.keys import Key
 from data_platform.settings import Settings
 from data_platform.storage.lake import LakeTable
 

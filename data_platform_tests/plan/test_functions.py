@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from factories import PIPELINE, Project
 
+from data_platform.plan.check_kinds import PythonCheck
 from data_platform.plan.functions import UserFunction
-from data_platform.plan.nodes import PythonCheck, PythonSource, RawNode, StagingNode
+from data_platform.plan.nodes import PythonSource, RawNode, StagingNode
 
 Write = Callable[..., Path]
 

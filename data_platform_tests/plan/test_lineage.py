@@ -12,6 +12,7 @@ import sqlglot
 from factories import DAILY_SOURCE, Project
 
 from data_platform.loading import load
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage import Lineage
 from data_platform.plan.lineage_impact import ancestry_of, impact_of
 from data_platform.plan.lineage_nodes import lineage_of
@@ -27,7 +28,8 @@ from data_platform.plan.lineage_relations import (
     relation_over,
 )
 from data_platform.plan.naming import HIDDEN_TYPES
-from data_platform.plan.nodes import Column, Key, Node, Schema
+from data_platform.plan.nodes import Node
+from data_platform.plan.schemas import Column, Schema
 from data_platform.settings import PACKAGE_DIR, Settings
 
 T, U, OPEN, OTHER = (Key("staging", "shop", name) for name in ("t", "u", "open", "other"))

@@ -3,9 +3,11 @@
 import pytest
 from factories import Project, key_of, outcome
 
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage_relations import EVERY
 from data_platform.plan.masking import Trace, masked
-from data_platform.plan.nodes import Key, LakeNode, Masking, Plan
+from data_platform.plan.nodes import LakeNode, Plan
+from data_platform.plan.schemas import Masking
 
 BODY = """
 staging:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.nodes import Input, Key
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import Input
 from data_platform.plan.queries import Query, compile_query
 
 HERE = Location(Path("daily.sql"))

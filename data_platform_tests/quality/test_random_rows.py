@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from data_platform.engine.session import Session
 from data_platform.errors import Location
+from data_platform.plan.check_kinds import Check
 from data_platform.plan.checks import compile_rules
 from data_platform.plan.functions import UserFunction
-from data_platform.plan.nodes import Check, Column, Input, Schema
+from data_platform.plan.nodes import Input
+from data_platform.plan.schemas import Column, Schema
 from data_platform.quality.audit import Auditor, flagged
 from data_platform.spec.rules import (
     AcceptedValues,
