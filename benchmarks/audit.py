@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ground import YEAR_DAYS, Ground, Options, opened, options
+from ground import YEAR_DAYS, Ground, Options, carry_out
 from lakes import land, stage
 from measuring import Contestant, Results, contestant_program
-from tables import above, cpu_seconds, ratio, report, seconds, table
+from tables import above, cpu_seconds, ratio, seconds, table
 
 NAME = "audit"
 PLATFORM = "platform"
@@ -71,13 +71,5 @@ def run(ground: Ground, chosen: Options) -> str:
     )
 
 
-def main() -> None:
-    chosen = options(__doc__, rounds=3, days=YEAR_DAYS - 1)
-    with opened() as ground:
-        text = run(ground, chosen)
-    report(NAME, text, f"{NAME}.py", chosen.rounds, chosen.load)
-    chosen.finish(NAME)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(NAME, __doc__, run, YEAR_DAYS - 1)

@@ -12,9 +12,9 @@ from contextlib import closing
 from typing import Any
 
 import psycopg2
-from ground import YEAR_DAYS, Ground, Options, opened, options
+from ground import YEAR_DAYS, Ground, Options, carry_out
 from measuring import Contestant, Results, contestant_program
-from tables import Column, cpu_seconds, process_seconds, ratio, report, seconds, table
+from tables import Column, cpu_seconds, process_seconds, ratio, seconds, table
 
 NAME = "dagster_events"
 PLATFORM = "platform, record_materializations"
@@ -94,13 +94,5 @@ def run(ground: Ground, chosen: Options) -> str:
     return f"{what}:\n\n{table(runs, columns)}"
 
 
-def main() -> None:
-    chosen = options(__doc__, rounds=3, days=YEAR_DAYS - 1)
-    with opened() as ground:
-        text = run(ground, chosen)
-    report(NAME, text, f"{NAME}.py", chosen.rounds, chosen.load)
-    chosen.finish(NAME)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(NAME, __doc__, run, YEAR_DAYS - 1)

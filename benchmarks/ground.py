@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +20,7 @@ import duckdb
 import psycopg2
 from measuring import Contestant, Results, Runs, compete
 from others import HOW_TO_INSTALL, installed
-from tables import load_average, write_docs
+from tables import load_average, report, write_docs
 
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.loading import Loaded, load
@@ -232,3 +232,14 @@ def _stop(server: Path) -> None:
     end = time.monotonic() + 5
     while not stop_server(server) and time.monotonic() < end:
         time.sleep(0.1)
+
+
+def carry_out(
+    name: str, doc: str | None, run: Callable[[Ground, Options], str], days: int = YEAR_DAYS
+) -> None:
+    """What every script does: read its options, run, report, and put the table where it goes."""
+    chosen = options(doc, rounds=3, days=days)
+    with opened() as ground:
+        text = run(ground, chosen)
+    report(name, text, f"{name}.py", chosen.rounds, chosen.load)
+    chosen.finish(name)

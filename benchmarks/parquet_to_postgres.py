@@ -13,18 +13,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ground import (
-    Ground,
-    Options,
-    fingerprint_of_first,
-    fingerprint_of_table,
-    opened,
-    options,
-)
+from ground import Ground, Options, carry_out, fingerprint_of_first, fingerprint_of_table
 from lakes import land, only_file
 from measuring import Contestant, Results, contestant_program
 from others import python_of_others
-from tables import above, cpu_seconds, process_seconds, rate, report, seconds, table
+from tables import above, cpu_seconds, process_seconds, rate, seconds, table
 
 from data_platform.retail_data import FIRST_DAY
 
@@ -112,13 +105,5 @@ def run(ground: Ground, chosen: Options) -> str:
     return f"{rows:,} rows:\n\n{table(runs, columns, absent)}"
 
 
-def main() -> None:
-    chosen = options(__doc__, rounds=3)
-    with opened() as ground:
-        text = run(ground, chosen)
-    report(NAME, text, f"{NAME}.py", chosen.rounds, chosen.load)
-    chosen.finish(NAME)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(NAME, __doc__, run)

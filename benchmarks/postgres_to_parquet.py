@@ -18,16 +18,15 @@ from typing import Any
 from ground import (
     Ground,
     Options,
+    carry_out,
     fingerprint_of_files,
     fingerprint_of_table,
-    opened,
-    options,
     run_sql,
     times,
 )
 from measuring import Contestant, Results, contestant_program
 from others import python_of_others
-from tables import above, cpu_seconds, process_seconds, ratio, report, seconds, table
+from tables import above, cpu_seconds, process_seconds, ratio, seconds, table
 
 from data_platform.retail_data import FIRST_DAY
 
@@ -139,13 +138,5 @@ def run(ground: Ground, chosen: Options) -> str:
     return f"{text}\n\n{measure_tenfold(ground, chosen, known, rows)}"
 
 
-def main() -> None:
-    chosen = options(__doc__, rounds=3)
-    with opened() as ground:
-        text = run(ground, chosen)
-    report(NAME, text, f"{NAME}.py", chosen.rounds, chosen.load)
-    chosen.finish(NAME)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(NAME, __doc__, run)

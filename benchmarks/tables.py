@@ -124,7 +124,7 @@ def machine() -> str:
     rows = {
         "CPU, cores": f"{_cpu()}, {os.cpu_count()}",
         "memory": f"{memory:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "versions": ", ".join(listed),
     }
     if installed():

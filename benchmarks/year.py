@@ -24,10 +24,10 @@ from statistics import median
 from typing import Any
 
 import psycopg2
-from ground import YEAR_DAYS, Ground, Options, opened, options
+from ground import YEAR_DAYS, Ground, Options, carry_out
 from measuring import Contestant, Results, Runs, contestant_program
 from others import python_of_others
-from tables import peak, process_cpu_seconds, ratio, report, seconds, table, whole
+from tables import peak, process_cpu_seconds, ratio, seconds, table, whole
 
 from data_platform.retail_data import FIRST_DAY
 
@@ -163,13 +163,5 @@ def run(ground: Ground, chosen: Options) -> str:
     return f"{rows:,} rows, {chosen.days} days:\n\n{table(runs, columns, absent)}{_phases(runs)}"
 
 
-def main() -> None:
-    chosen = options(__doc__, rounds=3, days=YEAR_DAYS - 1)
-    with opened() as ground:
-        text = run(ground, chosen)
-    report(NAME, text, f"{NAME}.py", chosen.rounds, chosen.load)
-    chosen.finish(NAME)
-
-
 if __name__ == "__main__":
-    main()
+    carry_out(NAME, __doc__, run, YEAR_DAYS - 1)
