@@ -15,6 +15,7 @@ from dagster_dev import DagsterDev, clean_environment
 from sqlalchemy import create_engine, text
 
 from data_platform.embedded.server import stop_server
+from data_platform.errors import ConfigurationError
 from data_platform.instance.storage import ENVIRONMENT, PlatformStorage, open_instance
 from data_platform.settings import Settings, load_settings
 
@@ -149,6 +150,17 @@ def test_tables_that_were_half_made_are_completed(postgres_url: str) -> None:
     storage = PlatformStorage(postgres_url)
     assert storage.run_storage.has_run_stats_index_cols()
     storage.run_storage.dispose()
+
+
+@pytest.mark.parametrize(
+    "module", ["data_platform.instance", "data_platform.storage_of_another_version"]
+)
+def test_file_of_another_version_is_told(settings: Settings, module: str) -> None:
+    (settings.home / "dagster.yaml").write_text(
+        f"storage:\n  custom: {{module: {module}, class: PlatformStorage, config: {{}}}}\n"
+    )
+    with pytest.raises(ConfigurationError, match=r"dagster\.yaml:1:1: .*the one of this version"):
+        open_instance(settings)
 
 
 def test_file_of_the_folder_is_used(settings: Settings) -> None:

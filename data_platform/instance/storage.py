@@ -32,9 +32,11 @@ from dagster_postgres import (
     PostgresRunStorage,
     PostgresScheduleStorage,
 )
+from dagster_shared.check import CheckError
 from sqlalchemy.engine import Engine
 
 from data_platform.embedded.server import resolve_url
+from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
 from data_platform.instance.liveness import RunLocks
 from data_platform.settings import (
@@ -257,6 +259,9 @@ def open_instance(settings: Settings) -> DagsterInstance:
 
     The file is `dagster.yaml` in `$DAGSTER_HOME` if that is set, else in `settings.home`, else the
     one that ships with the package. Close it with `dispose()`, or use it in a `with` statement.
+
+    Raises:
+        ConfigurationError: the file names a class that there isn't, as one of another version may.
     """
     config_dir = Path(environment().get("DAGSTER_HOME") or settings.home)
     if not (config_dir / "dagster.yaml").exists():
@@ -264,7 +269,13 @@ def open_instance(settings: Settings) -> DagsterInstance:
     base_dir = settings.data_dir / "dagster"
     base_dir.mkdir(parents=True, exist_ok=True)
     reference = InstanceRef.from_dir(str(base_dir), config_dir=str(config_dir))
-    return DagsterInstance.from_ref(_with_settings(reference, settings))
+    try:
+        return DagsterInstance.from_ref(_with_settings(reference, settings))
+    except (CheckError, ImportError) as error:
+        about = " ".join(str(error).split())
+        message = f"{about}; the one of this version is {PACKAGE_DIR / 'dagster.yaml'}"
+        place = Location(config_dir / "dagster.yaml")
+        raise ConfigurationError([Problem(place, message)]) from error
 
 
 def _with_settings(reference: InstanceRef, settings: Settings) -> InstanceRef:
