@@ -4,19 +4,25 @@ Called by the steps of hand-written assets and by the IO manager. A range of par
 frame for each or as one for all; either way its audit and its commit are one.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyarrow comes without types.
+
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import duckdb
+import pyarrow.parquet as pq
 
 from data_platform.engine.calls import show_answers, write_answer
 from data_platform.engine.frames import tables_of
 from data_platform.engine.inputs import show_inputs
-from data_platform.engine.session import Session
+from data_platform.engine.session import Session, duckdb_type
 from data_platform.errors import ContractError, FunctionError
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
-from data_platform.plan.expressions import quoted
+from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.plan.schemas import Column
@@ -53,11 +59,18 @@ class Frames:
     def add(self, key: str, rows: object) -> None:
         """Keep what a call for one partition gave.
 
+        Its columns are held to the contract here: among those of other partitions, which are
+        matched by name, one that is missing would be NULL.
+
         Raises:
             FunctionError: it is nothing that can be kept.
+            ContractError: it has other columns than promised.
         """
-        number = self.keys.index(key) + 1
-        self._files[key] = self._written(rows, number, "rows")
+        files = self._written(rows, self.keys.index(key) + 1, "rows")
+        for file in files:
+            schema = pq.read_schema(file)
+            _require_columns(self.node, {field.name: duckdb_type(field.type) for field in schema})
+        self._files[key] = files
 
     def add_range(self, keys: Sequence[str], rows: object) -> None:
         """Keep what one call for many partitions gave: a frame for all, or a dict by partition.
@@ -77,14 +90,16 @@ class Frames:
         for key in keys:
             self.add(key, by_partition[key])
 
-    def show(self, session: Session) -> None:
-        """Make all rows readable as `GIVEN`, with `_partition`."""
+    def show(self, session: Session, keys: Sequence[str]) -> None:
+        """Make the rows of some partitions readable as `GIVEN`, with `_partition`."""
         contract = self.node.contract
         otherwise = {c.name: c.type for c in contract.columns if c.type} if contract else {}
-        keys = [WHOLE] if ALL in self._files else self.keys
-        files = {WHOLE: self._files[ALL]} if ALL in self._files else self._files
+        if self.by_expression:
+            files, numbered = {WHOLE: self._files[ALL]}, [WHOLE]
+        else:
+            files, numbered = {key: self._files[key] for key in keys}, self.keys
         try:
-            show_answers(session, GIVEN, files, keys, otherwise, {})
+            show_answers(session, GIVEN, files, numbered, otherwise, {})
         except FunctionError as error:
             raise FunctionError(f"{self.node.function} {error}") from None
 
@@ -125,17 +140,22 @@ def publish_frames(
         ContractError: it isn't what it should be, by columns, types or partitions.
     """
     node = frames.node
-    frames.show(session)
+    frames.show(session, keys)
     types = session.columns(f"SELECT * EXCLUDE ({', '.join(HIDDEN_TYPES)}) FROM {GIVEN}")
     partition = _partition_of(node, types) if frames.by_expression else PARTITION
     _require_columns(node, types)
-    _shape(session, node, types, partition)
+    tested = _shape(session, node, types, partition)
     if frames.by_expression:
         _require_asked(session, node, keys)
-    show_inputs(session, node, keys, upstreams)
-    rows_in = {key: rows_read(node, key, upstreams) for key in keys}
-    gate = Gate(session, node, table, scratch, keys, metadata)
-    return gate.pass_computed(ROWS, rows_in, upstreams)
+    failed = _drop_inexact(session, node, tested)
+    sound = [key for key in keys if key not in failed]
+    if not sound:
+        return Passage(None, failed, [])
+    show_inputs(session, node, sound, upstreams)
+    rows_in = {key: rows_read(node, key, upstreams) for key in sound}
+    gate = Gate(session, node, table, scratch, sound, metadata)
+    passage = gate.pass_computed(ROWS, rows_in, upstreams)
+    return replace(passage, failed={**failed, **passage.failed})
 
 
 def _partition_of(node: PythonNode, types: Mapping[str, str]) -> str:
@@ -158,8 +178,13 @@ def _partition_of(node: PythonNode, types: Mapping[str, str]) -> str:
     return quoted(column)
 
 
-def _shape(session: Session, node: PythonNode, types: Mapping[str, str], partition: str) -> None:
-    """Keep the rows as `ROWS`, converted to the contract's types where that loses nothing."""
+def _shape(
+    session: Session, node: PythonNode, types: Mapping[str, str], partition: str
+) -> list[str]:
+    """Keep the rows as `ROWS`, converted to the contract's types; gives the columns that were.
+
+    Beside each of these stands whether the conversion would lose something.
+    """
     wanted = {column.name: column for column in (node.contract.columns if node.contract else ())}
     parts = [_kept(name, kind, wanted.get(name)) for name, kind in types.items()]
     tests = {
@@ -174,8 +199,7 @@ def _shape(session: Session, node: PythonNode, types: Mapping[str, str], partiti
     except duckdb.Error as error:
         about = " ".join(str(error).split("\n\n")[0].split())
         raise ContractError(f"{node.function}: {about}") from error
-    for name in tests:
-        _require_exact(session, node, name, wanted[name])
+    return list(tests)
 
 
 def _kept(name: str, kind: str, column: Column | None) -> str:
@@ -190,17 +214,20 @@ def _inexact(name: str, kind: str, column: Column | None) -> str | None:
     return inexact(name, Conversion(column.type, column.type))
 
 
-def _require_exact(session: Session, node: PythonNode, name: str, column: Column) -> None:
-    flag = quoted(f"_inexact_{name}")
-    [(count, partition)] = session.rows(
-        f"SELECT COUNT(*), MIN({PARTITION}) FROM {ROWS} WHERE {flag}"
-    )
-    if count:
-        where = f", the first in partition {partition}" if partition else ""
-        raise ContractError(
-            f"{node.function} gave {count} values of {name} that are no {column.type}{where}"
-        )
-    session.run(f"ALTER TABLE {ROWS} DROP COLUMN {flag}")
+def _drop_inexact(session: Session, node: PythonNode, columns: Sequence[str]) -> dict[str, str]:
+    """Take partitions out in which a conversion would lose something; says why, by partition."""
+    failed: dict[str, str] = {}
+    for name in columns:
+        flag = quoted(f"_inexact_{name}")
+        kind = node.contract[name].type if node.contract else None
+        rows = session.rows(f"SELECT {PARTITION}, COUNT(*) FROM {ROWS} WHERE {flag} GROUP BY 1")
+        for key, count in rows:
+            message = f"{node.function} gave {count} values of {name} that are no {kind}"
+            failed.setdefault(str(key), message)
+        session.run(f"ALTER TABLE {ROWS} DROP COLUMN {flag}")
+    if failed:
+        session.run(f"DELETE FROM {ROWS} WHERE {PARTITION} IN ({', '.join(map(literal, failed))})")
+    return failed
 
 
 def _require_columns(node: PythonNode, types: Mapping[str, str]) -> None:

@@ -126,8 +126,8 @@ def _handwritten(loaded: Loaded, now: datetime) -> Iterator[dg.AssetsDefinition]
     """The assets of all `assets.py`, and the functions that check any assets."""
     for pipeline in loaded.plan.pipelines:
         file = loaded.assets_files.get(pipeline.name)
+        nodes = {asset_key(n.key): n for n in pipeline.nodes if isinstance(n, PythonNode)}
         for step in file.steps if file else ():
-            nodes = {asset_key(n.key): n for n in pipeline.nodes if isinstance(n, PythonNode)}
             made = handwritten_assets(step, [nodes[key] for key in step.keys.values()])
             yield made.map_asset_specs(lambda spec, nodes=nodes: _timed(spec, nodes[spec.key], now))
 

@@ -101,6 +101,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
             passage = publish_frames(
                 session, scratch, frames, workbench.lake.table(key), keys, {}, said
             )
+        if passage.failed:
+            raise PermanentError("; ".join(dict.fromkeys(passage.failed.values())))
         if passage.publication is not None:
             self._say(context, passage.publication.versions)
 

@@ -215,10 +215,14 @@ class _Run:
             return Passage(None, self._failed, [])
         if not frames.given:
             return None if not self._failed else Passage(None, self._failed, [])
-        silent = [key for key in sound if not frames.by_expression and key not in frames.given]
-        if silent:
-            reasons = dict.fromkeys(silent, f"{node.function} gave no rows and no columns")
-            return Passage(None, {**self._failed, **reasons}, [])
+        silent = set() if frames.by_expression else set(sound) - frames.given
+        failed = {
+            **self._failed,
+            **dict.fromkeys(silent, f"{node.function} gave no rows and no columns"),
+        }
+        sound = [key for key in sound if key not in silent]
+        if not sound:
+            return Passage(None, failed, [])
         metadata = {
             "run_id": self._context.run.run_id,
             "code_version": node.code_version,
@@ -231,12 +235,14 @@ class _Run:
                     session, scratch, frames, table, sound, self._upstreams, metadata
                 )
         except PermanentError as error:
-            return Passage(None, {**self._failed, **dict.fromkeys(sound, str(error))}, [])
+            return Passage(None, {**failed, **dict.fromkeys(sound, str(error))}, [])
         said = self._said.get(asset_key(node.key), {})
-        return replace(passage, failed={**self._failed, **passage.failed}, said=said)
+        return replace(passage, failed={**failed, **passage.failed}, said=said)
 
     def _words(self, error: Exception) -> str:
         """A person's error, and the line of theirs that it came from."""
+        if isinstance(error, PlatformError):
+            return str(error)
         if isinstance(error, dg.Failure):
             return error.description or "the function raised a Failure"
         place = own_place(error, self._node.location.file.parent)

@@ -487,3 +487,62 @@ def test_a_partition_that_an_upstream_misses_is_told(sales):
     [failure] = [e for e in result.all_events if e.is_step_failure]
     told = failure.step_failure_data.user_failure_data.description
     assert "staging/sales/orders has no published partition 2024-01-02" in told
+
+
+@pytest.mark.parametrize(
+    ("bad_day", "words"),
+    [
+        ('orders[["id"]]', "gave no column 'amount', which is in its contract"),
+        ("orders[['id', 'amount']].assign(more=1)", "gave 'more', which isn't in its contract"),
+        (
+            "orders[['id', 'amount']].assign(amount='much')",
+            r"gave 1 values of amount that are no DECIMAL\(12,2\)",
+        ),
+        ("3", "returned int"),
+    ],
+)
+def test_a_day_that_breaks_the_contract_leaves_the_others_of_its_range(sales, bad_day, words):
+    sales.write(f"""
+        @dg.asset(
+            partitions_def=daily, {ORDERS},
+            metadata={{"columns": {{"id": {{"type": "bigint"}},
+                                  "amount": {{"type": "decimal(12,2)"}}}}}},
+        )
+        def held(context, orders: pd.DataFrame):
+            if context.partition_key == "2024-01-02":
+                return {bad_day}
+            return orders[["id", "amount"]]
+    """)
+    result = sales.run(DAYS)
+    assert sorted(sales.versions("analytics/held")) == ["2024-01-01", "2024-01-03"]
+    [failure] = [e for e in result.all_events if e.is_step_failure]
+    told = failure.step_failure_data.user_failure_data.description
+    assert re.search(f"2024-01-02: .*{words}", told), told
+
+
+def test_of_several_assets_a_day_that_one_cant_keep_leaves_the_other_days_of_both(sales):
+    sales.write("""
+        @dg.multi_asset(outs={"a": dg.AssetOut(), "b": dg.AssetOut()}, partitions_def=daily)
+        def both(context):
+            rows = pd.DataFrame({"key": [context.partition_key]})
+            return rows, 3 if context.partition_key == "2024-01-02" else rows
+    """)
+    result = sales.run(DAYS, ["analytics/a", "analytics/b"])
+    assert not result.success
+    for name in ("a", "b"):
+        assert sorted(sales.versions(f"analytics/{name}")) == ["2024-01-01", "2024-01-03"]
+
+
+def test_a_day_that_gives_nothing_leaves_the_others_of_its_range(sales):
+    sales.write("""
+        @dg.asset(partitions_def=daily)
+        def some(context):
+            if context.partition_key == "2024-01-02":
+                return dg.MaterializeResult()
+            return dg.MaterializeResult(value=pd.DataFrame({"x": [1]}))
+    """)
+    result = sales.run(DAYS, ["analytics/some"])
+    assert sorted(sales.versions("analytics/some")) == ["2024-01-01", "2024-01-03"]
+    [failure] = [e for e in result.all_events if e.is_step_failure]
+    told = failure.step_failure_data.user_failure_data.description
+    assert "2024-01-02: assets.some gave no rows and no columns" in told
