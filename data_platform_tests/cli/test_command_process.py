@@ -1,19 +1,19 @@
 """The command as a process: exit codes, colours, what it imports, how it is interrupted."""
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from factories import Project
+from screen import on_terminal
 
 from data_platform import checking
 from data_platform.errors import PermanentError
 
 PROGRAM = str(Path(sys.executable).parent / "data-platform")
-ESCAPE = b"\x1b["
+ESCAPE = "\x1b["
 HEAVY = ("dagster", "pyarrow", "deltalake", "rich", "pandas", "numpy", "psycopg2")
 IMPORTED = """
 import sys
@@ -44,20 +44,11 @@ def process(surroundings: dict[str, str], *command: str) -> subprocess.Completed
     )
 
 
-def on_a_terminal(surroundings: dict[str, str], *arguments: str) -> bytes:
+def on_a_terminal(surroundings: dict[str, str], *arguments: str) -> str:
     """What the command writes when somebody looks."""
-    ours, its = pty.openpty()
-    with subprocess.Popen([PROGRAM, *arguments], env=surroundings, stdout=its) as process:
-        os.close(its)
-        written = b""
-        try:
-            while chunk := os.read(ours, 4096):
-                written += chunk
-        except OSError:  # how Linux says that the other end was closed
-            pass
-        os.close(ours)
-    assert process.returncode == 0
-    return written
+    ended = on_terminal([PROGRAM, *arguments], 80, surroundings, Path.cwd())
+    assert ended.code == 0
+    return ended.raw
 
 
 def test_exit_codes(project: Project, surroundings: dict[str, str]):
