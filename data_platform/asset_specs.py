@@ -4,7 +4,7 @@ Called by the stages' `assets.py`; nothing here runs.
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 import dagster as dg
 
@@ -13,20 +13,27 @@ from data_platform.plan.keys import Key
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
-    DatabaseTable,
     DestinationNode,
-    Files,
     Input,
     LakeNode,
     Node,
     PythonNode,
-    PythonSource,
     RawNode,
     StagingNode,
 )
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Schema
-from data_platform.spec.pipeline import Retries
+from data_platform.plan.sources import (
+    AnySource,
+    Api,
+    DatabaseQuery,
+    DatabaseTable,
+    Files,
+    PythonSource,
+    Topic,
+    address_of,
+)
+from data_platform.spec.asset import Retries
 
 _BACKOFF = {"constant": None, "linear": dg.Backoff.LINEAR, "exponential": dg.Backoff.EXPONENTIAL}
 _LAKE_KIND = "deltalake"
@@ -178,21 +185,30 @@ def _kinds(node: AnyNode) -> set[str]:
     # The layer is one, since a graph shows only the last part of a key.
     match node:
         case RawNode():
-            source = node.source
-            match source:
-                case DatabaseTable():
-                    reads = "postgres"
-                case Files():
-                    reads = source.format
-                case PythonSource():
-                    reads = "python"
-            return {node.key.layer, reads, _LAKE_KIND}
+            return {node.key.layer, _reads(node.source), _LAKE_KIND}
         case StagingNode() | AnalyticsNode():
             return {node.key.layer, "sql", _LAKE_KIND}
         case PythonNode():
             return {node.key.layer, "python", _LAKE_KIND}
         case DestinationNode():
             return {node.key.layer, "postgres"}
+
+
+def _reads(source: AnySource) -> str:
+    """Dagster's name for what a source is, to which its UI may have a sign."""
+    match source:
+        case DatabaseTable() | DatabaseQuery():
+            return "postgres"
+        case Api():
+            return "api"
+        case Files():
+            return source.format
+        case Topic():
+            return "kafka"
+        case PythonSource():
+            return "python"
+        case _:
+            assert_never(source)
 
 
 def _metadata(node: AnyNode) -> dict[str, Any]:
@@ -203,14 +219,7 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
         metadata["dagster/column_schema"] = table_schema(node.schema)
     match node:
         case RawNode():
-            source = node.source
-            match source:
-                case DatabaseTable():
-                    metadata["source"] = f"{source.connection}: {source.table}"
-                case Files():
-                    metadata["source"] = source.path
-                case PythonSource():
-                    metadata["source"] = source.function.written
+            metadata["source"] = ": ".join(part for part in address_of(node.source) if part)
         case DestinationNode():
             metadata["dagster/table_name"] = f"{node.connection}.{node.table}"
         case StagingNode() | AnalyticsNode() | PythonNode():

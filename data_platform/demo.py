@@ -13,7 +13,8 @@ from data_platform.errors import PermanentError
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION
-from data_platform.plan.nodes import Files, RawNode
+from data_platform.plan.nodes import RawNode
+from data_platform.plan.sources import Files
 from data_platform.retail_data import lay_files, load_shop
 from data_platform.running import Request
 

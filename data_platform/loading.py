@@ -21,11 +21,20 @@ from data_platform.errors import (
     SourceUnavailable,
 )
 from data_platform.plan.building import BuiltPlan, build_plan
-from data_platform.plan.nodes import DatabaseTable, Files, PipelinePlan, Plan, PythonSource, RawNode
+from data_platform.plan.nodes import PipelinePlan, Plan, RawNode
 from data_platform.plan.schemas import Schema
+from data_platform.plan.sources import (
+    Api,
+    DatabaseQuery,
+    DatabaseTable,
+    Files,
+    PythonSource,
+    Topic,
+)
 from data_platform.settings import Settings
 from data_platform.spec.guessing import guess_assets
 from data_platform.spec.handwritten import ASSETS_FILE
+from data_platform.spec.platform import DatabaseConnection
 from data_platform.spec.reading import BrokenPipeline, Workspace, read_workspace
 from data_platform.spec.variables import expand
 
@@ -100,6 +109,8 @@ class Loaded:
         if connection is None:
             known = ", ".join(self.workspace.platform.connections) or "none"
             raise PermanentError(f"no connection {name!r} in platform.yaml; there are: {known}")
+        if not isinstance(connection, DatabaseConnection):
+            raise PermanentError(f"connection {name!r} is of type {connection.type}, no database")
         return _resolved(expand(connection.url, self._environ), self._settings.data_dir)
 
     def lake(self) -> "Lake":
@@ -200,7 +211,7 @@ class _SourceColumns:
                 return self._of_files(source, node.location)
             case DatabaseTable() as source:
                 return self._of_table(source, node.location) if self._connect else None
-            case PythonSource():
+            case DatabaseQuery() | Api() | Topic() | PythonSource():
                 return None
 
     def _of_files(self, source: Files, location: Location) -> Schema | None:

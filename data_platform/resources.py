@@ -6,7 +6,7 @@ resolved when a step connects.
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import dagster as dg
 from pydantic import Field
@@ -15,14 +15,23 @@ from data_platform.embedded.server import resolve_url
 from data_platform.engine.postgres import Refused, Unreachable, connected, host
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.settings import environment, load_settings
-from data_platform.spec.platform import Platform
-from data_platform.spec.variables import expand
+from data_platform.sources.arrivals import Outside
+from data_platform.spec.model import Model
+from data_platform.spec.platform import (
+    ApiConnection,
+    Connection,
+    DatabaseConnection,
+    KafkaConnection,
+    Platform,
+    S3Connection,
+)
+from data_platform.spec.variables import expand, expand_model
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection as DatabaseSession
 
 LAKE = "lake"
 
@@ -50,8 +59,12 @@ class DatabaseResource(dg.ConfigurableResource):
         """The URL to connect to; the embedded server is started if it is meant."""
         return resolve_url(expand(self.url, environment()), load_settings().data_dir)
 
+    def resolved(self) -> DatabaseConnection:
+        """The connection with its secrets."""
+        return DatabaseConnection(type="database", url=self.resolved_url())
+
     @contextmanager
-    def get_connection(self) -> "Generator[Connection]":
+    def get_connection(self) -> "Generator[DatabaseSession]":
         """A connection of SQLAlchemy, as pandas takes it; what isn't committed is undone.
 
         Raises:
@@ -89,9 +102,77 @@ class DatabaseResource(dg.ConfigurableResource):
             raise SourceError(str(error)) from error
 
 
+class ApiResource(dg.ConfigurableResource):
+    """An HTTP API."""
+
+    url: str = Field(description="Where its paths begin.")
+    headers: dict[str, str] = Field(default={}, description="Of every request.")
+    auth: dict[str, str] | None = Field(default=None, description="Who asks.")
+    rate_limit: str | None = Field(default=None, description="Such as 10/s.")
+
+    def resolved(self) -> ApiConnection:
+        """The connection with its secrets."""
+        return _resolved(ApiConnection, self, type="api")
+
+
+class ObjectStoreResource(dg.ConfigurableResource):
+    """A bucket of S3, or of what speaks its protocol."""
+
+    bucket: str | None = Field(default=None, description="Its name.")
+    endpoint_url: str | None = Field(default=None, description="None means AWS.")
+    region: str | None = Field(default=None, description="None means the environment's.")
+    access_key_id: str | None = Field(default=None, description="None means the usual chain.")
+    secret_access_key: str | None = Field(default=None, description="By reference.")
+
+    def resolved(self) -> S3Connection:
+        """The connection with its secrets."""
+        return _resolved(S3Connection, self, type="s3")
+
+
+class KafkaResource(dg.ConfigurableResource):
+    """A Kafka cluster."""
+
+    bootstrap_servers: str = Field(description="host:port, joined by commas.")
+    options: dict[str, Any] = Field(default={}, description="By librdkafka's names.")
+
+    def resolved(self) -> KafkaConnection:
+        """The connection with its secrets."""
+        return _resolved(KafkaConnection, self, type="kafka")
+
+
+ConnectionT = TypeVar("ConnectionT", bound=Model)
+
+
+def _resolved(
+    model: type[ConnectionT], resource: dg.ConfigurableResource, **given: str
+) -> ConnectionT:
+    written = model.model_validate({**resource.model_dump(), **given})
+    return expand_model(written, environment())
+
+
+def outside_of(resources: object) -> Outside:
+    """The outside systems of a step, by the names of its resources."""
+    return Outside(
+        lambda name: getattr(resources, name).resolved(), lambda text: expand(text, environment())
+    )
+
+
 def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResource]:
     """The lake and all connections, by name."""
-    connections = {
-        name: DatabaseResource(url=spec.url) for name, spec in platform.connections.items()
-    }
+    connections = {name: _resource_of(spec) for name, spec in platform.connections.items()}
     return {LAKE: LakeResource(root=platform.lake.root), **connections}
+
+
+def _resource_of(spec: Connection) -> dg.ConfigurableResource:
+    written = spec.model_dump(by_alias=True, exclude={"type"})
+    match spec:
+        case DatabaseConnection():
+            return DatabaseResource(**written)
+        case ApiConnection():
+            return ApiResource(**written)
+        case S3Connection():
+            return ObjectStoreResource(**written)
+        case KafkaConnection():
+            return KafkaResource(**written)
+        case _:
+            assert_never(spec)

@@ -20,6 +20,8 @@ from data_platform.plan.schemas import Column, Schema
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
 from data_platform.raw.extraction import extract
+from data_platform.sources.arrivals import Outside
+from data_platform.spec.platform import DatabaseConnection
 from data_platform.spec.reading import Workspace, read_workspace
 from data_platform.staging.computing import compute as compute_staging
 from data_platform.storage.lake import Lake, LakeTable
@@ -139,7 +141,9 @@ class Project:
         """Land a source as the platform does."""
         node = self.node(f"raw/{name}")
         assert isinstance(node, RawNode)
-        return extract(node, keys or [WHOLE], self.workbench, lambda _: url, {"run_id": "test"})
+        connection = DatabaseConnection(type="database", url=url)
+        outside = Outside(lambda _: connection, lambda text: text)
+        return extract(node, keys or [WHOLE], self.workbench, outside, {"run_id": "test"})
 
     def compute(self, text: str, *keys: str, run: str = "test") -> Passage:
         """Compute an asset of staging or analytics."""

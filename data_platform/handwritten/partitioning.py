@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.spec.pipeline import Window
+from data_platform.spec.asset import Window
 
 
 def daily_of(definition: dg.PartitionsDefinition[Any] | None) -> dict[str, Any] | str:

@@ -13,7 +13,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, LakeNode, RawNode
-from data_platform.raw.extraction import NEW_COLUMNS, OUTSIDE
+from data_platform.plan.notices import notices_of
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,4 @@ def _severity(record: AssetCheckExecutionRecord) -> AssetCheckSeverity | None:
 
 def _check_names(node: AnyNode) -> list[str]:
     names = [check.name for check in node.checks] if isinstance(node, LakeNode) else []
-    return [*names, NEW_COLUMNS, OUTSIDE] if isinstance(node, RawNode) else names
+    return [*names, *notices_of(node)] if isinstance(node, RawNode) else names

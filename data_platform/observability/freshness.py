@@ -18,7 +18,7 @@ from cronsim import CronSim
 
 from data_platform.plan.describing import duration_words
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.spec.pipeline import Freshness
+from data_platform.spec.asset import Freshness
 
 State = Literal["pass", "warn", "fail", "none"]
 

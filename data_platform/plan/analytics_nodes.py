@@ -24,7 +24,8 @@ from data_platform.plan.nodes import AnalyticsNode, Input, LakeNode
 from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.queries import compile_query, parameters_of
-from data_platform.spec.pipeline import AnalyticsAsset, Window
+from data_platform.spec.asset import Window
+from data_platform.spec.pipeline import AnalyticsAsset
 
 
 def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:

@@ -21,18 +21,17 @@ from data_platform.plan.nodes import AnyNode, LakeNode, PipelinePlan, Plan
 from data_platform.plan.python_nodes import python_node
 from data_platform.plan.raw_nodes import SourceColumns, raw_node
 from data_platform.plan.staging_nodes import staging_node
+from data_platform.spec.asset import Asset
 from data_platform.spec.handwritten import Handwritten, HandwrittenAsset
-from data_platform.spec.pipeline import (
-    AnalyticsAsset,
-    Asset,
-    DatabaseDestination,
+from data_platform.spec.pipeline import AnalyticsAsset, DatabaseDestination, Schedule, StagingAsset
+from data_platform.spec.reading import PipelineFile, Workspace
+from data_platform.spec.sources import (
+    ApiSource,
     DatabaseSource,
     FileSource,
     PythonSource,
-    Schedule,
-    StagingAsset,
+    TopicSource,
 )
-from data_platform.spec.reading import PipelineFile, Workspace
 
 SECTIONS = {
     "raw": "sources",
@@ -185,7 +184,7 @@ class _Builder:
 
     def _resolve(self, key: Key, file: PipelineFile, spec: Asset) -> AnyNode:
         match spec:
-            case DatabaseSource() | FileSource() | PythonSource():
+            case DatabaseSource() | ApiSource() | FileSource() | TopicSource() | PythonSource():
                 return raw_node(self._asset(key, file, spec), self._source_columns)
             case StagingAsset():
                 return staging_node(self._asset(key, file, spec))

@@ -25,7 +25,7 @@ from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Input
 from data_platform.plan.schemas import Schema
 from data_platform.spec import rules as spec
-from data_platform.spec.pipeline import ColumnContract
+from data_platform.spec.asset import ColumnContract
 
 ALL_SUFFIX = " (all partitions)"
 

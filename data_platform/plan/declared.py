@@ -16,7 +16,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input, LakeNode, Node
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Column, Schema
-from data_platform.spec.pipeline import Asset, Daily, LakeAsset, Partitions, Retries, Window
+from data_platform.spec.asset import Asset, Daily, LakeAsset, Partitions, Retries, Window
 from data_platform.spec.platform import Platform
 from data_platform.spec.reading import PipelineFile
 
@@ -67,18 +67,29 @@ class Declared(Generic[SpecT_co]):
             "tags": {**pipeline.tags, **spec.tags},
             "runbook": spec.runbook or pipeline.runbook,
             "retries": spec.retries or retries,
+            "timeout": spec.timeout,
+            "run_parameters": spec.parameters,
             "pool": spec.pool,
             "automation": spec.automation,
             "freshness": spec.freshness,
         }
 
-    def require_connection(self, name: str) -> None:
-        """See to it that platform.yaml has the connection."""
+    def require_connection(self, name: str, kind: str) -> None:
+        """See to it that platform.yaml has the connection, and that it is of a type."""
         known = self.platform.connections if self.platform else None
-        if known is not None and name not in known:
+        if known is None:
+            return
+        if name not in known:
             hint = nearest(name, list(known)) or f"there are {', '.join(known) or 'none'}"
             raise refused(
                 self.at("connection"), f"there is no connection {name!r} in platform.yaml; {hint}"
+            )
+        if known[name].type != kind:
+            fitting = ", ".join(n for n, other in known.items() if other.type == kind) or "none"
+            raise refused(
+                self.at("connection"),
+                f"connection {name!r} is of type {known[name].type}, and {kind} is needed; "
+                f"of that type there are {fitting}",
             )
 
     def function(

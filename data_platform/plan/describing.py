@@ -24,21 +24,27 @@ from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
-    DatabaseTable,
     DestinationNode,
-    Files,
     Input,
     LakeNode,
     Node,
     PipelinePlan,
     PythonNode,
-    PythonSource,
     RawNode,
     StagingNode,
     Step,
 )
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Column
+from data_platform.plan.sources import (
+    AnySource,
+    Api,
+    DatabaseQuery,
+    DatabaseTable,
+    Files,
+    PythonSource,
+    Topic,
+)
 from data_platform.spec.model import Model
 
 Description = dict[str, Any]
@@ -201,7 +207,7 @@ def _step(step: Step) -> Description:
     return told
 
 
-def _source(source: DatabaseTable | Files | PythonSource) -> Description:
+def _source(source: AnySource) -> Description:
     match source:
         case PythonSource():
             function = source.function
@@ -213,8 +219,26 @@ def _source(source: DatabaseTable | Files | PythonSource) -> Description:
                 "table": source.table,
                 "cursor": source.cursor,
             }
+        case DatabaseQuery():
+            return {
+                "type": "database",
+                "connection": source.connection,
+                "query": source.query,
+                "cursor": source.cursor,
+            }
+        case Api():
+            return {
+                "type": "api",
+                "connection": source.connection,
+                "url": source.url or source.path,
+                "pagination": source.pagination.type,
+            }
         case Files():
             return {"type": "file", "path": source.path, "format": source.format}
+        case Topic():
+            return {"type": "topic", "connection": source.connection, "topic": source.topic}
+        case _:
+            assert_never(source)
 
 
 def _partitions(partitions: DailyPartitions | None) -> Description | None:

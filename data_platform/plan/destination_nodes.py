@@ -5,7 +5,8 @@ Called by `plan.building`.
 
 from data_platform.plan.declared import Declared, refused, same_partition
 from data_platform.plan.nodes import DestinationNode
-from data_platform.spec.pipeline import DatabaseDestination, Retries
+from data_platform.spec.asset import Retries
+from data_platform.spec.pipeline import DatabaseDestination
 
 
 def destination_node(asset: Declared[DatabaseDestination]) -> DestinationNode:
@@ -16,7 +17,7 @@ def destination_node(asset: Declared[DatabaseDestination]) -> DestinationNode:
     """
     spec = asset.spec
     source = asset.upstream(spec.from_, asset.at("from"), None)
-    asset.require_connection(spec.connection)
+    asset.require_connection(spec.connection, "database")
     partitions = asset.inherited_partitions(source.partitions)
     write = spec.write or ("replace_partition" if partitions else "replace")
     if write == "replace_partition" and partitions is None:

@@ -140,8 +140,17 @@ def _source_words(source: Description) -> str:
         return f"function {source['function']} ({source['defined']})"
     if source["type"] == "file":
         return f"{source['format']} files {source['path']}"
+    if source["type"] == "api":
+        of = f" of connection {source['connection']}" if source["connection"] else ""
+        pages = (
+            "one answer" if source["pagination"] == "none" else f"pages by {source['pagination']}"
+        )
+        return f"api {source['url']}{of}, {pages}"
+    if source["type"] == "topic":
+        return f"topic {source['topic']} of connection {source['connection']}"
     by = f", partitions by {source['cursor']}" if source["cursor"] else ""
-    return f"table {source['table']} of connection {source['connection']}{by}"
+    what = f"table {source['table']}" if "table" in source else "query"
+    return f"{what} of connection {source['connection']}{by}"
 
 
 def _mapping_words(value: str | Description) -> str:

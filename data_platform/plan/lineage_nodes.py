@@ -37,17 +37,15 @@ from data_platform.plan.lineage_relations import (
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import (
     AnalyticsNode,
-    DatabaseTable,
     DestinationNode,
-    Files,
     LakeNode,
     Node,
-    PythonSource,
     RawNode,
     StagingNode,
     Step,
 )
 from data_platform.plan.schemas import Schema
+from data_platform.plan.sources import address_of
 
 Schemas = Callable[[Key], Schema]
 """The columns of an asset, as far as they are known."""
@@ -110,13 +108,7 @@ def lineage_of(node: Node, schemas: Schemas) -> NodeLineage:
 
 def outside_of(node: RawNode) -> Outside:
     """Where the rows of a source come from."""
-    match node.source:
-        case DatabaseTable() as source:
-            return Outside(source.connection, source.table)
-        case Files() as source:
-            return Outside("", source.path)
-        case PythonSource() as source:
-            return Outside("", source.function.written)
+    return Outside(*address_of(node.source))
 
 
 # Kinds of assets ------------------------------------------------------------------------------

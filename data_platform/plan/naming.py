@@ -18,3 +18,7 @@ PARTITION_FIELD = "partition"
 
 RESERVED_COLUMNS = frozenset({*HIDDEN_TYPES, PARTITION_FIELD})
 """Names that no column of an asset may have."""
+
+NEW_COLUMNS, OUTSIDE = "new_columns", "outside_partitions"
+"""Checks of raw that warn: columns that the table didn't have or has no more, rows of no
+partition."""

@@ -7,6 +7,7 @@ that runs, so what is shown can't differ from what is done.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from data_platform.errors import Location
@@ -15,7 +16,9 @@ from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Schema
-from data_platform.spec.pipeline import Automation, CsvFormat, Freshness, Retries, Schedule
+from data_platform.plan.sources import AnySource, Increments
+from data_platform.spec.asset import Automation, Freshness, Parameter, Retries
+from data_platform.spec.pipeline import Schedule
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Node:
         inputs: what it reads.
         schema: the columns that it will have, as far as they are known.
         tags, owner, criticality, runbook, description: for people.
+        timeout: how long its step may work; None means no limit.
+        run_parameters: values that a run may be given, by name.
         automation: when it runs by itself; None means the pipeline's schedule.
     """
 
@@ -109,6 +114,8 @@ class Node:
     inputs: tuple[Input, ...] = ()
     schema: Schema = UNKNOWN_SCHEMA
     retries: Retries | None = None
+    timeout: timedelta | None = None
+    run_parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     pool: str | None = None
     automation: Automation | None = None
     freshness: Freshness | None = None
@@ -152,55 +159,31 @@ class LakeNode(Node):
         return Key("quarantine", self.key.pipeline, self.key.name)
 
 
-@dataclass(frozen=True)
-class DatabaseTable:
-    """Rows of a table in a database.
-
-    Attributes:
-        connection: its name in platform.yaml.
-        table: `table` or `schema.table`.
-        cursor: the column whose time decides about the partition.
-        fetch_size: rows of a batch, about.
-    """
-
-    connection: str
-    table: str
-    cursor: str | None
-    fetch_size: int
-
-
-@dataclass(frozen=True)
-class Files:
-    """Rows of files.
-
-    Attributes:
-        path: an absolute path or glob; `{partition_key}` is the partition.
-        format: how they are read.
-        csv: for CSV.
-    """
-
-    path: str
-    format: Literal["csv", "parquet"]
-    csv: CsvFormat
-
-
-@dataclass(frozen=True)
-class PythonSource:
-    """Rows that a person's function gives, asked once a partition."""
-
-    function: UserFunction
-
-
 @dataclass(frozen=True, kw_only=True)
 class RawNode(LakeNode):
-    """What comes from outside, as it came."""
+    """What comes from outside, as it came.
 
-    source: DatabaseTable | Files | PythonSource
+    Attributes:
+        source: where it comes from.
+        increments: how it grows, where each run adds what is new; None where a run reads all.
+        lookback: how far before a partition its predecessors are read again.
+        on_empty: what a partition without rows means.
+        on_error: what becomes of a partition that can't be read.
+        skip_for: how long nothing is read where what would be asked is what was asked last time;
+            None means that every run reads.
+    """
+
+    source: AnySource
+    increments: Increments | None = None
+    lookback: timedelta | None = None
+    on_empty: Literal["pass", "warn", "fail"] = "warn"
+    on_error: Literal["fail", "use_last_good"] = "fail"
+    skip_for: timedelta | None = None
 
     @property
     def code(self) -> str:
         """The source and the rules."""
-        return f"{self.source}{self.partitions}{self.checks}"
+        return f"{self.source}{self.increments}{self.partitions}{self.checks}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import Input, Node
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Schema
-from data_platform.spec.pipeline import LakeAsset
+from data_platform.spec.asset import LakeAsset
 
 _NO_QUARANTINE = "quarantine belongs to staging assets: here a rule fails or warns"
 

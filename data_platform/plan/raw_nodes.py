@@ -3,24 +3,55 @@
 Called by `plan.building`.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from datetime import timedelta
 from typing import assert_never
 
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
-from data_platform.plan.nodes import DatabaseTable, Files, PythonSource, RawNode
+from data_platform.plan.nodes import RawNode
 from data_platform.plan.own_checks import compile_own_checks
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
-from data_platform.spec.pipeline import DatabaseSource, FileSource, Retries
-from data_platform.spec.pipeline import PythonSource as WrittenPythonSource
+from data_platform.plan.source_queries import source_parameters
+from data_platform.plan.sources import (
+    AnySource,
+    Api,
+    DatabaseQuery,
+    DatabaseTable,
+    FileFormat,
+    Files,
+    Increments,
+    PythonSource,
+    Topic,
+)
+from data_platform.spec.asset import Retries
+from data_platform.spec.sources import (
+    ApiSource,
+    DatabaseSource,
+    FileSource,
+    SourceAsset,
+    TopicSource,
+)
+from data_platform.spec.sources import PythonSource as WrittenPythonSource
 
 SourceColumns = Callable[[RawNode], Schema | None]
 """Tells the columns of a source where they can be known before a run."""
-AnySource = DatabaseSource | FileSource | WrittenPythonSource
+WrittenSource = DatabaseSource | ApiSource | FileSource | TopicSource | WrittenPythonSource
+PLACEHOLDER = re.compile(r"\{(partition_key|partition_start:[^{}]+)\}")
+"""In the path of a file source."""
+_FORMATS: dict[str, FileFormat] = {
+    "csv": "csv",
+    "json": "json",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "parquet": "parquet",
+}
+_COMPRESSIONS = frozenset({"gz", "zst"})
 
 
-def raw_node(asset: Declared[AnySource], source_columns: SourceColumns) -> RawNode:
+def raw_node(asset: Declared[WrittenSource], source_columns: SourceColumns) -> RawNode:
     """The node of a source.
 
     Raises:
@@ -29,21 +60,17 @@ def raw_node(asset: Declared[AnySource], source_columns: SourceColumns) -> RawNo
     spec = asset.spec
     written = asset.file.spec.partitions if spec.partitions is None else spec.partitions
     partitions = partitions_of(written)
-    match spec:
-        case DatabaseSource():
-            source = _table(asset, spec, partitioned=partitions is not None)
-        case FileSource():
-            source = _files(asset, spec, partitioned=partitions is not None)
-        case WrittenPythonSource():
-            function = asset.function(partitions, "source", spec.function, asset.at("function"))
-            source = PythonSource(function)
-        case _:
-            assert_never(spec)
+    source = _source(asset, spec, partitions)
     promised = promised_columns(asset)
     node = RawNode(
         source=source,
         partitions=partitions,
         schema=promised or UNKNOWN_SCHEMA,
+        increments=_increments(asset, source, partitions),
+        lookback=_lookback(asset, partitions),
+        on_empty=spec.on_empty,
+        on_error=spec.on_error,
+        skip_for=spec.skip_unchanged.expires if spec.skip_unchanged else None,
         **asset.common(Retries()),
     )
     schema = source_columns(node) or node.schema
@@ -51,31 +78,131 @@ def raw_node(asset: Declared[AnySource], source_columns: SourceColumns) -> RawNo
     return replace(node, schema=schema, checks=checks, contract=promised, inputs=inputs)
 
 
-def _table(asset: Declared[AnySource], spec: DatabaseSource, *, partitioned: bool) -> DatabaseTable:
-    asset.require_connection(spec.connection)
-    if partitioned and not spec.cursor:
+def _source(
+    asset: Declared[WrittenSource], spec: WrittenSource, partitions: DailyPartitions | None
+) -> AnySource:
+    match spec:
+        case DatabaseSource():
+            return _database(asset, spec, partitions)
+        case ApiSource():
+            return _api(asset, spec)
+        case FileSource():
+            return _files(asset, spec, partitioned=partitions is not None)
+        case TopicSource():
+            asset.require_connection(spec.connection, "kafka")
+            return Topic(spec.connection, spec.topic, spec.format, spec.max_records)
+        case WrittenPythonSource():
+            function = asset.function(partitions, "source", spec.function, asset.at("function"))
+            return PythonSource(function)
+        case _:
+            assert_never(spec)
+
+
+def _database(
+    asset: Declared[WrittenSource], spec: DatabaseSource, partitions: DailyPartitions | None
+) -> DatabaseTable | DatabaseQuery:
+    asset.require_connection(spec.connection, "database")
+    if spec.query is not None:
+        named = source_parameters(spec.query, asset, partitions)
+        return DatabaseQuery(spec.connection, spec.query, spec.cursor, spec.fetch_size, named)
+    if partitions is not None and not spec.cursor:
         raise refused(
             asset.at("table"),
             "a partitioned table needs a cursor: "
             "the column that says to which partition a row belongs",
         )
-    return DatabaseTable(spec.connection, spec.table, spec.cursor, spec.fetch_size)
+    return DatabaseTable(spec.connection, spec.table or "", spec.cursor, spec.fetch_size)
 
 
-def _files(asset: Declared[AnySource], spec: FileSource, *, partitioned: bool) -> Files:
-    if partitioned != ("{partition_key}" in spec.path):
+def _api(asset: Declared[WrittenSource], spec: ApiSource) -> Api:
+    if spec.connection is not None:
+        asset.require_connection(spec.connection, "api")
+    return Api(
+        spec.url,
+        spec.connection,
+        spec.path,
+        spec.method,
+        spec.params,
+        spec.headers,
+        spec.body,
+        spec.data_path,
+        spec.request_timeout.total_seconds(),
+        spec.auth,
+        spec.pagination,
+        spec.retry,
+        spec.rate_limit,
+    )
+
+
+def _files(asset: Declared[WrittenSource], spec: FileSource, *, partitioned: bool) -> Files:
+    if spec.connection is not None:
+        asset.require_connection(spec.connection, "s3")
+    if partitioned != bool(PLACEHOLDER.search(spec.path)):
         raise refused(
             asset.at("path"),
             "the path needs {partition_key}, or the source `partitions: none`"
             if partitioned
             else "{partition_key} has no value: the source has no partitions",
         )
-    suffix = Path(spec.path).suffix.lower().lstrip(".")
-    kind = spec.format or {"csv": "csv", "parquet": "parquet"}.get(suffix)
+    kind = spec.format or _format_of(spec.path)
     if kind is None:
         raise refused(
             asset.at("path"),
-            f"the ending of {spec.path!r} doesn't tell the format: set format to csv or parquet",
+            f"the ending of {spec.path!r} doesn't tell the format: "
+            f"set format to one of {', '.join(dict.fromkeys(_FORMATS.values()))}",
         )
-    path = str(asset.file.base_dir / spec.path)
-    return Files(path, kind, spec.csv)  # pyright: ignore[reportArgumentType]
+    path = spec.path if spec.path.startswith("s3://") else str(asset.file.base_dir / spec.path)
+    settle = spec.settle.total_seconds()
+    return Files(path, kind, spec.csv, spec.connection, spec.data_path, settle)
+
+
+def _format_of(path: str) -> FileFormat | None:
+    """The format that a path's ending names, that of a compression left out."""
+    endings = [ending.lower() for ending in path.rpartition("/")[2].split(".")[1:]]
+    if endings and endings[-1] in _COMPRESSIONS:
+        endings.pop()
+    return _FORMATS.get(endings[-1]) if endings else None
+
+
+def _increments(
+    asset: Declared[WrittenSource], source: AnySource, partitions: DailyPartitions | None
+) -> Increments | None:
+    """How a source grows; a topic without partitions does so by its offsets."""
+    spec: SourceAsset = asset.spec
+    written = spec.incremental
+    if written is None:
+        return (
+            Increments(None, (), "history")
+            if isinstance(source, Topic) and not partitions
+            else None
+        )
+    if partitions is not None:
+        raise refused(
+            asset.at("incremental"),
+            "a source with partitions isn't incremental: leave the key out, or say "
+            "`partitions: none`",
+        )
+    if isinstance(source, Topic):
+        raise refused(asset.at("incremental"), "a topic goes on by its offsets: leave the key out")
+    return Increments(
+        written.cursor,
+        tuple(written.key or ()),
+        written.keep,
+        written.lookback,
+        written.start,
+    )
+
+
+def _lookback(
+    asset: Declared[WrittenSource], partitions: DailyPartitions | None
+) -> timedelta | None:
+    spec: SourceAsset = asset.spec
+    if spec.lookback is None:
+        return None
+    if partitions is None:
+        raise refused(
+            asset.at("lookback"),
+            "`lookback` reads partitions before a partition again, and this source has none; "
+            "where it is incremental, say it there",
+        )
+    return spec.lookback

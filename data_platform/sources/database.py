@@ -10,7 +10,7 @@ Arrow has no equal for comes as text, exact numerics as decimals.
 # pyarrow and the driver come without types.
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,9 +22,14 @@ from adbc_driver_postgresql import StatementOptions
 
 from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.expressions import quoted
-from data_platform.plan.nodes import DatabaseTable
+from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.naming import OUTSIDE, PARTITION, WHOLE
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Column, Schema
+from data_platform.plan.sources import DatabaseQuery, DatabaseTable
+from data_platform.sources.arrivals import Arrival, Notice, Question
+from data_platform.sources.translated import translated
+from data_platform.spec.platform import DatabaseConnection
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Cursor
@@ -99,6 +104,52 @@ class Span:
     first: datetime
     last: datetime | None
     timezone: str
+
+
+@contextmanager
+def arriving(question: Question, source: DatabaseTable | DatabaseQuery) -> Generator[Arrival]:
+    """The rows of a table, in one snapshot of the database.
+
+    Raises:
+        SourceUnavailable: the database can't be reached, or broke off.
+        SourceError: there is no such table or column.
+    """
+    if isinstance(source, DatabaseQuery):
+        raise NotImplementedError(source)
+    node = question.node
+    connection = question.outside.connection(source.connection)
+    assert isinstance(connection, DatabaseConnection)  # noqa: S101 -- the plan has seen to it
+    span = _span(node.partitions, question.keys) if node.partitions else None
+    with (
+        read_table(connection.url, source, span) as extraction,
+        translated(source.table),
+    ):
+        question.session.register("_batches", extraction.reader)
+        notices = []
+        if span is not None:
+            detail = f"{extraction.outside:,} rows whose cursor is NULL or out of range"
+            notices = [Notice(OUTSIDE, question.keys[-1], extraction.outside, detail)]
+        yield Arrival(_select(extraction, source, node.partitions), notices=notices)
+
+
+def _span(partitions: DailyPartitions, keys: Sequence[str]) -> Span:
+    start, _ = partitions.window(keys[0])
+    _, end = partitions.window(keys[-1])
+    first, _ = partitions.window(partitions.start.isoformat())
+    last = partitions.window(partitions.end.isoformat())[0] if partitions.end else None
+    return Span(start, end, first, last, partitions.timezone)
+
+
+def _select(
+    extraction: Extraction, source: DatabaseTable, partitions: DailyPartitions | None
+) -> str:
+    key = literal(WHOLE)
+    if partitions and source.cursor:
+        moment = quoted(source.cursor)
+        if extraction.cursor_type == "TIMESTAMP WITH TIME ZONE":
+            moment = f"timezone({literal(partitions.timezone)}, {moment})"
+        key = f"CAST(CAST({moment} AS DATE) AS VARCHAR)"
+    return f"SELECT {', '.join(extraction.select.values())}, {key} AS {PARTITION} FROM _batches"
 
 
 @contextmanager

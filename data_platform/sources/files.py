@@ -4,7 +4,8 @@ Called by `raw.extraction`, and when definitions load to know the columns of fil
 """
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -12,8 +13,47 @@ import duckdb
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal
-from data_platform.plan.nodes import Files
+from data_platform.plan.naming import PARTITION
 from data_platform.plan.schemas import Column, Schema
+from data_platform.plan.sources import Files
+from data_platform.sources.arrivals import Arrival, Question
+from data_platform.sources.translated import translated
+
+
+@contextmanager
+def arriving(question: Question, source: Files) -> Generator[Arrival]:
+    """The rows of the files of each partition; one without files fails by itself.
+
+    Raises:
+        SourceError: a file can't be read as the pipeline says.
+    """
+    found: dict[str, list[Path]] = {}
+    failed: dict[str, str] = {}
+    for key in question.keys:
+        try:
+            found[key] = matching(source, key)
+        except SourceError as error:
+            failed[key] = str(error)
+    if not found:
+        yield Arrival(None, failed)
+        return
+    with translated(source.path):
+        everything = reading(source, [path for paths in found.values() for path in paths])
+        there = question.session.columns(everything)
+        types = {name: kind for name, kind in question.types.items() if name in there}
+        parts = [
+            f"SELECT *, {literal(key)} AS {PARTITION} FROM ({reading(source, paths, types)})"
+            for key, paths in found.items()
+        ]
+        yield Arrival(" UNION ALL BY NAME ".join(parts), failed)
+
+
+def folder_of(path: str) -> Path:
+    """The deepest folder of a glob that has no wildcard in it."""
+    fixed = Path(path).parent
+    while any(sign in str(fixed) for sign in "*?[{"):
+        fixed = fixed.parent
+    return fixed
 
 
 def matching(source: Files, partition: str) -> list[Path]:

@@ -9,13 +9,22 @@ it; an error that passes by itself, such as a connection that broke, is tried ag
 # pyright: reportUnknownVariableType=false
 # pyarrow comes without types.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_platform.engine.calls import called, write_answer
-from data_platform.errors import FunctionError
+from data_platform.engine.calls import called, show_answers, write_answer
+from data_platform.errors import FunctionError, SourceError
+from data_platform.plan.expressions import quoted
 from data_platform.plan.functions import UserFunction
+from data_platform.plan.naming import FILE, ROW
+from data_platform.plan.sources import PythonSource
+from data_platform.sources.arrivals import Arrival, Question
+from data_platform.sources.translated import translated
+
+NO_TYPE = '"NULL"'
+"""DuckDB's type of a column of which only NULLs are known."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,34 @@ class Given:
     keys: tuple[str, ...]
     files: Mapping[str, list[str]]
     failed: Mapping[str, str]
+
+
+@contextmanager
+def arriving(question: Question, source: PythonSource) -> Generator[Arrival]:
+    """What a function gives for each partition; a column of NULLs alone has its known type.
+
+    Raises:
+        SourceError: it gave something that can't be kept.
+    """
+    given = ask(source.function, question.keys, question.scratch / "given")
+    if not given.files:
+        yield Arrival(None, given.failed)
+        return
+    session, types = question.session, dict(question.types)
+    node = question.node
+    with translated(f"{node.key}"):
+        try:
+            show_answers(session, "_given", given.files, given.keys, types, {})
+        except FunctionError as error:
+            raise SourceError(f"{node.key}: the function {error}") from None
+        there = session.columns("SELECT * FROM _given")
+        typed = ", ".join(
+            f"CAST({quoted(name)} AS {types[name]}) AS {quoted(name)}"
+            for name, kind in there.items()
+            if kind == NO_TYPE and name in types
+        )
+        replaced = f" REPLACE ({typed})" if typed else ""
+        yield Arrival(f"SELECT * EXCLUDE ({FILE}, {ROW}){replaced} FROM _given", given.failed)
 
 
 def ask(function: UserFunction, keys: Sequence[str], folder: Path) -> Given:

@@ -6,7 +6,7 @@ Made by `handwritten.reading` from what its decorator says; resolved by `plan` l
 from dataclasses import dataclass, field
 
 from data_platform.errors import Location
-from data_platform.spec.pipeline import LakeAsset, Window
+from data_platform.spec.asset import LakeAsset, Window
 
 ASSETS_FILE = "assets.py"
 """Beside `pipeline.yaml`."""

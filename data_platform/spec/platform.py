@@ -4,12 +4,15 @@ Texts with `${VAR}` stay as written here: they are resolved by `spec.variables` 
 connects, so that no secret gets into definitions, events, logs or the UI.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from data_platform.spec.http import Auth, Rate
 from data_platform.spec.model import Model
+from data_platform.spec.rules import Scalar
 from data_platform.spec.values import Name
+from data_platform.spec.wording import problem
 
 
 class Lake(Model):
@@ -25,7 +28,65 @@ class DatabaseConnection(Model):
     type: Literal["database"]
     """What it connects to."""
     url: str
-    """`postgresql://...`, or `embedded://<name>` for the PostgreSQL that starts by itself."""
+    """`postgresql://...`, `embedded://<name>` for the PostgreSQL that starts by itself, or the URL
+    of another database as SQLAlchemy takes it: `sqlite:///file`, `duckdb:///file`,
+    `mysql+pymysql://...`."""
+
+
+class ApiConnection(Model):
+    """An HTTP API, of which sources name paths."""
+
+    type: Literal["api"]
+    """What it connects to."""
+    url: str
+    """Where its paths begin."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Of every request."""
+    auth: Auth | None = None
+    """Who asks."""
+    rate_limit: Rate | None = None
+    """Requests a second, minute or hour; None means no limit."""
+
+
+class S3Connection(Model):
+    """A bucket of S3, or of what speaks its protocol."""
+
+    type: Literal["s3"]
+    """What it connects to."""
+    bucket: str | None = None
+    """Its name; None means that of an `s3://` path."""
+    endpoint_url: str | None = None
+    """Of the server; None means AWS, or `AWS_ENDPOINT_URL`."""
+    region: str | None = None
+    """None means `AWS_REGION`, else us-east-1."""
+    access_key_id: str | None = None
+    """By reference; None means the usual chain: environment, profile, role of the machine."""
+    secret_access_key: str | None = None
+    """By reference; goes with `access_key_id`."""
+
+
+class KafkaConnection(Model):
+    """A Kafka cluster."""
+
+    type: Literal["kafka"]
+    """What it connects to."""
+    bootstrap_servers: str
+    """`host:port`, joined by commas."""
+    options: dict[str, Scalar] = Field(default_factory=dict)
+    """Further settings, by librdkafka's names: `security.protocol: SASL_SSL`."""
+
+
+def _has_type(value: Any) -> Any:
+    if isinstance(value, dict) and "type" not in value:
+        raise problem("missing", "'type' is missing; there are: api, database, kafka, s3")
+    return cast("Any", value)
+
+
+Connection = Annotated[
+    DatabaseConnection | ApiConnection | S3Connection | KafkaConnection,
+    Field(discriminator="type"),
+    BeforeValidator(_has_type),
+]
 
 
 class Platform(Model):
@@ -33,7 +94,7 @@ class Platform(Model):
 
     lake: Lake = Lake()
     """Where the tables are."""
-    connections: dict[Name, DatabaseConnection] = Field(default_factory=dict)
+    connections: dict[Name, Connection] = Field(default_factory=dict)
     """Outside systems, by the names that pipelines use."""
     pools: dict[Name, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """How many steps of each pool may run at once."""

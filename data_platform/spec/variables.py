@@ -7,7 +7,9 @@ whoever connects calls `expand`. The environment comes in as an argument.
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
 
 from data_platform.errors import Location, PermanentError, Problem
 from data_platform.spec.document import Document
@@ -15,6 +17,10 @@ from data_platform.spec.wording import hint, show
 from data_platform.spec.yaml_tree import Child, Node
 
 _VARIABLE = re.compile(r"\$(?P<literal>\$)?\{(?P<body>[^{}]*)(?P<end>\})?")
+REFERENCES = frozenset({"auth", "headers", "params", "body"})
+"""Keys of a source whose texts stay references until a run needs them."""
+_SOURCE_DEPTH = 2
+"""`sources`, then its name."""
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
 
 
@@ -34,6 +40,31 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     if "${" not in text:
         return text
     return _VARIABLE.sub(lambda match: _value(match, environ), text)
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def expand_model(model: ModelT, environ: Mapping[str, str]) -> ModelT:
+    """A model with the variables of all its texts, also of those below it.
+
+    Raises:
+        VariableError: with what is missing. Its text holds no variable's value.
+    """
+    return model.__class__.model_validate(_expanded(model.model_dump(by_alias=True), environ))
+
+
+def _expanded(value: Any, environ: Mapping[str, str]) -> Any:
+    match value:
+        case str():
+            return expand(value, environ)
+        case dict():
+            entries = cast("dict[str, Any]", value)
+            return {name: _expanded(below, environ) for name, below in entries.items()}
+        case list():
+            return [_expanded(below, environ) for below in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def check_variables(text: str) -> None:
@@ -101,25 +132,39 @@ def _wrong_references(path: Path, node: Node) -> Iterator[Problem]:
         yield from _wrong_references(path, child.node)
 
 
+def _is_reference(way: tuple[str | int, ...], name: str | int) -> bool:
+    """Whether the texts below are looked up by a run: those of a source that may be secret."""
+    return len(way) == _SOURCE_DEPTH and way[0] == "sources" and name in REFERENCES
+
+
 class _Expander:
-    """Walks a tree, and collects what is missing."""
+    """Walks a tree, and collects what is missing; what only a run may know is left as written."""
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
         self._path = path
         self._environ = environ
 
-    def expanded(self, child: Child) -> Any:
+    def expanded(self, child: Child, way: tuple[str | int, ...] = ()) -> Any:
         node = child.node
         match node.value:
             case dict():
-                return {name: self.expanded(below) for name, below in node.children.items()}
+                return {
+                    name: self._kept(below)
+                    if _is_reference(way, name)
+                    else self.expanded(below, (*way, name))
+                    for name, below in node.children.items()
+                }
             case list():
-                return [self.expanded(below) for below in node.children.values()]
+                return [self.expanded(below, (*way, 0)) for below in node.children.values()]
             case str():
                 return self._text(child, node.value)
             case _:
                 return node.value
+
+    def _kept(self, child: Child) -> Any:
+        self.problems += _wrong_references(self._path, Node(None, {0: child}))
+        return child.node.value
 
     def _text(self, child: Child, text: str) -> str:
         try:

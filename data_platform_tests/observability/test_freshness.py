@@ -6,7 +6,7 @@ import pytest
 
 from data_platform.observability.freshness import judge_freshness
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.spec.pipeline import Freshness
+from data_platform.spec.asset import Freshness
 
 DAILY = DailyPartitions(date(2024, 1, 1), None, "UTC")
 ENDED = DailyPartitions(date(2024, 1, 1), date(2024, 1, 6), "UTC")

@@ -4,7 +4,8 @@
 import pytest
 from factories import DAILY_SOURCE, Project
 
-from data_platform.plan.nodes import AnalyticsNode, DatabaseTable, StagingNode
+from data_platform.plan.nodes import AnalyticsNode, StagingNode
+from data_platform.plan.sources import DatabaseTable
 
 STAGING = "staging:\n  orders:\n    from: raw.orders\n"
 KNOWN = {"id": "BIGINT", "name": "VARCHAR", "price": "DECIMAL(9,2)", "at": "TIMESTAMP"}

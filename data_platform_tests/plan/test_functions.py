@@ -9,7 +9,8 @@ from factories import PIPELINE, Project
 
 from data_platform.plan.check_kinds import PythonCheck
 from data_platform.plan.functions import UserFunction
-from data_platform.plan.nodes import PythonSource, RawNode, StagingNode
+from data_platform.plan.nodes import RawNode, StagingNode
+from data_platform.plan.sources import PythonSource
 
 Write = Callable[..., Path]
 

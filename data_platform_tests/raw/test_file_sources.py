@@ -9,9 +9,9 @@ import pytest
 from factories import DAY, NEXT_DAY, Project
 
 from data_platform.errors import SourceError
-from data_platform.plan.nodes import Files
+from data_platform.plan.sources import Files
 from data_platform.sources.files import files_schema
-from data_platform.spec.pipeline import CsvFormat
+from data_platform.spec.sources import CsvFormat
 
 
 def declare(project: Project, path: str, more: str = "") -> None:

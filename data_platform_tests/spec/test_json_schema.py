@@ -95,7 +95,7 @@ BROKEN = [
     HEADER + "partitions: daily\n",
     HEADER + "sources:\n",
     HEADER + "sources: {A: {type: database, connection: c, table: t}}\n",
-    HEADER + "sources: {a: {type: api}}\n",
+    HEADER + "sources: {a: {type: ftp}}\n",
     HEADER + "sources: {a: {type: database, connection: c, table: t, path: x}}\n",
     HEADER + "sources: {a: {type: database, connection: c, table: t, retries: {delay: 5}}}\n",
     HEADER + "staging: {a: {}}\n",

@@ -89,7 +89,10 @@ BODIES = {
         "sources:\n  §sales: {type: database, table: sales}\n",
         "'connection' is missing",
     ),
-    "missing type": ("sources:\n  §sales: {path: x}\n", "'type' is missing; there are: database"),
+    "missing type": (
+        "sources:\n  §sales: {path: x}\n",
+        "'type' is missing; there are: api, database",
+    ),
     "missing start": ("§partitions: {every: day}\n", "'start' is missing"),
     "missing columns of a rule": (rule("§unique: {scope: asset}"), "'columns' is missing"),
     # forms
@@ -190,8 +193,8 @@ BODIES = {
     "long value": (asset(f"§owner: {'x' * 500}"), r"^'x{57}\.\.\.' is no owner"),
     # choices
     "unknown type": (
-        "sources:\n  a: {§type: api}\n",
-        "there is no type 'api'; there are: database, ",
+        "sources:\n  a: {§type: ftp}\n",
+        "there is no type 'ftp'; there are: database, ",
     ),
     "misspelled type": ("sources:\n  a: {§type: databse}\n", "did you mean 'database'"),
     "type of a number": ("sources:\n  a: {§type: 3}\n", "there is no type 3"),

@@ -1,0 +1,29 @@
+"""Checks of raw assets that only warn: what a source notices on the way, and keeps nothing back.
+
+Asked by `raw` for the outcomes, by `raw.assets` for what Dagster shows, and by `status`.
+"""
+
+from data_platform.errors import Location
+from data_platform.plan.check_kinds import RowCountCheck
+from data_platform.plan.naming import NEW_COLUMNS, OUTSIDE
+from data_platform.plan.nodes import RawNode
+from data_platform.plan.sources import DatabaseQuery, DatabaseTable
+
+_ABOUT = {
+    NEW_COLUMNS: "The source has the columns that it had before.",
+    OUTSIDE: "Every row belongs to a partition.",
+}
+
+
+def notices_of(node: RawNode) -> tuple[str, ...]:
+    """The names of the checks that a raw asset has besides its rules."""
+    names = [NEW_COLUMNS]
+    source = node.source
+    if isinstance(source, DatabaseTable | DatabaseQuery) and source.cursor and node.partitions:
+        names.append(OUTSIDE)
+    return tuple(names)
+
+
+def notice_check(name: str, location: Location) -> RowCountCheck:
+    """The check behind a notice."""
+    return RowCountCheck(name, "warn", None, None, location, _ABOUT[name], kind="notice")

@@ -1,0 +1,194 @@
+"""What any asset may say: partitions, when it runs, how fresh it is, its contract and its rules.
+
+The models of `spec.sources` and `spec.pipeline` are built on these; resolved by `plan`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag, model_validator
+
+from data_platform.spec.model import Model
+from data_platform.spec.rules import Bound, Rule, Scalar
+from data_platform.spec.times import Cron, Date, Duration, TimeZone
+from data_platform.spec.values import Name, OnViolation, Owner, Tags, either
+from data_platform.spec.wording import problem
+
+
+class Daily(Model):
+    """One partition a day."""
+
+    every: Literal["day"]
+    """The length of a partition."""
+    start: Date
+    """The first day."""
+    end: Date | None = None
+    """The day after the last; None means there is no end."""
+    timezone: TimeZone = "UTC"
+    """Where a day begins and ends, and what times without a zone mean."""
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> "Daily":
+        if self.end is not None and self.end <= self.start:
+            raise problem("partitions", "`end` must be after `start`")
+        return self
+
+
+Partitions = Annotated[
+    Annotated[Literal["none"], Tag("text")] | Annotated[Daily, Tag("mapping")],
+    *either(("none",), mapping="{every: day, start: 2017-01-01}"),
+]
+
+
+class Window(Model):
+    """Which of its partitions an input gives."""
+
+    last: int | None = Field(default=None, ge=1)
+    """A trailing window that ends with the own partition."""
+    all: Literal[True] | None = None
+    """All published partitions."""
+
+    @model_validator(mode="after")
+    def _is_one_of(self) -> "Window":
+        if (self.last is None) == (self.all is None):
+            raise problem("inputs", "an input has either `last: <number>` or `all: true`")
+        return self
+
+
+class Retries(Model):
+    """How often, and after which delays, a step that failed in passing is tried again."""
+
+    attempts: int = Field(default=3, ge=0)
+    """Tries after the first."""
+    delay: Duration = Field(default="30s", validate_default=True)
+    """Before the first try after the failed one."""
+    backoff: Literal["constant", "linear", "exponential"] = "exponential"
+    """How the delay grows from try to try."""
+    max_delay: Duration = Field(default="1h", validate_default=True)
+    """Up to which it grows."""
+    delays: list[Duration] | None = Field(default=None, min_length=1)
+    """Each delay by itself, which says how many tries there are; in place of the other keys."""
+    jitter: bool = True
+    """Whether delays vary at random, so that steps which failed together don't return together."""
+
+    @model_validator(mode="after")
+    def _is_one_of(self) -> "Retries":
+        beside = self.model_fields_set & {"attempts", "delay", "backoff", "max_delay"}
+        if self.delays is not None and beside:
+            raise problem("retries", "`delays` says it all; leave the other keys but `jitter` out")
+        return self
+
+
+class CronAutomation(Model):
+    """Run at the ticks of a cron expression."""
+
+    cron: Cron
+    """Five fields, or @hourly, @daily, @weekly, @monthly."""
+    timezone: TimeZone = "UTC"
+    """Of the cron's hours and days."""
+
+
+Automation = Annotated[
+    Annotated[Literal["eager", "freshness", "manual"], Tag("text")]
+    | Annotated[CronAutomation, Tag("mapping")],
+    *either(("eager", "freshness", "manual"), mapping='{cron: "0 6 * * *"}'),
+]
+
+
+class Freshness(Model):
+    """How old the newest data may be, or by when it must be there."""
+
+    warn_after: Duration | None = None
+    """The age from which the data is late; shorter than fail_after."""
+    fail_after: Duration | None = None
+    """The age from which the data is stale."""
+    deadline: Cron | None = None
+    """Cron of the moments by which the data must be there."""
+    within: Duration | None = None
+    """How long before the deadline it may have been built."""
+    timezone: TimeZone = "UTC"
+    """Of the deadline's hours and days."""
+
+    @model_validator(mode="after")
+    def _is_one_of(self) -> "Freshness":
+        if (self.fail_after is None) == (self.deadline is None):
+            text = (
+                "freshness has either `fail_after` (and `warn_after`), or `deadline` and `within`"
+            )
+            raise problem("freshness", text)
+        if self.deadline is not None and (self.within is None or self.warn_after is not None):
+            raise problem("freshness", "a `deadline` goes with `within`, and without `warn_after`")
+        if self.deadline is None and self.within is not None:
+            raise problem("freshness", "`within` goes with a `deadline`")
+        if self.warn_after and self.fail_after and self.warn_after >= self.fail_after:
+            raise problem("freshness", "`warn_after` must be shorter than `fail_after`")
+        return self
+
+
+class ColumnContract(Model):
+    """What a column promises to its readers."""
+
+    type: str | None = None
+    """SQL's name of the type; None means any."""
+    nullable: bool = True
+    """Whether it may be NULL."""
+    unique: bool = False
+    """Whether each value is there once."""
+    min: Bound | None = None
+    """The least value; a number, or a date or time as text."""
+    max: Bound | None = None
+    """The greatest value; a number, or a date or time as text."""
+    accepted_values: list[Scalar] | None = None
+    """All values that are right."""
+    pii: bool = False
+    """Whether it tells of a person: Dagster shows ••• in place of its values."""
+    description: str | None = None
+    """What the column holds, with its unit."""
+
+
+class Parameter(Model):
+    """A value that a run may be given: Dagster's run configuration, and `:name` in SQL."""
+
+    type: Literal["int", "float", "str", "bool", "date"]
+    """Of the value."""
+    default: Scalar
+    """Where the run doesn't say."""
+    description: str | None = None
+    """What it does."""
+
+
+class Asset(Model):
+    """What any asset may say."""
+
+    description: str | None = None
+    """What it holds."""
+    owner: Owner | None = None
+    """`team:<name>` or an e-mail address; None means the pipeline's."""
+    tags: Tags = Field(default_factory=dict)
+    """Words, or words with values."""
+    partitions: Partitions | None = None
+    """None means those of the pipeline, of `from`, or none where no upstream has any."""
+    retries: Retries | None = None
+    """None means 3 for sources and destinations, none for what is computed in the lake."""
+    timeout: Duration | None = None
+    """How long its step may work; then what it does outside is ended too. None means no limit."""
+    parameters: dict[Name, Parameter] = Field(default_factory=dict)
+    """Values that a run may be given, by name."""
+    pool: str | None = None
+    """Steps of one pool share its slots."""
+    automation: Automation | None = None
+    """None means the pipeline's schedule for sources (none: manual), and eager below."""
+    freshness: Freshness | None = None
+    """How old the data may be; None means that nobody asks."""
+    runbook: str | None = None
+    """Where it says what to do when this fails; None means the pipeline's."""
+
+
+class LakeAsset(Asset):
+    """What any asset that is kept in the lake may say."""
+
+    columns: dict[str, ColumnContract] = Field(default_factory=dict)
+    """The contract: what leaves this asset."""
+    quality: list[Rule] = Field(default_factory=list[Rule])
+    """What must be true before anything is published."""
+    on_violation: OnViolation = "fail"
+    """What its rules do unless they say otherwise."""
