@@ -22,3 +22,6 @@ RESERVED_COLUMNS = frozenset({*HIDDEN_TYPES, PARTITION_FIELD})
 NEW_COLUMNS, OUTSIDE = "new_columns", "outside_partitions"
 """Checks of raw that warn: columns that the table didn't have or has no more, rows of no
 partition."""
+
+NOT_EMPTY = "not_empty"
+"""The check behind `on_empty` of a source: rows came."""

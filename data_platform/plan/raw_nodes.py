@@ -9,7 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
+from data_platform.plan.check_kinds import RowCountCheck
+from data_platform.plan.checks import named_apart
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
+from data_platform.plan.naming import NOT_EMPTY
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.partitions import DailyPartitions
@@ -75,7 +78,23 @@ def raw_node(asset: Declared[WrittenSource], source_columns: SourceColumns) -> R
     )
     schema = source_columns(node) or node.schema
     checks, inputs = compile_own_checks(asset, schema, partitions)
+    checks = named_apart([*_not_empty(asset, partitions), *checks])
     return replace(node, schema=schema, checks=checks, contract=promised, inputs=inputs)
+
+
+def _not_empty(
+    asset: Declared[WrittenSource], partitions: DailyPartitions | None
+) -> tuple[RowCountCheck, ...]:
+    """What it means when nothing comes, as a check; none where that is as it should be."""
+    spec: SourceAsset = asset.spec
+    if spec.on_empty == "pass":
+        return ()
+    about = f"{'Every partition' if partitions else 'It'} has rows."
+    return (
+        RowCountCheck(
+            NOT_EMPTY, spec.on_empty, 1, None, asset.at("on_empty"), about, kind="not_empty"
+        ),
+    )
 
 
 def _source(

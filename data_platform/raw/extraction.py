@@ -5,6 +5,7 @@ files, and what passed is committed; nothing is held in memory as a whole.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
 from data_platform.engine.work import Work
 from data_platform.errors import ContractError, SourceError
+from data_platform.plan.check_kinds import Check, RowCountCheck
 from data_platform.plan.conversions import stored_type
-from data_platform.plan.naming import NEW_COLUMNS, PARTITION, RESERVED_COLUMNS
+from data_platform.plan.naming import NEW_COLUMNS, NOT_EMPTY, PARTITION, RESERVED_COLUMNS
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.notices import notice_check
 from data_platform.quality.gate import Gate, Passage
@@ -80,7 +82,8 @@ def extract(
             session.run(f"CREATE TEMP VIEW {ARRIVING} AS {arrival.query}")
             written = _land(session, scratch, ready, node)
         show_inputs(session, node, ready, snapshots)
-        gate = Gate(session, node, table, scratch, ready, metadata)
+        judged = node if question.position is None else replace(node, checks=_of_a_batch(node))
+        gate = Gate(session, judged, table, scratch, ready, metadata)
         gate.make_candidate(WRITTEN, stored=False)
         audit = gate.audit()
         publication = gate.publish(written, audit.failed)
@@ -88,6 +91,16 @@ def extract(
         failed |= audit.failed
         outcomes = [*audit.outcomes, *notices]
         return Passage(publication, failed, outcomes, audit.rows, phases=gate.phases)
+
+
+def _of_a_batch(node: RawNode) -> tuple[Check, ...]:
+    """The checks of a batch that isn't the first: that nothing is new is as it should be."""
+    return tuple(
+        replace(check, min_rows=0)
+        if isinstance(check, RowCountCheck) and check.name == NOT_EMPTY
+        else check
+        for check in node.checks
+    )
 
 
 def _types(session: Session, node: RawNode, known: pa.Schema | None) -> dict[str, str]:
