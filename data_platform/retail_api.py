@@ -126,16 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(port: int = 0) -> Generator[RetailApi]:
-    """The API in a thread of this process, for as long as the block runs.
-
-    Args:
-        port: on loopback; 0 takes a free one.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    with RetailApi(port) as server:
+def serving(server: RetailApi) -> Generator[RetailApi]:
+    """The API answers, in a thread of this process, for as long as the block runs."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, name="retail-api", daemon=True)
         thread.start()
         try:

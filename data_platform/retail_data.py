@@ -195,6 +195,41 @@ def lay_files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in queries)
 
 
+def lay_targets(folder: Path) -> Path:
+    """Lay down a first file of targets where head office would drop such files.
+
+    `targets_2017.csv`, with a header, a row for each of the 11 departments that sold for more than
+    500 dollars a week: `department` (text, unique), `weekly_target` (dollars, whole hundreds: what
+    it sold in a mean week of 2017, rounded up).
+
+    Args:
+        folder: made if it doesn't exist. A file of that name in it is left as it is.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        PermanentError: the wheel with the data isn't installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    laid = folder / "targets_2017.csv"
+    transactions, products = _quoted(data_file("transactions")), _quoted(data_file("products"))
+    query = f"""
+        select department, cast(100 * ceil(sum(sales_value) / 52 / 100) as integer) as weekly_target
+        from '{transactions}' join '{products}' using (product_id)
+        group by department having sum(sales_value) / 52 > 500 order by department
+    """
+    if not laid.exists():
+        with (
+            tempfile.TemporaryDirectory(prefix=".laying-", dir=folder) as scratch,
+            closing(duckdb.connect()) as connection,
+        ):
+            written = Path(scratch) / laid.name
+            connection.execute(f"copy ({query}) to '{_quoted(written)}'")
+            written.replace(laid)
+    return laid
+
+
 def _file_queries() -> dict[str, str]:
     products = _quoted(data_file("products"))
     demographics = _quoted(data_file("demographics"))

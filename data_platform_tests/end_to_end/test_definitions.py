@@ -67,7 +67,10 @@ def test_a_broken_pipeline_stays_in_sight_and_its_neighbours_run(retail: RetailP
 
 def test_everything_is_on_from_the_first_start(shipped: dg.Definitions) -> None:
     repository = shipped.get_repository_def()
-    assert [s.name for s in repository.schedule_defs] == ["retail_sources"]
+    assert [s.name for s in repository.schedule_defs] == [
+        "marketing_sources",
+        "retail_sources",
+    ]
     assert all(
         schedule.default_status == dg.DefaultScheduleStatus.RUNNING
         for schedule in repository.schedule_defs
@@ -114,7 +117,7 @@ def test_a_schedule_with_nothing_due_says_so(tmp_path: Path) -> None:
 
 def test_the_pools_sensor_sets_the_limits(retail: RetailPlatform) -> None:
     sensor = retail.definitions.resolve_sensor_def("pools")
-    for message in ("set database", "nothing has changed"):
+    for message in ("set database, api", "nothing has changed"):
         context = dg.build_sensor_context(
             instance=retail.instance, repository_def=retail.definitions.get_repository_def()
         )

@@ -647,7 +647,8 @@ def test_rows_below_a_filter_or_a_join_key_hang_on_it(chain: Lineage):
         "raw/other/back",
     ]
     assert {(str(each.asset), each.check) for each in impact.row_checks} == {
-        ("analytics/shop/totals", "row_count")
+        ("analytics/shop/totals", "row_count"),
+        ("raw/other/back", "not_empty"),
     }
 
 
