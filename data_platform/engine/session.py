@@ -20,7 +20,27 @@ import duckdb
 import pyarrow as pa
 
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import FILE, PARTITION, PARTITION_FIELD, ROW, WHOLE
+from data_platform.plan.naming import (
+    FILE,
+    PARTITION,
+    PARTITION_FIELD,
+    PROVENANCE,
+    ROW,
+    WHOLE,
+)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """How readers see rows that came in batches: of each key the newest row.
+
+    Attributes:
+        key: the columns that name a row; one without a value in one of them is seen by itself.
+        cursor: the column that tells the newer of two rows of one batch, if there is one.
+    """
+
+    key: tuple[str, ...]
+    cursor: str | None
 
 
 @dataclass(frozen=True)
@@ -32,12 +52,14 @@ class LakeFiles:
         schema: of the table, the partition column not included.
         partitioned: whether their folders are partitions.
         uniform: whether all of them have all columns, so that one tells for the others.
+        newest: what readers see of them, whose names rise from batch to batch; None means all rows.
     """
 
     paths: Sequence[str]
     schema: pa.Schema
     partitioned: bool
     uniform: bool = False
+    newest: Newest | None = None
 
 
 class Session:
@@ -61,16 +83,20 @@ class Session:
         """The names and types of what a statement would give."""
         return {str(row[0]): str(row[1]) for row in self.rows(f"DESCRIBE {sql}")}
 
-    def show(self, relation: str, files: LakeFiles, *, hidden: bool = True) -> None:
+    def show(
+        self, relation: str, files: LakeFiles, *, hidden: bool = True, provenance: bool = False
+    ) -> None:
         """Make files of the lake readable under a name.
 
         Args:
             relation: the name.
             files: of one snapshot.
             hidden: whether the platform's own columns are there too.
+            provenance: whether the columns that tell a row's file are.
         """
-        names = self._file_names(files.paths) if hidden else None
-        self.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {_reading(files, names)}")
+        names = self._file_names(files.paths) if hidden or files.newest else None
+        query = _reading(files, names, hidden=hidden, provenance=provenance)
+        self.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {query}")
 
     def keep(self, relation: str) -> None:
         """Read what a view shows once, for many statements over it."""
@@ -144,37 +170,56 @@ def open_session(
         connection.close()
 
 
-def _reading(files: LakeFiles, names: str | None) -> str:
-    """A SELECT over files; with the platform's own columns where there is a type for their names.
+def _reading(files: LakeFiles, names: str | None, *, hidden: bool, provenance: bool) -> str:
+    """A SELECT over files, whose names have a type where something depends on them.
 
     Files that are alike are taken for what the first one is; else DuckDB opens all of them first.
     """
+    further = PROVENANCE if provenance else {}
+    empty = _empty(files.schema, names if hidden else None, further)
     if not files.paths:
-        return _empty(files.schema, names)
+        return empty
     listed = ", ".join(literal(path) for path in files.paths)
-    by_name = str(not files.uniform).lower()
+    by_name = str(provenance or not files.uniform).lower()
     options = f"union_by_name = {by_name}, hive_partitioning = {str(files.partitioned).lower()}"
     if files.partitioned:
         options = f"{options}, hive_types = {{'{PARTITION_FIELD}': VARCHAR}}"
-    unseen = [PARTITION_FIELD] if files.partitioned else []
+    unseen = [] if provenance else [*PROVENANCE]
+    unseen += [PARTITION_FIELD] if files.partitioned else []
     added = ""
     if names is not None:
         options = f"{options}, filename = true, file_row_number = true"
         unseen += ["filename", "file_row_number"]
+    if names is not None and hidden:
         partition = PARTITION_FIELD if files.partitioned else literal(WHOLE)
         file = f"CAST(filename AS {names}) AS {FILE}"
         added = f", {partition} AS {PARTITION}, {file}, file_row_number AS {ROW}"
-    exclude = f" EXCLUDE ({', '.join(unseen)})" if unseen else ""
-    select = f"SELECT *{exclude}{added} FROM read_parquet([{listed}], {options})"
-    if files.uniform:
+    # Not EXCLUDE: that takes no name that isn't there.
+    named = ", ".join(map(literal, unseen))
+    columns = f"COLUMNS(lambda c: c NOT IN ({named}))" if unseen else "*"
+    newest = _newest_only(files.newest, names) if files.newest and names else ""
+    select = f"SELECT {columns}{added} FROM read_parquet([{listed}], {options}){newest}"
+    if files.uniform and not provenance:
         return select
     # Files that are older than a column don't have it: the table's schema goes first.
-    return f"{_empty(files.schema, names)} UNION ALL BY NAME {select}"
+    return f"{empty} UNION ALL BY NAME {select}"
 
 
-def _empty(schema: pa.Schema, names: str | None) -> str:
+def _newest_only(newest: Newest, names: str) -> str:
+    """Leave out rows whose key came again: in a later batch, with a later cursor, or further on."""
+    keys = ", ".join(map(quoted, newest.key))
+    nameless = " OR ".join(f"{quoted(name)} IS NULL" for name in newest.key)
+    itself = f"CASE WHEN {nameless} THEN filename || ' ' || file_row_number END"
+    order = [f"CAST(filename AS {names}) DESC"]
+    order += [f"{quoted(newest.cursor)} DESC NULLS LAST"] if newest.cursor else []
+    ordered = ", ".join([*order, "file_row_number DESC"])
+    window = f"PARTITION BY {keys}, {itself} ORDER BY {ordered}"
+    return f" QUALIFY ROW_NUMBER() OVER ({window}) = 1"
+
+
+def _empty(schema: pa.Schema, names: str | None, further: Mapping[str, str]) -> str:
     """A relation without rows: partitions that exist have a file, so this is none of them."""
-    types = {field.name: duckdb_type(field.type) for field in schema}
+    types = {field.name: duckdb_type(field.type) for field in schema} | dict(further)
     if names is not None:
         types |= {PARTITION: "VARCHAR", FILE: names, ROW: "BIGINT"}
     columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items())

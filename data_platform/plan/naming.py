@@ -16,12 +16,29 @@ WHOLE = ""
 PARTITION_FIELD = "partition"
 """The partition column of every partitioned table of the lake."""
 
-RESERVED_COLUMNS = frozenset({*HIDDEN_TYPES, PARTITION_FIELD})
+PROVENANCE: Mapping[str, str] = {
+    "_source_file": "VARCHAR",
+    "_source_checksum": "VARCHAR",
+    "_source_bytes": "BIGINT",
+    "_source_modified": "TIMESTAMP",
+}
+"""Columns of raw rows that came from files, which its Parquet files hold beside the asset's own:
+the file, its SHA-256, its size and when it was changed, in UTC. No schema has them; only who names
+them sees them."""
+
+BATCH_FIELD = "_batch"
+"""The partition column of a table that grows by batches: a number that rises."""
+
+RESERVED_COLUMNS = frozenset({*HIDDEN_TYPES, *PROVENANCE, PARTITION_FIELD, BATCH_FIELD})
 """Names that no column of an asset may have."""
 
-NEW_COLUMNS, OUTSIDE = "new_columns", "outside_partitions"
+NEW_COLUMNS, OUTSIDE, BAD_FILES = "new_columns", "outside_partitions", "bad_files"
 """Checks of raw that warn: columns that the table didn't have or has no more, rows of no
-partition."""
+partition, files that can't be read."""
+
+WITHOUT_CURSOR, LOOKBACK = "without_cursor", "lookback"
+"""Checks of raw that warn: rows of an incremental source that have no position in it, partitions
+before a run's own that were read again and couldn't be published."""
 
 NOT_EMPTY = "not_empty"
 """The check behind `on_empty` of a source: rows came."""

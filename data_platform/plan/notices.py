@@ -5,13 +5,14 @@ Asked by `raw` for the outcomes, by `raw.assets` for what Dagster shows, and by 
 
 from data_platform.errors import Location
 from data_platform.plan.check_kinds import RowCountCheck
-from data_platform.plan.naming import NEW_COLUMNS, OUTSIDE
+from data_platform.plan.naming import BAD_FILES, NEW_COLUMNS, OUTSIDE
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.sources import DatabaseQuery, DatabaseTable
+from data_platform.plan.sources import DatabaseQuery, DatabaseTable, Files
 
 _ABOUT = {
     NEW_COLUMNS: "The source has the columns that it had before.",
     OUTSIDE: "Every row belongs to a partition.",
+    BAD_FILES: "Every file could be read.",
 }
 
 
@@ -21,6 +22,8 @@ def notices_of(node: RawNode) -> tuple[str, ...]:
     source = node.source
     if isinstance(source, DatabaseTable | DatabaseQuery) and source.cursor and node.partitions:
         names.append(OUTSIDE)
+    if isinstance(source, Files):
+        names.append(BAD_FILES)
     return tuple(names)
 
 

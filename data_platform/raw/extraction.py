@@ -4,11 +4,12 @@ Called by `raw.assets`. Rows stream from the source into files in scratch, the a
 files, and what passed is committed; nothing is held in memory as a whole.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from data_platform.engine.inputs import show_inputs
@@ -17,18 +18,24 @@ from data_platform.engine.work import Work
 from data_platform.errors import ContractError, SourceError
 from data_platform.plan.check_kinds import Check, RowCountCheck
 from data_platform.plan.conversions import stored_type
-from data_platform.plan.naming import NEW_COLUMNS, NOT_EMPTY, PARTITION, RESERVED_COLUMNS
+from data_platform.plan.naming import (
+    NEW_COLUMNS,
+    NOT_EMPTY,
+    PARTITION,
+    PROVENANCE,
+    RESERVED_COLUMNS,
+)
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.notices import notice_check
 from data_platform.quality.gate import Gate, Passage
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.sources.answering import arriving, folders_of
-from data_platform.sources.arrivals import Notice, Outside, Question
+from data_platform.sources.arrivals import Arrival, Notice, Outside, Question
 from data_platform.storage.publish import WRITTEN, Written, stored_select, write
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.workbench import Workbench
 
-ARRIVING = "_arriving"
+ARRIVING, LANDED = "_arriving", "landed"
 
 
 def extract(
@@ -73,14 +80,13 @@ def extract(
             types=_types(session, node, known),
             parameters=parameters or {},
             work=work or Work(),
+            quarantine=workbench.lake.bad_files(node.key),
+            run_id=metadata.get("run_id"),
         )
-        with arriving(question) as arrival:
-            failed |= arrival.failed
-            ready = [key for key in ready if key not in failed]
-            if not ready or arrival.query is None:
-                raise SourceError("; ".join(dict.fromkeys(arrival.failed.values())))
-            session.run(f"CREATE TEMP VIEW {ARRIVING} AS {arrival.query}")
-            written = _land(session, scratch, ready, node)
+        with arriving(question) as arrived:
+            arrival, written = _landed(question, arrived)
+        failed |= arrival.failed
+        ready = [key for key in ready if key not in failed]
         show_inputs(session, node, ready, snapshots)
         judged = node if question.position is None else replace(node, checks=_of_a_batch(node))
         gate = Gate(session, judged, table, scratch, ready, metadata)
@@ -90,7 +96,9 @@ def extract(
         notices = _notices(node, ready[-1], known, written.schema, arrival.notices)
         failed |= audit.failed
         outcomes = [*audit.outcomes, *notices]
-        return Passage(publication, failed, outcomes, audit.rows, phases=gate.phases)
+        return Passage(
+            publication, failed, outcomes, audit.rows, phases=gate.phases, said=arrival.said
+        )
 
 
 def _of_a_batch(node: RawNode) -> tuple[Check, ...]:
@@ -112,9 +120,27 @@ def _types(session: Session, node: RawNode, known: pa.Schema | None) -> dict[str
     return {**session.columns("SELECT * FROM _known"), **found}
 
 
-def _land(session: Session, scratch: Path, keys: Sequence[str], node: RawNode) -> Written:
+def _landed(question: Question, arrival: Arrival) -> tuple[Arrival, Written]:
+    """What arrived, in scratch; where reading it broke, what the source gives in its place."""
+    try:
+        return arrival, _land(question, arrival)
+    except duckdb.Error as error:
+        if arrival.mended is None:
+            raise
+        mended = arrival.mended(error)
+    shutil.rmtree(question.scratch / LANDED, ignore_errors=True)
+    return mended, _land(question, mended)
+
+
+def _land(question: Question, arrival: Arrival) -> Written:
+    session, node = question.session, question.node
+    keys = [key for key in question.keys if key not in arrival.failed]
+    if not keys or arrival.query is None:
+        raise SourceError("; ".join(dict.fromkeys(arrival.failed.values())))
+    session.run(f"CREATE OR REPLACE TEMP VIEW {ARRIVING} AS {arrival.query}")
     arriving = session.columns(f"SELECT * FROM {ARRIVING}")
-    taken = RESERVED_COLUMNS & {name.lower() for name in arriving} - {PARTITION}
+    own = {PARTITION, *(PROVENANCE if arrival.provenance else ())}
+    taken = RESERVED_COLUMNS & {name.lower() for name in arriving} - own
     if taken:
         raise SourceError(
             f"{node.key}: columns {', '.join(sorted(taken))} have names that the platform needs; "
@@ -126,8 +152,11 @@ def _land(session: Session, scratch: Path, keys: Sequence[str], node: RawNode) -
             wanted = f"{column.name} {column.type or ''}".strip()
             found = f"as {kind}" if kind else "not at all"
             raise ContractError(f"{node.key}: the contract promises {wanted}; it comes {found}")
-    select = stored_select(session, ARRIVING, [PARTITION])
-    return write(session, select, f"FROM {ARRIVING}", scratch / "landed", keys, computed=False)
+    select = stored_select(session, ARRIVING, own)
+    if arrival.provenance:
+        select = f"{select}, {', '.join(PROVENANCE)}"
+    folder = question.scratch / LANDED
+    return write(session, select, f"FROM {ARRIVING}", folder, keys, computed=False)
 
 
 def _notices(
@@ -144,11 +173,14 @@ def _notices(
     words = {"new": new, "gone": gone}
     detail = "; ".join(f"{word}: {', '.join(names)}" for word, names in words.items() if names)
     columns = Notice(NEW_COLUMNS, key, len(new) + len(gone), f"columns {detail}")
-    return [_outcome(node, notice) for notice in (columns, *noticed)]
+    by_name: dict[str, dict[str, Finding]] = {}
+    for notice in (columns, *noticed):
+        by_name.setdefault(notice.name, {})[notice.partition] = _finding(notice)
+    return [
+        Outcome(notice_check(name, node.location), findings) for name, findings in by_name.items()
+    ]
 
 
-def _outcome(node: RawNode, notice: Notice) -> Outcome:
-    check = notice_check(notice.name, node.location)
+def _finding(notice: Notice) -> Finding:
     verdict = "warn" if notice.count else "pass"
-    detail = notice.detail if notice.count else None
-    return Outcome(check, {notice.partition: Finding(0, notice.count, verdict, detail)})
+    return Finding(0, notice.count, verdict, notice.detail if notice.count else None)

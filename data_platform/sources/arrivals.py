@@ -64,6 +64,8 @@ class Question:
         parameters: values of the run's configuration, by name.
         work: by which a step is ended from outside, and where rows are counted.
         now: aware.
+        quarantine: the folder where files that can't be read are kept; None keeps none.
+        run_id: of Dagster's run, where there is one.
     """
 
     node: RawNode
@@ -77,6 +79,8 @@ class Question:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     work: Work = field(default_factory=Work)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    quarantine: Path | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,10 @@ class Arrival:
         marks: what the source says of its state, by partition.
         position: how far it got, to be committed with the rows.
         notices: to warn about.
+        provenance: whether the query has the columns of `PROVENANCE` too.
+        said: metadata of a partition's materialization, by partition.
+        mended: what to read instead where reading the query broke with this error; None where
+            nothing can be left out. It raises where there is nothing to leave out.
     """
 
     query: str | None
@@ -115,3 +123,6 @@ class Arrival:
     marks: Mapping[str, Marks] = field(default_factory=dict[str, Marks])
     position: Mapping[str, Any] | None = None
     notices: Sequence[Notice] = ()
+    provenance: bool = False
+    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    mended: "Callable[[Exception], Arrival] | None" = None

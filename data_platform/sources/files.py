@@ -13,10 +13,10 @@ import duckdb
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.expressions import literal
-from data_platform.plan.naming import PARTITION
+from data_platform.plan.naming import BAD_FILES, PARTITION
 from data_platform.plan.schemas import Column, Schema
 from data_platform.plan.sources import Files
-from data_platform.sources.arrivals import Arrival, Question
+from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.translated import translated
 
 
@@ -45,7 +45,8 @@ def arriving(question: Question, source: Files) -> Generator[Arrival]:
             f"SELECT *, {literal(key)} AS {PARTITION} FROM ({reading(source, paths, types)})"
             for key, paths in found.items()
         ]
-        yield Arrival(" UNION ALL BY NAME ".join(parts), failed)
+        notice = Notice(BAD_FILES, question.keys[-1], 0, "")
+        yield Arrival(" UNION ALL BY NAME ".join(parts), failed, notices=[notice])
 
 
 def folder_of(path: str) -> Path:

@@ -120,6 +120,10 @@ class Lake:
         """The table of an asset, there or not."""
         return LakeTable(self.root / key.layer / key.pipeline / key.name)
 
+    def bad_files(self, key: Key) -> Path:
+        """Where files of a source are kept that can't be read."""
+        return self.root / "quarantine" / "files" / key.pipeline / key.name
+
     @property
     def scratch_root(self) -> Path:
         """Where files are written unseen: on the lake's own file system, so a move is atomic."""

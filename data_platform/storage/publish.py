@@ -22,7 +22,13 @@ from data_platform.engine.session import LakeFiles, Session
 from data_platform.errors import StorageError
 from data_platform.plan.conversions import NANOSECONDS, stored_type
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, PARTITION_FIELD, WHOLE
+from data_platform.plan.naming import (
+    HIDDEN_TYPES,
+    PARTITION,
+    PARTITION_FIELD,
+    PROVENANCE,
+    WHOLE,
+)
 from data_platform.storage.lake import DataFile, LakeTable, PartitionVersion
 
 WRITTEN = "_written"
@@ -136,7 +142,7 @@ def write(
     for key in keys:
         if key not in files:
             files[key] = (_empty_file(session, f"{select} {tail}", folder, key),)
-    schema = pq.read_schema(files[keys[0]][0].path)
+    schema = _own(pq.read_schema(files[keys[0]][0].path))
     paths = [file.path for found in files.values() for file in found if file.rows]
     session.show(WRITTEN, LakeFiles(paths, schema, partitioned, uniform=True))
     skip = {*unversioned, *HIDDEN_TYPES}
@@ -150,6 +156,11 @@ def write(
     return Written(
         {key: PartitionVersion(hashes.get(key, empty), files[key]) for key in keys}, schema
     )
+
+
+def _own(schema: pa.Schema) -> pa.Schema:
+    """A schema without the columns that tell a row's file: no table has them."""
+    return pa.schema([column for column in schema if column.name not in PROVENANCE])
 
 
 def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> Publication:
@@ -214,7 +225,7 @@ def _nulls(statistics: Mapping[str, Mapping[str, str]] | None) -> dict[str, int]
     found: dict[str, int] = {}
     for name, about in (statistics or {}).items():
         column = _QUOTED.fullmatch(name)
-        if column and "null_count" in about:
+        if column and "null_count" in about and column[1] not in PROVENANCE:
             found[column[1].replace('""', '"')] = int(about["null_count"])
     return found
 
