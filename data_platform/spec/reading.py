@@ -18,6 +18,7 @@ from data_platform.spec.guessing import AssetName, guess_assets
 from data_platform.spec.messages import problems_of
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.platform import Platform
+from data_platform.spec.secrets import written_secrets
 from data_platform.spec.variables import check_document, expand_document
 from data_platform.spec.wording import show
 
@@ -104,13 +105,15 @@ def read_workspace(dirs: Sequence[Path], environ: Mapping[str, str], home: Path)
     loose = [problem for index, entry in enumerate(dirs) for problem in _loose(entry, index)]
     read = [read_pipeline(path, environ, home) for entry in dirs for path in _folders(entry)]
     pipelines, broken = _told_apart(read)
+    documents = [*([document] if document else []), *(file.document for file in pipelines)]
+    secrets = [problem for each in documents for problem in written_secrets(each)]
     return Workspace(
         platform=platform,
         platform_document=document,
         platform_problems=problems,
         pipelines=pipelines,
         broken=broken,
-        problems=(*problems, *loose, *(p for entry in broken for p in entry.problems)),
+        problems=(*problems, *loose, *secrets, *(p for entry in broken for p in entry.problems)),
     )
 
 

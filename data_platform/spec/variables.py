@@ -1,7 +1,8 @@
-"""`${VAR}` and `${VAR:-default}` in texts; `$${` is a literal `${`.
+"""`${VAR}`, `${VAR:-default}` and `${file:/a/path}` in texts; `$${` is a literal `${`.
 
-`spec.reading` expands a whole pipeline when it is read. Texts of `platform.yaml` stay references:
-whoever connects calls `expand`. The environment comes in as an argument.
+`spec.reading` expands a whole pipeline when it is read. Texts of `platform.yaml`, and those of a
+source that may be secret, stay references: whoever connects calls `expand`. Only these may name
+files, whose content must not get into definitions. The environment comes in as an argument.
 """
 
 import re
@@ -21,6 +22,9 @@ REFERENCES = frozenset({"auth", "headers", "params", "body"})
 """Keys of a source whose texts stay references until a run needs them."""
 _SOURCE_DEPTH = 2
 """`sources`, then its name."""
+_FILE = "file:"
+_LARGEST_FILE = 65_536
+"""Bytes: a secret is short, and a device or a log isn't one."""
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
 
 
@@ -40,6 +44,11 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     if "${" not in text:
         return text
     return _VARIABLE.sub(lambda match: _value(match, environ), text)
+
+
+def references(text: str) -> list[str]:
+    """The references in a text, each as written: what stands for them may be secret."""
+    return [match[0] for match in _VARIABLE.finditer(text) if not match["literal"]]
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -79,20 +88,50 @@ def check_variables(text: str) -> None:
 
 
 def _parse(match: re.Match[str]) -> tuple[str, str | None]:
-    """Name and default of a reference."""
+    """Name and default of a reference; of one to a file `file:` and its path."""
+    if match["end"] and match["body"].startswith(_FILE):
+        _require_path(match["body"])
+        return match["body"], None
     body = _BODY.fullmatch(match["body"]) if match["end"] else None
     if body is None:
         raise VariableError(
-            f"{show(match[0])} is no variable: ${{NAME}} or ${{NAME:-default}}, "
-            "and $${ for a literal ${"
+            f"{show(match[0])} is no variable: ${{NAME}}, ${{NAME:-default}} or "
+            "${file:/a/path}, and $${ for a literal ${"
         )
     return body["name"], body["default"][2:] if body["default"] else None
+
+
+def _require_path(body: str) -> None:
+    path = body.removeprefix(_FILE)
+    if not Path(path).is_absolute() or "\0" in path:
+        raise VariableError(
+            f"{show(f'${{{body}}}')} names no file: the path must be absolute, such as "
+            "${file:/run/secrets/token}"
+        )
+
+
+def _content(path: Path) -> str:
+    """A file's text, less one line break at its end."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise VariableError(f"the file {path} can't be read: {error.strerror}") from None
+    try:
+        text = content.decode() if len(content) <= _LARGEST_FILE else None
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        raise VariableError(f"the file {path} is no text of at most {_LARGEST_FILE:,} bytes")
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 def _value(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if match["literal"]:
         return match[0][1:]
     name, default = _parse(match)
+    if name.startswith(_FILE):
+        return _content(Path(name.removeprefix(_FILE)))
     value = environ.get(name)
     if default is not None:
         return value or default
@@ -137,6 +176,17 @@ def _is_reference(way: tuple[str | int, ...], name: str | int) -> bool:
     return len(way) == _SOURCE_DEPTH and way[0] == "sources" and name in REFERENCES
 
 
+def _refuse_files(text: str) -> None:
+    """Refuse files where a text is read with the definitions."""
+    for reference in references(text):
+        if reference.startswith(f"${{{_FILE}"):
+            kept = ", ".join(sorted(REFERENCES))
+            raise VariableError(
+                f"{show(reference)} can't stand here, where texts are read with the definitions: "
+                f"a file may be named in platform.yaml, and in {kept} of a source"
+            )
+
+
 class _Expander:
     """Walks a tree, and collects what is missing; what only a run may know is left as written."""
 
@@ -168,6 +218,7 @@ class _Expander:
 
     def _text(self, child: Child, text: str) -> str:
         try:
+            _refuse_files(text)
             return expand(text, self._environ)
         except VariableError as error:
             location = Location(self._path, child.line, child.column)

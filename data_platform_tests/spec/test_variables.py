@@ -7,7 +7,13 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from data_platform.spec.document import read_document
-from data_platform.spec.variables import VariableError, check_document, expand, expand_document
+from data_platform.spec.variables import (
+    VariableError,
+    check_document,
+    expand,
+    expand_document,
+    references,
+)
 
 ENVIRON = {"HOST": "db", "EMPTY": "", "HOST_2": "${HOST}", "_x1": "y"}
 
@@ -48,12 +54,49 @@ def test_expanding(text: str, expanded: str) -> None:
         ("${HOST", r"'\${HOST' is no variable"),
         ("${A:-${B}}", "is no variable"),
         ("${HOST-x}", "is no variable"),
-        ("${file:/run/secrets/x}", "is no variable"),
+        ("${file:/run/secrets/x}", "the file /run/secrets/x can't be read: No such file"),
+        ("${file:secrets/x}", r"'\${file:secrets/x}' names no file: the path must be absolute"),
+        ("${file:}", "names no file"),
+        ("${file:/dev/zero}", "the file /dev/zero is no text of at most 65,536 bytes"),
     ],
 )
 def test_what_is_missing_or_wrong(text: str, match: str) -> None:
     with pytest.raises(VariableError, match=match):
         expand(text, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("content", "read"),
+    [(b"s3cret\n", "s3cret"), (b"s3cret\r\n", "s3cret"), (b"a\n\n", "a\n"), ("ö".encode(), "ö")],
+)
+def test_a_file_is_read_less_one_line_break(tmp_path: Path, content: bytes, read: str) -> None:
+    (tmp_path / "token").write_bytes(content)
+    assert expand(f"Bearer ${{file:{tmp_path}/token}}", {}) == f"Bearer {read}"
+
+
+def test_a_file_that_is_no_text_is_refused_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"secret\xff")
+    with pytest.raises(VariableError, match="token is no text of at most") as raised:
+        expand(f"${{file:{tmp_path}/token}}", {})
+    assert "secret" not in str(raised.value)
+
+
+def test_files_stay_references_where_texts_may_be_secret(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "sources:\n  a:\n    url: ${file:/run/a}\n    auth: {token: '${file:/run/b}'}\n"
+        "    headers: {x: '${file:c}'}\n"
+    )
+    data, problems = expand_document(read_document(path), ENVIRON)
+    assert data["sources"]["a"]["auth"] == {"token": "${file:/run/b}"}
+    first, second = problems
+    assert (first.location.line, second.location.line) == (3, 5)
+    assert "can't stand here" in first.message
+    assert "the path must be absolute" in second.message
+
+
+def test_references_are_told_from_literals() -> None:
+    assert references("Bearer ${A} $${B} ${C:-d}${file:/e}") == ["${A}", "${C:-d}", "${file:/e}"]
 
 
 @given(st.text(alphabet="${}:-AB a"))
