@@ -50,8 +50,7 @@ class DagsterDev:
         self.folder = folder
         self.log = folder / "dagster_dev.log"
         self.port = free_port()
-        dagster = Path(sys.executable).with_name("dagster")
-        command = [str(dagster), "dev", "-h", "127.0.0.1", "-p", str(self.port), *arguments]
+        command = self._command(arguments)
         began = time.monotonic()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -69,6 +68,10 @@ class DagsterDev:
             self.stop()
             raise
         self.seconds_to_start = time.monotonic() - began
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        dagster = Path(sys.executable).with_name("dagster")
+        return [str(dagster), "dev", "-h", "127.0.0.1", "-p", str(self.port), *arguments]
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         request = urllib.request.Request(
