@@ -22,6 +22,7 @@ from data_platform.plan.nodes import (
     StagingNode,
 )
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.retrying import retries_in_words
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources import (
     AnySource,
@@ -33,9 +34,7 @@ from data_platform.plan.sources import (
     Topic,
     address_of,
 )
-from data_platform.spec.asset import Retries
 
-_BACKOFF = {"constant": None, "linear": dg.Backoff.LINEAR, "exponential": dg.Backoff.EXPONENTIAL}
 _LAKE_KIND = "deltalake"
 """Dagster's name for Delta Lake, to which its UI has a sign."""
 _PRIORITY = {"low": "-1", "medium": "0", "high": "1", "critical": "2"}
@@ -109,22 +108,14 @@ def partitions_definition(
     )
 
 
-def retry_policy(retries: Retries | None) -> dg.RetryPolicy | None:
-    """Dagster's retries; what can't be mended by a retry raises a Failure that forbids them."""
-    if retries is None or not retries.attempts:
-        return None
-    jitter = dg.Jitter.PLUS_MINUS if retries.jitter else None
-    return dg.RetryPolicy(
-        retries.attempts, retries.delay.total_seconds(), _BACKOFF[retries.backoff], jitter
-    )
-
-
 def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
-    """The arguments of `multi_asset` that follow from a node."""
+    """The arguments of `multi_asset` that follow from a node.
+
+    Retries aren't among them: the step asks for each by itself, see `reporting.tries`.
+    """
     return {
         "name": node.step_name,
         "required_resource_keys": resources,
-        "retry_policy": retry_policy(node.retries),
         "pool": node.pool,
         "backfill_policy": dg.BackfillPolicy.single_run() if node.partitions else None,
         "op_tags": {"dagster/priority": _PRIORITY[node.criticality]},
@@ -215,6 +206,8 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
     metadata: dict[str, Any] = {**_reference(node.location)}
     if node.runbook:
         metadata["runbook"] = dg.MetadataValue.url(node.runbook)
+    if retries := retries_in_words(node.retries):
+        metadata["retries"] = retries
     if node.schema.columns:
         metadata["dagster/column_schema"] = table_schema(node.schema)
     match node:

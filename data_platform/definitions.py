@@ -35,6 +35,7 @@ from data_platform.plan.nodes import (
     StagingNode,
 )
 from data_platform.raw.assets import raw_asset
+from data_platform.reporting.tries import make_waiting_endable
 from data_platform.resources import platform_resources
 from data_platform.settings import Settings, environment, load_settings
 from data_platform.staging.assets import staging_asset
@@ -58,6 +59,7 @@ def definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         loaded: the pipelines.
         now: aware; decides which partitions have ended.
     """
+    make_waiting_endable()
     nodes = loaded.plan.nodes
     quarantines = [
         quarantine_spec(node)

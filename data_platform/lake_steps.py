@@ -21,7 +21,6 @@ from data_platform.quality.gate import Passage
 from data_platform.reporting.events import (
     PartitionEvent,
     ended_steps,
-    failure_of,
     inputs_of,
     joined,
     newest_events,
@@ -32,6 +31,7 @@ from data_platform.reporting.figures import figures_of, rows_label
 from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.previews import preview_of
 from data_platform.reporting.range_reports import RangeFacts, range_report
+from data_platform.reporting.tries import trying
 from data_platform.resources import LAKE
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.workbench import Workbench
@@ -68,10 +68,8 @@ def lake_asset(
         }
         events = newest_events(context, node)
         started = time.monotonic()
-        try:
+        with trying(context, node.retries):
             passage = work(context, keys, workbench, metadata)
-        except Exception as error:
-            raise failure_of(error) from error
         seconds = time.monotonic() - started
         yield from report(context, node, passage, workbench, events, seconds)
 

@@ -13,7 +13,6 @@ from data_platform.plan.nodes import DestinationNode
 from data_platform.reporting.events import (
     PartitionEvent,
     ended_steps,
-    failure_of,
     inputs_of,
     newest_events,
     record_materializations,
@@ -22,6 +21,7 @@ from data_platform.reporting.events import (
 from data_platform.reporting.figures import rows_label
 from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.range_reports import RangeFacts, range_report
+from data_platform.reporting.tries import trying
 from data_platform.resources import LAKE
 
 
@@ -35,10 +35,8 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
         url = getattr(context.resources, node.connection).resolved_url()
         before = newest_events(context, node)
         started = time.monotonic()
-        try:
+        with trying(context, node.retries):
             loading = deliver(node, keys, workbench, url, context.run.run_id)
-        except Exception as error:
-            raise failure_of(error) from error
         seconds = time.monotonic() - started
         text = _range_report(context, node, loading, seconds)
         newest = max(loading.versions, default=None)

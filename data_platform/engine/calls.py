@@ -92,11 +92,11 @@ def translated(function: UserFunction) -> Generator[None]:
                 "%s\n%s", error_words(error), "".join(traceback.format_list(frames)).rstrip()
             )
         place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        kind = SourceUnavailable if _passes(error) else FunctionError
+        kind = SourceUnavailable if passes(error) else FunctionError
         raise kind(f"{function.written} raised {error_words(error)}{place}") from None
 
 
-def _passes(error: BaseException) -> bool:
+def passes(error: BaseException) -> bool:
     """Whether trying again may help: something couldn't be reached."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, TimeoutError) or bool(names & _PASSING)

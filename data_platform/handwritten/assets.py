@@ -11,11 +11,12 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_specs import asset_key, asset_spec, check_specs, retry_policy
+from data_platform.asset_specs import asset_key, asset_spec, check_specs
 from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
+from data_platform.engine.calls import passes
 from data_platform.engine.session import Session
-from data_platform.errors import PermanentError, PlatformError
+from data_platform.errors import PermanentError, PlatformError, SourceUnavailable
 from data_platform.handwritten.calling import Given, arguments, call
 from data_platform.handwritten.written import WrittenStep
 from data_platform.lake_steps import report_each
@@ -24,6 +25,7 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.quality.gate import Passage
 from data_platform.reporting.events import failure_of, newest_events
+from data_platform.reporting.tries import give_up
 from data_platform.resources import LAKE
 from data_platform.spec.handwritten import HandwrittenAsset
 from data_platform.storage.lake import Snapshot
@@ -44,6 +46,7 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
     written = step.definition
     by_key = {asset_key(node.key): node for node in nodes}
     node = nodes[0]
+    own_policy = written.op.retry_policy
     checks = {
         f"{'__'.join(check.asset_key.path)}__{check.name}": check
         for one in nodes
@@ -65,7 +68,13 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
         try:
             yield from _Run(context, step, selected).run()
         except PlatformError as error:
-            raise failure_of(error) from error
+            if own_policy:
+                raise failure_of(error) from error
+            give_up(context, node.retries, error)
+        except Exception as error:
+            if own_policy or not passes(error):
+                raise
+            give_up(context, node.retries, SourceUnavailable(error_words(error)))
 
     op = dg.OpDefinition(
         compute_fn=compute,
@@ -80,7 +89,7 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
         },
         config_schema=written.op.config_schema,
         required_resource_keys={*written.op.required_resource_keys, LAKE},
-        retry_policy=written.op.retry_policy or retry_policy(node.retries),
+        retry_policy=own_policy,
         pool=written.op.pool or node.pool,
         tags=written.op.tags,
         description=written.op.description,

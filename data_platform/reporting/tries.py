@@ -1,0 +1,106 @@
+"""What Dagster does when a step fails: try it again after a while, or let it be.
+
+Called by the stages' `assets.py`. The delay of each try is computed here, since Dagster's policies
+know no cap and no list; without a policy of Dagster's, a step that somebody ends stays ended.
+"""
+
+import random
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import dagster as dg
+from dagster._core.errors import raise_execution_interrupts
+from dagster._core.execution.plan.active import ActiveExecution
+
+from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first
+from data_platform.reporting.events import failure_of
+from data_platform.spec.asset import Retries
+
+
+def is_last_try(context: dg.AssetExecutionContext, retries: Retries | None) -> bool:
+    """Whether a failure of this try is the step's."""
+    return context.retry_number >= tries_after_the_first(retries)
+
+
+@contextmanager
+def trying(context: dg.AssetExecutionContext, retries: Retries | None) -> Generator[None]:
+    """The work of a step: what it raises is tried again as its asset says.
+
+    Args:
+        context: of the step.
+        retries: of its asset.
+
+    Raises:
+        as `give_up` does.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 -- judged by its type
+        give_up(context, retries, error)
+
+
+def give_up(
+    context: dg.AssetExecutionContext,
+    retries: Retries | None,
+    error: Exception,
+    chance: Callable[[], float] = random.random,
+) -> NoReturn:
+    """Raise what Dagster is to do about an error of a step.
+
+    Args:
+        context: of the step.
+        retries: of its asset.
+        error: that ended this try.
+        chance: from 0 to 1, for delays that vary.
+
+    Raises:
+        dagster.RetryRequested: it may pass by itself, and a try is left.
+        dagster.Failure: it doesn't pass, or no try is left.
+        KeyboardInterrupt: somebody ended the run.
+    """
+    if isinstance(error, dg.RetryRequested):
+        raise error
+    failure = failure_of(error)
+    most = tries_after_the_first(retries)
+    if isinstance(failure, KeyboardInterrupt) or not failure.allow_retries:
+        raise failure from error
+    if retries is None or not most:
+        raise failure from error
+    tries = context.retry_number + 1
+    if tries > most:
+        over = in_words(time.time() - _began(context))
+        text = f"{failure.description}\nIt was tried {tries} times within {over}."
+        raise dg.Failure(text, failure.metadata, allow_retries=False) from error
+    delay = delay_before(retries, tries, chance())
+    next_one = f"Try {tries} of {most + 1}; the next one is in {in_words(delay)}."
+    told = dg.Failure(f"{failure.description}\n{next_one}", failure.metadata)
+    told.__cause__ = error
+    raise dg.RetryRequested(most, delay) from told
+
+
+def _began(context: dg.AssetExecutionContext) -> float:
+    """When the first try began, as seconds since 1970; now, where nobody knows."""
+    [step] = context.instance.get_run_step_stats(
+        context.run.run_id, [context.get_step_execution_context().step.key]
+    ) or [None]
+    return step.start_time if step and step.start_time else time.time()
+
+
+def make_waiting_endable() -> None:
+    """Let Ctrl-C and a termination end Dagster's wait for the next try or for a pool's slot.
+
+    Dagster 1.13 keeps a signal until the next step begins, and sleeps on: a run that nobody wants
+    would stay for as long as its delay is.
+    """
+    if getattr(ActiveExecution.sleep_til_ready, "endable", False):
+        return
+    original = ActiveExecution.sleep_til_ready
+
+    def endable(self: ActiveExecution) -> None:
+        with raise_execution_interrupts():
+            original(self)
+
+    endable.endable = True  # type: ignore[attr-defined]
+    ActiveExecution.sleep_til_ready = endable  # type: ignore[method-assign]
