@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 # Storage, drivers and the embedded server are imported where somebody asks for them: `check` and
 # what else only reads starts in half the time.
 
-_TIME_TYPES = ("DATE", "TIMESTAMP")
-
 
 @dataclass(frozen=True)
 class Loaded:
@@ -209,9 +207,9 @@ class _SourceColumns:
         match node.source:
             case Files() as source:
                 return self._of_files(source, node.location)
-            case DatabaseTable() as source:
-                return self._of_table(source, node.location) if self._connect else None
-            case DatabaseQuery() | Api() | Topic() | PythonSource():
+            case DatabaseTable() | DatabaseQuery() as source:
+                return self._of_database(source, node) if self._connect else None
+            case Api() | Topic() | PythonSource():
                 return None
 
     def _of_files(self, source: Files, location: Location) -> Schema | None:
@@ -222,18 +220,12 @@ class _SourceColumns:
             self._ask(lambda: matching(source, ""), location)
         return schema
 
-    def _of_table(self, source: DatabaseTable, location: Location) -> Schema | None:
-        from data_platform.sources.database import table_schema  # noqa: PLC0415
+    def _of_database(self, source: DatabaseTable | DatabaseQuery, node: RawNode) -> Schema | None:
+        from data_platform.sources.database.describing import source_schema  # noqa: PLC0415
 
         found: list[Schema] = []
         url = functools.partial(self.loaded.connection_url, source.connection)
-        self._ask(lambda: found.append(table_schema(url(), source.table)), location)
-        if (
-            found
-            and source.cursor
-            and (wrong := _wrong_cursor(source.table, source.cursor, found[0]))
-        ):
-            self.problems.append(Problem(location, wrong))
+        self._ask(lambda: found.append(source_schema(url(), node)), node.location)
         return found[0] if found else None
 
     def _ask(self, question: Callable[[], object], location: Location) -> None:
@@ -244,18 +236,6 @@ class _SourceColumns:
         except PlatformError as error:
             warning = isinstance(error, SourceUnavailable)
             self.problems.append(Problem(location, _first_line(error), warning=warning))
-
-
-def _wrong_cursor(table: str, cursor: str, schema: Schema) -> str | None:
-    """What is wrong with a cursor, by the database's own word."""
-    if cursor not in schema:
-        return (
-            f"table {table} has no column {cursor!r} for a cursor; it has {', '.join(schema.names)}"
-        )
-    kind = schema[cursor].type or ""
-    if not kind.startswith(_TIME_TYPES):
-        return f"cursor {cursor} of {table} is {kind}: it must be a date or a timestamp"
-    return None
 
 
 @functools.cache

@@ -11,14 +11,47 @@ connects: it brings pandas along, which costs every process that only loads defi
 
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote
 
 import adbc_driver_manager
+import pyarrow as pa
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection, Cursor
+    from psycopg2.extensions import Column as DescribedColumn
+
+
+_PASSING = frozenset({"08", "40", "53", "57", "58"})
+"""Classes of SQLSTATE: connection, rollback, resources, operator's intervention, system."""
+_PASSING_STATES = frozenset({"55P03"})
+"""Single ones: a lock that somebody else holds."""
+_LASTING = (
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied",
+    "is not permitted to log in",
+    "invalid connection option",
+    "invalid port number",
+    "invalid dsn",
+    'missing "=" after',
+    "invalid URI",
+    "in connection info string",
+    "end of string reached when looking for",
+    "server does not support SSL",
+    "certificate verify failed",
+    "Failed to parse",
+    "division by zero",
+    "invalid input syntax",
+    "out of range",
+)
+"""What a connection that will never come says, which has no SQLSTATE."""
+_NO_PRECISION = 1000
+"""The most digits that a numeric may be declared with; more means that it isn't."""
 
 
 class Unreachable(Exception):
@@ -47,12 +80,85 @@ def connected(url: str, *, autocommit: bool = False) -> "Generator[tuple[Connect
         with dbapi.connect(url, autocommit=autocommit) as connection, connection.cursor() as cursor:
             yield connection, cursor
     except adbc_driver_manager.Error as error:
-        message = f"{host(url)}: {_without_secrets(_first_line(error), url)}"
-        # The driver's own text may quote the URL: it isn't kept as the cause then.
-        cause = error if _without_secrets(str(error), url) == str(error) else None
-        if isinstance(error, adbc_driver_manager.OperationalError):
-            raise Unreachable(message) from cause
-        raise Refused(message) from cause
+        _raise(error, url, error.sqlstate)
+
+
+@contextmanager
+def translated_stream(url: str) -> Generator[None]:
+    """Errors of a stream that a statement gave, which come as Arrow's.
+
+    Raises:
+        Unreachable: it broke off.
+        Refused: a row made the statement fail.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException, adbc_driver_manager.Error) as error:
+        _raise(error, url, getattr(error, "sqlstate", None))
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """A column of what a statement gives.
+
+    Attributes:
+        name: of it.
+        declared: PostgreSQL's type, a domain's being what it is made of; without modifiers.
+        precision, scale: of a numeric that has them.
+    """
+
+    name: str
+    declared: str
+    precision: int | None
+    scale: int | None
+
+
+def result_columns(url: str, sql: str) -> list[ResultColumn]:
+    """The columns of a statement, as the server declares them; none of its rows is computed.
+
+    By libpq, since ADBC doesn't tell a numeric's precision.
+
+    Raises:
+        Unreachable: the database can't be reached.
+        Refused: it refused the statement.
+    """
+    import psycopg2  # noqa: PLC0415
+
+    try:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            connection.set_session(readonly=True)
+            cursor.execute(f"SELECT * FROM (\n{sql}\n) AS _described LIMIT 0")
+            found = cursor.description or ()
+            cursor.execute(
+                "SELECT oid::int8, format_type(oid, NULL) FROM pg_type WHERE oid = ANY(%s::oid[])",
+                ([column.type_code for column in found],),
+            )
+            types = {int(oid): str(name) for oid, name in cursor.fetchall()}
+    except psycopg2.Error as error:
+        _raise(error, url, error.pgcode)
+    return [_result_column(column, types[column.type_code]) for column in found]
+
+
+def _result_column(column: "DescribedColumn", declared: str) -> ResultColumn:
+    precision, scale = column.precision, column.scale
+    if declared != "numeric" or precision is None or scale is None or precision > _NO_PRECISION:
+        return ResultColumn(column.name, declared, None, None)
+    # A modifier has eleven bits for the scale, the highest being its sign.
+    signed = ((scale & 0x7FF) ^ 0x400) - 0x400
+    return ResultColumn(column.name, declared, precision, signed)
+
+
+def _raise(error: Exception, url: str, state: str | None) -> NoReturn:
+    """The driver's error as one of ours; whether it may pass is told by its state."""
+    text = str(error)
+    state = state or next(iter(re.findall(r"SQLSTATE: (\w{5})", text)), None)
+    passing = state[:2] in _PASSING if state else not any(sign in text for sign in _LASTING)
+    if state in _PASSING_STATES:
+        passing = True
+    message = f"{host(url)}: {_without_secrets(_first_line(error), url)}"
+    # The driver's own text may quote the URL: it isn't kept as the cause then.
+    cause = error if _without_secrets(text, url) == text else None
+    raise (Unreachable if passing else Refused)(message) from cause
 
 
 def host(url: str) -> str:

@@ -32,7 +32,7 @@ def arriving(question: Question) -> AbstractContextManager[Arrival]:
     source = question.node.source
     match source:
         case DatabaseTable() | DatabaseQuery():
-            from data_platform.sources.database import arriving as from_database
+            from data_platform.sources.database.arriving import arriving as from_database
 
             return from_database(question, source)
         case Api():

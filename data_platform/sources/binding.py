@@ -9,7 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from data_platform.plan.increments import lower_bound
 from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import RawNode
 from data_platform.sources.arrivals import Question
 
 BoundValue = str | bool | int | float | Decimal | date | datetime | None
@@ -31,9 +33,20 @@ def bound_values(question: Question, key: str, last: str | None = None) -> dict[
         `watermark`, of incremental sources alone: from where to read, None on a first run without
         a start; those of the run's configuration, with their defaults.
     """
-    node = question.node
+    return parameter_values(question.node, key, last, question.parameters, question.position)
+
+
+def parameter_values(
+    node: RawNode,
+    key: str,
+    last: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    position: Mapping[str, Any] | None = None,
+) -> dict[str, BoundValue]:
+    """The same without a step: those of a first run with the defaults, unless it is said."""
+    given = parameters or {}
     values: dict[str, BoundValue] = {
-        name: _typed(question.parameters.get(name, parameter.default), parameter.type)
+        name: _typed(given.get(name, parameter.default), parameter.type)
         for name, parameter in node.run_parameters.items()
     }
     if node.partitions is not None and key != WHOLE:
@@ -42,15 +55,8 @@ def bound_values(question: Question, key: str, last: str | None = None) -> dict[
         values["partition_start"], _ = node.partitions.local_window(key)
         _, values["partition_end"] = node.partitions.local_window(last or key)
     if node.increments is not None and node.increments.cursor is not None:
-        from data_platform.plan.increments import lower_bound  # noqa: PLC0415
-
-        values["watermark"] = lower_bound(node.increments, question.position)
+        values["watermark"] = lower_bound(node.increments, position)
     return values
-
-
-def given_values(values: Mapping[str, BoundValue], names: tuple[str, ...]) -> dict[str, BoundValue]:
-    """Of all values those that a query names."""
-    return {name: values[name] for name in names}
 
 
 def _typed(value: Any, kind: str) -> BoundValue:

@@ -11,7 +11,8 @@ import pytest
 from factories import DAY, NEXT_DAY, Project, outcome, verdict
 
 from data_platform.errors import SourceError, SourceUnavailable, StorageError
-from data_platform.sources.database import table_schema
+from data_platform.plan.nodes import RawNode
+from data_platform.sources.database.describing import source_schema
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ VALUES = [
     ("interval", "'1 day 02:00'", "1 day 02:00:00"),
     ("inet", "'10.0.0.1'", "10.0.0.1/32"),
     ("point", "'(1,2)'", "(1,2)"),
-    ("positive", "5", "5"),
+    ("positive", "5", 5),
 ]  # fmt: skip
 
 
@@ -96,7 +97,9 @@ def test_the_schema_that_is_asked_for_is_the_one_that_lands(
     with project.workbench.open() as (session, _):
         session.show("landed", snapshot.files([""]), hidden=False)
         landed = session.columns("SELECT * FROM landed")
-    asked = {c.name: c.type for c in table_schema(postgres_url, "orders").columns}
+    node = project.node("raw/orders")
+    assert isinstance(node, RawNode)
+    asked = {c.name: c.type for c in source_schema(postgres_url, node).columns}
     assert asked == landed
 
 
@@ -207,7 +210,7 @@ def test_a_missing_table_is_named(project: Project, postgres_url: str) -> None:
     ("columns", "message"),
     [
         ("id int", "table orders has no column at to be the cursor; it has id"),
-        ("id int, at text", "cursor at of orders is VARCHAR: it must be a date or a timestamp"),
+        ("id int, at text", "cursor at of table orders is VARCHAR: it must be a date or a timestamp"),
     ],
 )
 def test_a_cursor_that_is_none_is_an_error(

@@ -1,0 +1,199 @@
+"""Rows of a table or a query of a database, as batches from one snapshot.
+
+Called by `raw.extraction` by way of `sources.answering`. Nothing is held in memory but a batch.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false
+# pyarrow comes without types.
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from data_platform.engine.work import Work
+from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.increments import lower_bound
+from data_platform.plan.naming import OUTSIDE, PARTITION
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.sources import DatabaseQuery, DatabaseTable
+from data_platform.sources.arrivals import Arrival, Notice, Question
+from data_platform.sources.binding import BoundValue, bound_values
+from data_platform.sources.database.columns import (
+    SourceColumn,
+    column_type,
+    cursor_type,
+    require_names,
+    wire_schema,
+)
+from data_platform.sources.database.databases import Database, opened
+from data_platform.sources.database.statements import (
+    FROM,
+    Statement,
+    fitting,
+    outside,
+    quoted_by,
+    relation,
+    span_of,
+    within,
+)
+from data_platform.sources.translated import translated
+from data_platform.spec.platform import DatabaseConnection
+
+BATCHES = "_batches"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is asked of an open database.
+
+    Attributes:
+        columns: of the table or query.
+        asked: statements, each for the partition that its rows belong to; None where the cursor
+            tells that of each row.
+        cursor: DuckDB's type of the cursor that tells partitions; None where none does.
+        outside: rows that belong to no partition; None where that isn't asked.
+    """
+
+    columns: Sequence[SourceColumn]
+    asked: Sequence[tuple[str | None, Statement]]
+    cursor: str | None
+    outside: int | None
+
+
+@contextmanager
+def arriving(question: Question, source: DatabaseTable | DatabaseQuery) -> Generator[Arrival]:
+    """The rows of a table or a query, in one snapshot of the database.
+
+    Raises:
+        SourceUnavailable: the database can't be reached, or broke off.
+        SourceError: there is no such table or column, or the query is wrong.
+    """
+    node = question.node
+    connection = question.outside.connection(source.connection)
+    assert isinstance(connection, DatabaseConnection)  # noqa: S101 -- the plan has seen to it
+    what = name_of(source, node.key.name)
+    timezone = node.partitions.timezone if node.partitions else "UTC"
+    with (
+        opened(connection.url, what, timezone) as database,
+        question.work.stoppable(database.cancel),
+    ):
+        reading = _reading(database, question, source, what)
+        stream = _Stream(database, reading, question.work, source.fetch_size)
+        question.session.register(BATCHES, stream.reader)
+        with stream.telling(), translated(what):
+            yield Arrival(
+                _select(reading, source, node.partitions), notices=_notices(reading, question)
+            )
+
+
+def name_of(source: DatabaseTable | DatabaseQuery, name: str) -> str:
+    """What is read, for messages."""
+    return f"table {source.table}" if isinstance(source, DatabaseTable) else f"the query of {name}"
+
+
+def _reading(
+    database: Database, question: Question, source: DatabaseTable | DatabaseQuery, what: str
+) -> Reading:
+    node, keys = question.node, question.keys
+    from_ = relation(source, database.dialect, database.quote)
+    by_cursor = node.partitions is not None and source.cursor is not None
+    last = keys[-1] if by_cursor else None
+    values = bound_values(question, keys[0], last)
+    columns = database.columns(Statement(f"SELECT * FROM {from_}", values), question.types)
+    require_names(columns, what)
+    asked = f"SELECT {', '.join(column.asked for column in columns)} FROM {from_}"
+    if node.partitions is not None and source.cursor is not None:
+        kind = cursor_type(columns, source.cursor, what)
+        span, cursor = span_of(node.partitions, keys), quoted_by(source.cursor, database.quote)
+        condition, bounds = within(cursor, kind, span)
+        statement = Statement(f"{asked} WHERE {condition}", {**values, **bounds})
+        condition, bounds = outside(cursor, kind, span)
+        count = Statement(f"SELECT count(*) FROM {from_} WHERE {condition}", {**values, **bounds})
+        missed = int(database.value(count)) if not _is_bounded(source) else None
+        return Reading(columns, [(None, statement)], kind, missed)
+    bounds: dict[str, BoundValue] = {}
+    if node.increments is not None and node.increments.cursor is not None:
+        cursor = node.increments.cursor
+        kind = column_type(columns, cursor, what)
+        bound = lower_bound(node.increments, question.position)
+        if bound is not None:
+            asked = f"{asked} WHERE {quoted_by(cursor, database.quote)} >= :{FROM}"
+            bounds[FROM] = fitting(bound, kind)
+    statements = [
+        (key, Statement(asked, {**bound_values(question, key), **bounds})) for key in keys
+    ]
+    return Reading(columns, statements, None, None)
+
+
+def _is_bounded(source: DatabaseTable | DatabaseQuery) -> bool:
+    """Whether a query itself leaves rows of other partitions out: then none of them are seen."""
+    named = {"partition_start", "partition_end"}
+    return isinstance(source, DatabaseQuery) and bool(named & set(source.parameters))
+
+
+def _select(
+    reading: Reading, source: DatabaseTable | DatabaseQuery, partitions: DailyPartitions | None
+) -> str:
+    """The rows that travelled in their types, each with its partition."""
+    taken = [f"{column.taken} AS {quoted(column.name)}" for column in reading.columns]
+    key = quoted(PARTITION)
+    if partitions and source.cursor and reading.cursor:
+        moment = next(c.taken for c in reading.columns if c.name == source.cursor)
+        if reading.cursor == "TIMESTAMP WITH TIME ZONE":
+            moment = f"timezone({literal(partitions.timezone)}, {moment})"
+        key = f"CAST(CAST({moment} AS DATE) AS VARCHAR)"
+    return f"SELECT {', '.join(taken)}, {key} AS {PARTITION} FROM {BATCHES}"
+
+
+def _notices(reading: Reading, question: Question) -> list[Notice]:
+    if reading.outside is None:
+        return []
+    detail = f"{reading.outside:,} rows whose cursor is NULL or out of range"
+    return [Notice(OUTSIDE, question.keys[-1], reading.outside, detail)]
+
+
+class _Stream:
+    """The batches of all statements one after another, counted as they pass.
+
+    What goes wrong while DuckDB reads comes out of it as an error of DuckDB's own: the real one is
+    kept for `telling`.
+    """
+
+    def __init__(self, database: Database, reading: Reading, work: Work, fetch_size: int) -> None:
+        self._database, self._reading, self._work = database, reading, work
+        self._fetch_size = fetch_size
+        self._failure: Exception | None = None
+        schema = wire_schema(reading.columns)
+        if reading.cursor is None:
+            schema = schema.append(pa.field(PARTITION, pa.string()))
+        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches(schema))
+
+    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        work = self._work
+        try:
+            for key, statement in self._reading.asked:
+                found = self._database.batches(statement, self._reading.columns, self._fetch_size)
+                for batch in found:
+                    work.go_on()
+                    work.count(batch.num_rows, batch.nbytes)
+                    columns = list(batch.columns)
+                    if key is not None:
+                        columns.append(pa.repeat(pa.scalar(key, pa.string()), batch.num_rows))
+                    yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        except Exception as error:
+            self._failure = error
+            raise
+
+    @contextmanager
+    def telling(self) -> Generator[None]:
+        """What went wrong in here, in place of what was made of it."""
+        try:
+            yield
+        except Exception as error:
+            if self._failure is None or error is self._failure:
+                raise
+            raise self._failure from None
