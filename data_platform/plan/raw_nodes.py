@@ -3,15 +3,23 @@
 Called by `plan.building`.
 """
 
-import re
+import glob
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import assert_never
 
 from data_platform.plan.check_kinds import RowCountCheck
 from data_platform.plan.checks import named_apart
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
+from data_platform.plan.file_paths import (
+    FORMATS,
+    PLACEHOLDER,
+    format_of,
+    wrong_encoding,
+    wrong_path,
+)
 from data_platform.plan.naming import NOT_EMPTY
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.own_checks import compile_own_checks
@@ -23,7 +31,6 @@ from data_platform.plan.sources import (
     Api,
     DatabaseQuery,
     DatabaseTable,
-    FileFormat,
     Files,
     Increments,
     PythonSource,
@@ -41,17 +48,8 @@ from data_platform.spec.sources import PythonSource as WrittenPythonSource
 
 SourceColumns = Callable[[RawNode], Schema | None]
 """Tells the columns of a source where they can be known before a run."""
+S3 = "s3://"
 WrittenSource = DatabaseSource | ApiSource | FileSource | TopicSource | WrittenPythonSource
-PLACEHOLDER = re.compile(r"\{(partition_key|partition_start:[^{}]+)\}")
-"""In the path of a file source."""
-_FORMATS: dict[str, FileFormat] = {
-    "csv": "csv",
-    "json": "json",
-    "jsonl": "jsonl",
-    "ndjson": "jsonl",
-    "parquet": "parquet",
-}
-_COMPRESSIONS = frozenset({"gz", "zst"})
 
 
 def raw_node(asset: Declared[WrittenSource], source_columns: SourceColumns) -> RawNode:
@@ -156,31 +154,32 @@ def _api(asset: Declared[WrittenSource], spec: ApiSource) -> Api:
 def _files(asset: Declared[WrittenSource], spec: FileSource, *, partitioned: bool) -> Files:
     if spec.connection is not None:
         asset.require_connection(spec.connection, "s3")
+        if not spec.path.startswith(S3):
+            raise refused(asset.at("path"), "with a connection of type s3 it is s3://bucket/...")
+    if wrong := wrong_path(spec.path):
+        raise refused(asset.at("path"), wrong)
+    if wrong := wrong_encoding(spec.csv.encoding):
+        raise refused(asset.at("csv", "encoding"), wrong)
     if partitioned != bool(PLACEHOLDER.search(spec.path)):
         raise refused(
             asset.at("path"),
-            "the path needs {partition_key}, or the source `partitions: none`"
+            "the path needs {partition_key} or {partition_start:%Y-%m-%d}, "
+            "or the source `partitions: none`"
             if partitioned
             else "{partition_key} has no value: the source has no partitions",
         )
-    kind = spec.format or _format_of(spec.path)
+    kind = spec.format or format_of(spec.path)
     if kind is None:
         raise refused(
             asset.at("path"),
             f"the ending of {spec.path!r} doesn't tell the format: "
-            f"set format to one of {', '.join(dict.fromkeys(_FORMATS.values()))}",
+            f"set format to one of {', '.join(dict.fromkeys(FORMATS.values()))}",
         )
-    path = spec.path if spec.path.startswith("s3://") else str(asset.file.base_dir / spec.path)
+    # The folder of the project is no glob, whatever its name.
+    base = glob.escape(str(asset.file.base_dir))
+    path = spec.path if spec.path.startswith(S3) else str(Path(base) / spec.path)
     settle = spec.settle.total_seconds()
     return Files(path, kind, spec.csv, spec.connection, spec.data_path, settle)
-
-
-def _format_of(path: str) -> FileFormat | None:
-    """The format that a path's ending names, that of a compression left out."""
-    endings = [ending.lower() for ending in path.rpartition("/")[2].split(".")[1:]]
-    if endings and endings[-1] in _COMPRESSIONS:
-        endings.pop()
-    return _FORMATS.get(endings[-1]) if endings else None
 
 
 def _increments(
