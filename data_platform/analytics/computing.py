@@ -48,7 +48,7 @@ def compute(
     if not ready:
         return Passage(None, absent, [])
     timezone = node.partitions.timezone if node.partitions else "UTC"
-    with workbench.open(timezone=timezone) as (session, scratch):
+    with workbench.open(timezone=timezone, node=node) as (session, scratch):
         rows_in = _gather(session, node, ready, snapshots)
         _hold_to_contract(session, node)
         _show_for_checks(session, node, ready, snapshots)

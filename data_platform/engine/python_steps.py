@@ -12,7 +12,7 @@ a function never sees rows of two partitions: a range gives what single runs giv
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -59,7 +59,9 @@ def run_calls(
         if not ready:
             break
         folder = scratch / f"calls-{number}"
-        going = _Going(node, step.python, node.steps[:number], ready, folder)
+        function = step.python.function.given(session.parameters)
+        call = replace(step.python, function=function)
+        going = _Going(node, call, node.steps[:number], ready, folder)
         failed |= going.run(session)
     return failed
 

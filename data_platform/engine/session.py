@@ -28,6 +28,7 @@ from data_platform.plan.naming import (
     ROW,
     WHOLE,
 )
+from data_platform.spec.parameters import ParameterValue
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Session:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
         self._shown = 0
+        self.parameters: dict[str, ParameterValue] = {}
+        """Values of the run, by name, as functions of people get them."""
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
@@ -78,6 +81,17 @@ class Session:
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run one statement for its effect."""
         self.connection.execute(sql, parameters or None)
+
+    def set(self, name: str, value: ParameterValue, kind: str) -> None:
+        """Give a parameter of the run its value: SQL has it as a variable.
+
+        Args:
+            name: of the parameter.
+            value: never a part of the statement.
+            kind: DuckDB's type.
+        """
+        self.run(f"SET VARIABLE {quoted(name)} = CAST($value AS {kind})", {"value": value})
+        self.parameters[name] = value
 
     def columns(self, sql: str) -> dict[str, str]:
         """The names and types of what a statement would give."""

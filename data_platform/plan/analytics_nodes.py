@@ -41,7 +41,7 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
         upstreams[reference] = asset.upstream(reference, place, None)
         return Input(upstreams[reference].key, "whole")
 
-    parameters = parameters_of(text, location, probe)
+    parameters = parameters_of(text, location, probe, asset.parameters)
     windows = _windows(asset, upstreams)
     partitions = _partitions(asset, upstreams)
 
@@ -49,7 +49,7 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
         upstream = upstreams[reference]
         return read_window(upstream, partitions, windows.get(upstream.key))
 
-    query = compile_query(text, location, reads)
+    query = compile_query(text, location, reads, asset.parameters)
     if partitions is None and parameters:
         raise refused(location, f":{parameters[0]} has no value: the asset has no partitions")
     nodes = by_key(upstreams)

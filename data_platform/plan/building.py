@@ -17,7 +17,8 @@ from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destination_nodes import destination_node
 from data_platform.plan.keys import Key
 from data_platform.plan.masking import masked
-from data_platform.plan.nodes import AnyNode, LakeNode, PipelinePlan, Plan
+from data_platform.plan.nodes import AnyNode, LakeNode, PipelinePlan, Plan, RawNode
+from data_platform.plan.parameters import RunParameters
 from data_platform.plan.python_nodes import python_node
 from data_platform.plan.raw_nodes import SourceColumns, raw_node
 from data_platform.plan.staging_nodes import staging_node
@@ -97,6 +98,8 @@ class _Builder:
         self._stack: list[Key] = []
         self._left_out: dict[Key, Problem | None] = {}
         """Assets without a mistake of their own, below one of another pipeline that has some."""
+        self._parameters: dict[Key, RunParameters] = {}
+        self._warnings: list[Problem] = []
         self._problems: dict[str, list[Problem]] = {
             file.spec.pipeline: [] for file in workspace.pipelines
         }
@@ -122,7 +125,10 @@ class _Builder:
                 broken[key.pipeline] = (*broken.get(key.pipeline, ()), key)
             if problem is not None:
                 self._problems[key.pipeline].append(problem)
-        problems = sorted({problem for found in self._problems.values() for problem in found})
+        problems = sorted(
+            {problem for found in self._problems.values() for problem in found}
+            | set(self._warnings)
+        )
         return BuiltPlan(plan, tuple(problems), broken)
 
     def _declare(self, handwritten: Mapping[str, Sequence[Handwritten]]) -> dict[Key, Handwritten]:
@@ -180,6 +186,7 @@ class _Builder:
             self._stack.pop()
         del self._built[key]
         self._built[key] = node
+        self._warnings += self._unused_parameters(node)
         return node
 
     def _resolve(self, key: Key, file: PipelineFile, spec: Asset) -> AnyNode:
@@ -200,6 +207,7 @@ class _Builder:
 
     def _asset(self, key: Key, file: PipelineFile, spec: SpecT_co) -> Declared[SpecT_co]:
         broken = bool(self._workspace.platform_problems)
+        self._parameters[key] = _run_parameters(spec, self._at(key))
         return Declared(
             key,
             file,
@@ -208,7 +216,22 @@ class _Builder:
             functools.partial(self._upstream, key),
             functools.partial(self._target, key),
             None if broken else self._workspace.platform,
+            self._parameters[key],
         )
+
+    def _unused_parameters(self, node: AnyNode) -> list[Problem]:
+        parameters = self._parameters[node.key]
+        if isinstance(node, RawNode):
+            parameters.use_mentioned(str(node.source))
+        return [
+            Problem(
+                self._at(node.key)("parameters", name),
+                f"nothing uses the parameter {name}: name it as :{name} in SQL, or as a parameter "
+                "of a function",
+                warning=True,
+            )
+            for name in parameters.unused()
+        ]
 
     def _at(self, key: Key) -> Callable[..., Location]:
         file, _ = self._declared[key]
@@ -251,6 +274,21 @@ class _Builder:
             or f"pipeline {target.pipeline} has {', '.join(known) or 'none'}"
         )
         raise refused(location, f"there is no asset {reference}; {hint}")
+
+
+def _run_parameters(spec: Asset, at: Callable[..., Location]) -> RunParameters:
+    """The parameters of an asset.
+
+    Raises:
+        ConfigurationError: it can't have any.
+    """
+    if spec.parameters and isinstance(spec, HandwrittenAsset):
+        message = "a function of assets.py takes its values by Dagster's own `config: dg.Config`"
+        raise refused(at("parameters"), f"{message}; leave `parameters` out")
+    if spec.parameters and isinstance(spec, DatabaseDestination):
+        message = "a destination loads what its asset has: nothing in it could use `parameters`"
+        raise refused(at("parameters"), message)
+    return RunParameters(spec.parameters)
 
 
 def _referenced(key: Key, reference: str) -> Key | None:

@@ -23,6 +23,7 @@ from data_platform.plan.columns import BindingError, Catalog, catalog
 from data_platform.plan.expressions import literal, parse_expression, quoted, render
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Input
+from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
 from data_platform.plan.schemas import Schema
 from data_platform.spec import rules as spec
 from data_platform.spec.asset import ColumnContract
@@ -65,6 +66,7 @@ def compile_rules(
     at: Callable[..., Location],
     reads: Reads,
     function: FindFunction,
+    parameters: RunParameters = NO_PARAMETERS,
 ) -> list[Check]:
     """Compile the `quality` of an asset.
 
@@ -75,6 +77,7 @@ def compile_rules(
         at: the location of the keys below `quality`.
         reads: makes the input that a rule reads.
         function: finds the function that a rule names.
+        parameters: that rules may name.
 
     Raises:
         ConfigurationError: all that is wrong with them.
@@ -88,7 +91,7 @@ def compile_rules(
             if isinstance(rule, spec.PythonRule):
                 checks.append(_python(rule, effect, at(number, rule.kind, "function"), function))
                 continue
-            for check in _compile(rule, effect, schema, location, reads):
+            for check in _compile(rule, effect, schema, location, reads, parameters):
                 _require_known(check, schema, location)
                 checks.append(check)
         except ConfigurationError as error:
@@ -103,6 +106,7 @@ def compile_contract(
     on_violation: Effect,
     schema: Schema,
     at: Callable[[str], Location],
+    parameters: RunParameters = NO_PARAMETERS,
 ) -> list[Check]:
     """The rules that a contract says in short, in the order of its columns."""
     set_effect: Effect = "fail" if on_violation == "quarantine" else on_violation
@@ -113,8 +117,9 @@ def compile_contract(
     for name, promise in columns.items():
         location = at(name)
         if promise.min is not None or promise.max is not None:
-            _comparable(name, (promise.min, promise.max), schema, location)
-            offends = _outside(name, promise.min, promise.max, schema)
+            bounds = _Bounds(promise.min, promise.max, parameters, location)
+            _comparable(name, bounds, schema, location)
+            offends = _outside(name, bounds, schema)
             about = f"{name} is {_bounds(promise.min, promise.max)}."
             checks.append(
                 RowCheck(f"range_{name}", "range", on_violation, offends, (name,), location, about)
@@ -188,6 +193,7 @@ def _compile(
     schema: Schema,
     location: Location,
     reads: Reads,
+    parameters: RunParameters,
 ) -> list[Check]:
     about = rule.description
     match rule:
@@ -203,8 +209,9 @@ def _compile(
                 )
             ]  # fmt: skip
         case spec.Range():
-            _comparable(rule.column, (rule.min, rule.max), schema, location)
-            offends = _outside(rule.column, rule.min, rule.max, schema)
+            bounds = _Bounds(rule.min, rule.max, parameters, location)
+            _comparable(rule.column, bounds, schema, location)
+            offends = _outside(rule.column, bounds, schema)
             if rule.nulls == "violation":
                 offends = f"{offends} OR {quoted(rule.column)} IS NULL"
             columns, about = (
@@ -215,7 +222,7 @@ def _compile(
             offends, columns = _not_among(rule.column, rule.values), (rule.column,)
             about = about or f"{rule.column} is one of {_some(rule.values)}."
         case spec.ExpressionRule():
-            tree = parse_expression(rule.condition, location)
+            tree = parse_expression(rule.condition, location, parameters)
             offends = f"({render(tree)}) IS NOT TRUE"
             columns = tuple(dict.fromkeys(column.name for column in tree.find_all(exp.Column)))
             about = about or rule.condition
@@ -245,7 +252,7 @@ def _compile(
                 )
             ]
         case spec.Reconcile():
-            return [_reconcile(rule, effect, location, reads)]
+            return [_reconcile(rule, effect, location, reads, parameters)]
         case _:
             assert_never(rule)
     name = rule.name or f"{rule.kind}_{'_'.join(columns)}"
@@ -293,23 +300,42 @@ def _not_null(columns: Sequence[str], name: str, effect: Effect, location: Locat
     )
 
 
-def _comparable(
-    column: str, bounds: tuple[object, object], schema: Schema, location: Location
-) -> None:
+class _Bounds:
+    """The ends of a range, which a run may give."""
+
+    def __init__(
+        self, low: object, high: object, parameters: RunParameters, location: Location
+    ) -> None:
+        self.written = (low, high)
+        self.low, self.high = (
+            None if end is None else parameters.bound_value(end, location) or literal(end)
+            for end in self.written
+        )
+        self.number = next(
+            (
+                end
+                for end in self.written
+                if isinstance(end, int | float) or parameters.type_of(end) in {"int", "float"}
+            ),
+            None,
+        )
+
+
+def _comparable(column: str, bounds: _Bounds, schema: Schema, location: Location) -> None:
     """A number is no bound of text: `'9' > '10'`."""
-    number = next((bound for bound in bounds if isinstance(bound, int | float)), None)
+    number = bounds.number
     if number is not None and column in schema and schema[column].type == "VARCHAR":
         message = f"{column} is text, {number} a number: convert it by convert_types first"
         raise ConfigurationError([Problem(location, message)])
 
 
-def _outside(column: str, low: object, high: object, schema: Schema) -> str:
+def _outside(column: str, bounds: _Bounds, schema: Schema) -> str:
     """NULL is inside, NaN is outside of every range; DuckDB holds NaN for the greatest number."""
     name = quoted(column)
-    parts = [f"{name} < {literal(low)}"] if low is not None else []
-    parts += [f"{name} > {literal(high)}"] if high is not None else []
+    parts = [f"{name} < {bounds.low}"] if bounds.low is not None else []
+    parts += [f"{name} > {bounds.high}"] if bounds.high is not None else []
     kind = schema[column].type if column in schema else None
-    if high is None and kind in {None, "FLOAT", "DOUBLE"}:
+    if bounds.high is None and kind in {None, "FLOAT", "DOUBLE"}:
         parts.append(
             f"CASE WHEN TYPEOF({name}) IN ('FLOAT', 'DOUBLE') "
             f"THEN ISNAN(TRY_CAST({name} AS DOUBLE)) END"
@@ -357,10 +383,12 @@ def _reconcile(
     effect: Effect,
     location: Location,
     reads: Reads,
+    parameters: RunParameters,
 ) -> ReconcileCheck:
     given = reads(rule.with_, location, whole=False)
-    own = render(parse_expression(rule.expression, location))
-    other = render(parse_expression(rule.with_expression or rule.expression, location))
+    own = render(parse_expression(rule.expression, location, parameters))
+    other = rule.with_expression or rule.expression
+    other = render(parse_expression(other, location, parameters))
     name = rule.name or f"reconcile_{given.key.name}"
     about = rule.description or f"{rule.expression} agrees with {rule.with_}."
     return ReconcileCheck(

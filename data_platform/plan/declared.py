@@ -14,6 +14,7 @@ from data_platform.plan.conversions import named_type
 from data_platform.plan.functions import Role, UserFunction, find_function
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input, LakeNode, Node
+from data_platform.plan.parameters import RunParameters
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Column, Schema
 from data_platform.spec.asset import Asset, Daily, LakeAsset, Partitions, Retries, Window
@@ -35,6 +36,7 @@ class Declared(Generic[SpecT_co]):
         upstream: the node of a reference of one of some layers (None: of any), or raises.
         target: the key of a reference, or raises.
         platform: platform.yaml; None where it has mistakes, and so names nothing.
+        parameters: that a run may give it.
     """
 
     key: Key
@@ -44,6 +46,7 @@ class Declared(Generic[SpecT_co]):
     upstream: Callable[[str, Location, set[str] | None], LakeNode]
     target: Callable[[str, Location], Key]
     platform: Platform | None
+    parameters: RunParameters
 
     def common(self, retries: Retries | None = None) -> dict[str, Any]:
         """The arguments that every node takes.
@@ -104,7 +107,10 @@ class Declared(Generic[SpecT_co]):
             location: where it is named.
         """
         folder, pipeline = self.file.folder, self.file.spec.pipeline
-        return find_function(written, role, folder, pipeline, location, partitions)
+        names = self.parameters.names
+        found = find_function(written, role, folder, pipeline, location, partitions, names)
+        self.parameters.use(found.takes)
+        return found.given(self.parameters.defaults)
 
     def inherited_partitions(self, inherited: DailyPartitions | None) -> DailyPartitions | None:
         """The partitions of what it is made from, which it may repeat but not change."""

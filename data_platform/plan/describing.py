@@ -86,6 +86,10 @@ def describe_asset(node: AnyNode, home: Path | None = None) -> Description:
         "declared": _place(node.location, home),
         "partitions": _partitions(node.partitions),
         "inputs": [_input(given) for given in node.inputs],
+        "run_parameters": [
+            {"name": name, **one.model_dump(include={"type", "default", "description"})}
+            for name, one in node.run_parameters.items()
+        ],
         **_layer(node),
         "columns": [_column(column) for column in node.schema.columns],
         "more_columns": not node.schema.closed,

@@ -4,6 +4,7 @@ Called by the command's `explain`. The text is made of the description that the 
 tells more than the other. Must not ask anybody: what it prints is known before a run.
 """
 
+import json
 import re
 import textwrap
 from collections.abc import Collection, Iterator
@@ -97,6 +98,8 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
     yield "partitions", partitions["words"] if partitions else "none"
     for given in told["inputs"]:
         yield "reads", f"{given['key']}: {given['words']}"
+    for one in told["run_parameters"]:
+        yield "parameter", _parameter_words(one)
     if source := told.get("source"):
         yield "source", _source_words(source)
     yield from _calls(told)
@@ -116,6 +119,12 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
         yield "retries", _mapping_words(told["retries"])
     if told["pool"]:
         yield "pool", told["pool"]
+
+
+def _parameter_words(one: Description) -> str:
+    about = f": {one['description']}" if one["description"] else ""
+    default = json.dumps(one["default"], ensure_ascii=False)
+    return f"{one['name']} ({one['type']}, {default} where the run doesn't say){about}"
 
 
 def _calls(told: Description) -> Iterator[tuple[str, str]]:

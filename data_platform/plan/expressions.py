@@ -8,6 +8,7 @@ environment, settings or other tables. What runs is generated from the tree that
 import difflib
 import functools
 import math
+from collections.abc import Collection
 from typing import NoReturn
 
 import sqlglot
@@ -16,7 +17,10 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import TokenType  # pyright: ignore[reportPrivateImportUsage]
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
 
+_MOMENTS = ("partition_key", "partition_start", "partition_end", "watermark")
+"""Parameters that statements may have, and expressions not."""
 MAX_LENGTH = 100_000
 MAX_DEPTH = 200
 
@@ -189,13 +193,20 @@ _ALWAYS_REFUSED = (
 )
 
 
-def parse_expression(text: str, location: Location) -> exp.Expr:
-    """An expression over columns, looked at.
+def parse_expression(
+    text: str, location: Location, parameters: RunParameters = NO_PARAMETERS
+) -> exp.Expr:
+    """An expression over columns, looked at; parameters in it are variables.
+
+    Args:
+        text: as written.
+        location: where it stands.
+        parameters: those that it may name.
 
     Raises:
         ConfigurationError: it doesn't parse, or holds something that isn't allowed.
     """
-    tree = _parse(text, location, what="expression")
+    tree = _parse(_with_dollars(text, parameters.names), location, what="expression")
     if isinstance(tree, exp.Alias):
         _refuse(
             location, f"{_shown(text)}: an expression has no alias; the key before it is its name"
@@ -216,10 +227,14 @@ def parse_expression(text: str, location: Location) -> exp.Expr:
                 location,
                 f"{_shown(text)}: columns of other tables are not allowed in an expression",
             )
-        if isinstance(node, exp.Placeholder | exp.Parameter):
-            _refuse(location, f"{_shown(text)}: bind parameters belong into SQL files and queries")
+        if isinstance(node, exp.Placeholder | exp.Parameter) and node.name in _MOMENTS:
+            _refuse(
+                location,
+                f"{_shown(text)}: :{node.name} belongs into SQL files and queries; an expression "
+                "may name `parameters` of its asset",
+            )
     _check_nodes(tree, text, location)
-    return tree
+    return parameters.bind(tree, lambda _: location)
 
 
 def parse_query(text: str, location: Location) -> exp.Query:
@@ -229,6 +244,24 @@ def parse_query(text: str, location: Location) -> exp.Query:
         ConfigurationError: it doesn't parse, is no query, or holds something that isn't allowed.
     """
     return _looked_at(text, location).copy()
+
+
+def place_of_parameter(text: str, name: str, location: Location) -> Location:
+    """Where a query names a parameter first.
+
+    Args:
+        text: the query, which can be read.
+        name: of the parameter.
+        location: where the query begins.
+    """
+    for token in sqlglot.tokenize(text, dialect="duckdb"):
+        if token.text == name and text[token.start - 1 : token.start] in {":", "$"}:
+            before = text[: token.start - 1]
+            line = before.count("\n")
+            column = len(before) - before.rfind("\n")
+            shift = location.column - 1 if line == 0 else 0
+            return Location(location.file, location.line + line, column + shift)
+    return location
 
 
 @functools.lru_cache(maxsize=8)
@@ -294,16 +327,24 @@ def _parse(text: str, location: Location, what: str) -> exp.Expr:
     return trees[0]
 
 
-def _with_dollars(text: str) -> str:
-    """`:name` as `$name`, of the same length: a colon after SELECT is an alias to DuckDB."""
+def _with_dollars(text: str, names: Collection[str] | None = None) -> str:
+    """`:name` as `$name`, of the same length: a colon after SELECT is an alias to DuckDB.
+
+    Args:
+        text: SQL.
+        names: only these; None means all.
+    """
+    if names is not None and not names:
+        return text
     try:
         tokens = sqlglot.tokenize(text, dialect="duckdb")
     except TokenError:
         return text  # reading it tells what is wrong
     characters = list(text)
     for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
-        names = colon.token_type == TokenType.COLON and name.token_type == TokenType.VAR
-        if names and name.start == colon.end + 1 and not (before and before.token_type in _ENDS):
+        named = name.text in names if names is not None else name.token_type == TokenType.VAR
+        named = named and colon.token_type == TokenType.COLON
+        if named and name.start == colon.end + 1 and not (before and before.token_type in _ENDS):
             characters[colon.start] = "$"
     return "".join(characters)
 

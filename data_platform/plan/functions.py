@@ -8,8 +8,8 @@ import difflib
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,7 @@ from data_platform.beside import (
 )
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.spec.parameters import ParameterValue
 
 Role = Literal["source", "transformation", "rule"]
 PARTITION_PARAMETER = "partition"
@@ -61,6 +62,8 @@ class UserFunction:
         folder: the pipeline's, where the module stands beside it; None where it is installed.
         partitions: of the asset; None where it has none.
         place: where it is defined, as `file:line`.
+        takes: parameters of the asset that it has parameters for.
+        values: of those.
     """
 
     written: str
@@ -71,6 +74,10 @@ class UserFunction:
     folder: Path | None = field(repr=False)
     partitions: DailyPartitions | None = field(repr=False)
     place: str = field(repr=False)
+    takes: tuple[str, ...] = field(default=(), repr=False)
+    values: Mapping[str, ParameterValue] = field(
+        default_factory=dict[str, ParameterValue], repr=False
+    )
 
     def load(self) -> Callable[..., Any]:
         """The function itself, imported where that hasn't happened yet."""
@@ -81,9 +88,15 @@ class UserFunction:
             found = importlib.import_module(module)
         return _attribute(found, name)
 
+    def given(self, values: Mapping[str, ParameterValue]) -> "UserFunction":
+        """The function with the values of a run, as far as it takes them."""
+        taken = {name: values[name] for name in self.takes if name in values}
+        return replace(self, values={**self.values, **taken}) if taken else self
+
     def named_arguments(self, key: str) -> dict[str, Any]:
         """What it gets besides the rows, for a partition."""
-        return {PARTITION_PARAMETER: self._partition(key)} if self.takes_partition else {}
+        partition = {PARTITION_PARAMETER: self._partition(key)} if self.takes_partition else {}
+        return {**partition, **self.values}
 
     def _partition(self, key: str) -> Partition | None:
         if self.partitions is None:
@@ -100,6 +113,7 @@ def find_function(
     pipeline: str,
     at: Location,
     partitions: DailyPartitions | None,
+    parameters: Sequence[str] = (),
 ) -> UserFunction:
     """Look a function up.
 
@@ -110,6 +124,7 @@ def find_function(
         pipeline: its name.
         at: where it is named.
         partitions: of the asset, one of which it may be given.
+        parameters: of the asset, which it may be given.
 
     Raises:
         ConfigurationError: it can't be imported, or can't be called as its role asks.
@@ -121,16 +136,17 @@ def find_function(
         function = _attribute(module, attribute)
     except AttributeError:
         raise _refused(at, _no_function(module, name, attribute)) from None
-    takes_partition = _parameters(function, written, role, at, partitioned=partitions is not None)
+    taken = _parameters(function, written, role, at, parameters, partitioned=partitions is not None)
     return UserFunction(
         written,
         fingerprint_of(module)[:12],
-        takes_partition,
+        PARTITION_PARAMETER in taken,
         _takes_arrow(function),
         pipeline,
         folder.absolute() if beside else None,
         partitions,
         _place(function, folder),
+        tuple(name for name in taken if name != PARTITION_PARAMETER),
     )
 
 
@@ -177,9 +193,15 @@ def _no_function(module: ModuleType, name: str, attribute: str) -> str:
 
 
 def _parameters(
-    function: object, written: str, role: Role, at: Location, *, partitioned: bool
-) -> bool:
-    """Whether it takes the partition; refuses what can't be called with what its role gives."""
+    function: object,
+    written: str,
+    role: Role,
+    at: Location,
+    declared: Sequence[str],
+    *,
+    partitioned: bool,
+) -> tuple[str, ...]:
+    """What it takes by name; refuses what can't be called with what its role gives."""
     if not callable(function):
         raise _refused(at, f"{written} is {type(function).__name__}, not a function")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -189,19 +211,43 @@ def _parameters(
     except (TypeError, ValueError):
         raise _refused(at, f"{written} doesn't tell its parameters: wrap it into a def") from None
     partition = signature.parameters.get(PARTITION_PARAMETER)
-    positional = [object()] * _GIVEN[role]
-    named = {PARTITION_PARAMETER: object()} if partition is not None else {}
+    taken = _by_name(signature, role, declared)
     try:
-        signature.bind(*positional, **named)
+        signature.bind(*([object()] * _GIVEN[role]), **dict.fromkeys(taken))
     except TypeError as error:
-        wanted = "(partition) or no parameters" if role == "source" else "(rows)"
-        message = f"{written}{signature} can't be called: {error}; a {role} takes {wanted}"
-        more = "" if role == "source" else ", and `partition` if it likes"
-        raise _refused(at, f"{message}{more}") from None
+        message = f"{written}{signature} can't be called: {error}; {_wanted(role, declared)}"
+        raise _refused(at, f"{message}{_misspelled(signature, role, declared)}") from None
     if partition is not None and not partitioned and partition.default is partition.empty:
         message = f"{written} needs a partition, but the asset has none: give it a default of None"
         raise _refused(at, message)
-    return partition is not None
+    return taken
+
+
+def _by_name(signature: inspect.Signature, role: Role, declared: Sequence[str]) -> tuple[str, ...]:
+    """The parameters behind the rows that are called like something it may be given."""
+    names = list(signature.parameters)[_GIVEN[role] :]
+    known = {PARTITION_PARAMETER, *declared}
+    # `partition` is told apart anywhere: a function that has it as its first one lacks the rows.
+    first = [PARTITION_PARAMETER] if PARTITION_PARAMETER in list(signature.parameters) else []
+    return tuple(dict.fromkeys([*first, *(name for name in names if name in known)]))
+
+
+def _wanted(role: Role, declared: Sequence[str]) -> str:
+    """What a function of a role takes, in words."""
+    parameters = f", and the asset's parameters {', '.join(declared)}" if declared else ""
+    if role == "source":
+        return f"a source takes (partition) or no parameters{parameters}"
+    return f"a {role} takes (rows), and `partition` if it likes{parameters}"
+
+
+def _misspelled(signature: inspect.Signature, role: Role, declared: Sequence[str]) -> str:
+    """The declared parameter that one without a value may mean."""
+    for name, parameter in list(signature.parameters.items())[_GIVEN[role] :]:
+        needed = parameter.default is parameter.empty and name not in declared
+        near = difflib.get_close_matches(name, declared, 1) if needed else []
+        if near:
+            return f"; did you mean {near[0]} by {name}?"
+    return ""
 
 
 def _takes_arrow(function: Callable[..., Any]) -> bool:

@@ -17,7 +17,8 @@ from data_platform.plan.keys import Key
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Schema
 from data_platform.plan.sources import AnySource, Increments
-from data_platform.spec.asset import Automation, Freshness, Parameter, Retries
+from data_platform.spec.asset import Automation, Freshness, Retries
+from data_platform.spec.parameters import Parameter
 from data_platform.spec.pipeline import Schedule
 
 
@@ -127,8 +128,10 @@ class Node:
 
     @property
     def code_version(self) -> str:
-        """A short hash of `code`."""
-        return hashlib.sha256(self.code.encode()).hexdigest()[:12]
+        """A short hash of `code`, and of what parameters are where a run doesn't say."""
+        defaults = [(name, one.type, one.default) for name, one in self.run_parameters.items()]
+        text = f"{self.code}{defaults}" if defaults else self.code
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def step_name(self) -> str:

@@ -56,7 +56,11 @@ def compile_own_checks(
         return given
 
     checks = compile_contract(
-        spec.columns, spec.on_violation, schema, lambda name: asset.at("columns", name)
+        spec.columns,
+        spec.on_violation,
+        schema,
+        lambda name: asset.at("columns", name),
+        asset.parameters,
     )
     checks += compile_rules(
         spec.quality,
@@ -65,6 +69,7 @@ def compile_own_checks(
         lambda *keys: asset.at("quality", *keys),
         reads,
         functools.partial(asset.function, partitions, "rule"),
+        asset.parameters,
     )
     for check in checks:
         if check.effect == "quarantine":

@@ -5,15 +5,21 @@ Called by `plan.building` for analytics. Tables are references (`staging.orders`
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.checks import relation_of
-from data_platform.plan.expressions import parse_query, reads_clock, render
+from data_platform.plan.expressions import (
+    parse_query,
+    place_of_parameter,
+    reads_clock,
+    render,
+)
 from data_platform.plan.nodes import Input
+from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
 from data_platform.plan.ranges import range_statement
 
 PARAMETERS = {
@@ -21,7 +27,10 @@ PARAMETERS = {
     "partition_start": "TIMESTAMP",
     "partition_end": "TIMESTAMP",
 }
-"""Bind parameters and their types; times are those of the partitions' zone, without a zone."""
+"""Bind parameters and their types; times are those of the partitions' zone, without a zone.
+
+Those of the run's configuration are none: they become variables (`plan.parameters`).
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Query:
     Attributes:
         sql: over the relations of its inputs, with `$name` for bind parameters.
         inputs: what it reads, each once.
-        parameters: those that it names.
+        parameters: bind parameters that it names.
         range_sql: the same for many partitions at once, where there is such a form.
         momentary: names of columns that read the clock, somewhere in the statement.
     """
@@ -43,36 +52,48 @@ class Query:
     momentary: tuple[str, ...]
 
 
-def compile_query(text: str, location: Location, reads: Callable[[str, Location], Input]) -> Query:
+def compile_query(
+    text: str,
+    location: Location,
+    reads: Callable[[str, Location], Input],
+    run_parameters: RunParameters = NO_PARAMETERS,
+) -> Query:
     """Compile a statement.
 
     Args:
         text: one SELECT.
         location: where it begins.
         reads: makes the input of a reference, or raises.
+        run_parameters: that it may name besides bind parameters.
 
     Raises:
         ConfigurationError: it isn't allowed, or names what there isn't.
     """
-    tree, inputs, parameters = _resolved(text, location, reads)
+    tree, inputs, parameters = _resolved(text, location, reads, run_parameters)
     at_once = range_statement(tree, inputs)
     sql = render(tree, pretty=True)
     return Query(sql, tuple(inputs.values()), parameters, at_once, _momentary(tree))
 
 
 def parameters_of(
-    text: str, location: Location, reads: Callable[[str, Location], Input]
+    text: str,
+    location: Location,
+    reads: Callable[[str, Location], Input],
+    run_parameters: RunParameters = NO_PARAMETERS,
 ) -> tuple[str, ...]:
     """The bind parameters of a statement; `reads` is told all that it reads.
 
     Raises:
         ConfigurationError: as `compile_query`.
     """
-    return _resolved(text, location, reads)[2]
+    return _resolved(text, location, reads, run_parameters)[2]
 
 
 def _resolved(
-    text: str, location: Location, reads: Callable[[str, Location], Input]
+    text: str,
+    location: Location,
+    reads: Callable[[str, Location], Input],
+    run_parameters: RunParameters,
 ) -> tuple[exp.Query, dict[str, Input], tuple[str, ...]]:
     """The statement over relations, what it reads by relation, and its parameters."""
     tree = parse_query(text, location)
@@ -96,10 +117,16 @@ def _resolved(
                 joins=table.args.get("joins"),
             )
         )
-    parameters = _parameters(tree, location, problems)
+    try:
+        tree = run_parameters.bind(
+            tree, lambda name: place_of_parameter(text, name, location), PARAMETERS
+        )
+    except ConfigurationError as error:
+        problems += error.problems
     if problems:
         raise ConfigurationError(problems)
-    return tree, inputs, parameters
+    names = [node.name for node in tree.find_all(exp.Placeholder, exp.Parameter)]
+    return tree, inputs, tuple(dict.fromkeys(names))
 
 
 def _momentary(tree: exp.Expr) -> tuple[str, ...]:
@@ -143,15 +170,6 @@ def _names(with_: exp.With, table: exp.Table) -> bool:
             break
         seen.append(cte)
     return any(cte.alias.lower() == table.name.lower() for cte in seen)
-
-
-def _parameters(tree: exp.Expr, location: Location, problems: list[Problem]) -> tuple[str, ...]:
-    names: Sequence[str] = [node.name for node in tree.find_all(exp.Placeholder, exp.Parameter)]
-    for name in names:
-        if name not in PARAMETERS:
-            allowed = ", ".join(f":{known}" for known in PARAMETERS)
-            problems.append(Problem(location, f"unknown parameter :{name}; allowed: {allowed}"))
-    return tuple(dict.fromkeys(names))
 
 
 def culprit(text: str, location: Location, message: str) -> Location:

@@ -25,6 +25,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import Step, statement_of
 from data_platform.plan.other_side import OtherSide
+from data_platform.plan.parameters import RunParameters
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Column, Schema
 from data_platform.plan.steps import StepBuilder
 from data_platform.spec.pipeline import StagingAsset
@@ -52,6 +53,7 @@ class StagingCompiler:
         reads: makes the input that a rule reads.
         others: the columns of every relation that steps and rules read besides the source.
         function: finds the function of a name, for a step or for a rule.
+        parameters: that a run may give it.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class StagingCompiler:
         reads: Reads,
         others: Callable[[], Mapping[str, Schema]],
         function: Callable[[Role, str, Location], UserFunction],
+        parameters: RunParameters,
     ) -> None:
         self._spec = spec
+        self._parameters = parameters
         self._function = function
         self._source, self._source_schema = source
         self._at = at
@@ -76,6 +80,7 @@ class StagingCompiler:
             spec.on_violation,
             other_side,
             functools.partial(function, "transformation"),
+            parameters,
         )
 
     def compile(self) -> tuple[tuple[Step, ...], Schema, Schema | None, tuple[Check, ...]]:
@@ -151,8 +156,8 @@ class StagingCompiler:
         visible = [(name, kind) for name, kind in described if name not in hidden]
         return schema_of(visible, closed=before.closed)
 
-    @staticmethod
     def _culprits(
+        self,
         relations: Catalog,
         steps: tuple[Step, ...],
         previous: str,
@@ -162,7 +167,7 @@ class StagingCompiler:
         problems: list[Problem] = []
         for text, location in expressions.values():
             try:
-                expression = render(parse_expression(text, location))
+                expression = render(parse_expression(text, location, self._parameters))
                 relations.describe(statement_of(steps, f"SELECT {expression} FROM {previous}"))
             except BindingError as error:
                 problems.append(Problem(location, error.message))
@@ -266,7 +271,11 @@ class StagingCompiler:
         problems: list[Problem] = []
         checks: list[Check] = [ConservationCheck(self._at()), *self._builder.checks]
         checks += compile_contract(
-            spec.columns, spec.on_violation, schema, lambda name: self._at("columns", name)
+            spec.columns,
+            spec.on_violation,
+            schema,
+            lambda name: self._at("columns", name),
+            self._parameters,
         )
         try:
             checks += compile_rules(
@@ -276,6 +285,7 @@ class StagingCompiler:
                 lambda *keys: self._at("quality", *keys),
                 self._reads,
                 functools.partial(self._function, "rule"),
+                self._parameters,
             )
             named_apart(checks)
         except ConfigurationError as error:

@@ -57,6 +57,7 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
         reads,
         lambda: others,
         functools.partial(asset.function, partitions),
+        asset.parameters,
     )
     steps, schema, contract, checks = compiler.compile()
     return StagingNode(

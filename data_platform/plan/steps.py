@@ -20,6 +20,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
 from data_platform.plan.nodes import PythonCall, Step
 from data_platform.plan.other_side import OtherSide
+from data_platform.plan.parameters import RunParameters
 from data_platform.plan.schemas import Schema
 from data_platform.spec import transformations as spec
 
@@ -37,6 +38,7 @@ class StepBuilder:
         on_violation: what a value that doesn't convert does by default.
         other_side: finds the asset of a reference, or raises.
         function: finds the function of a name, or raises.
+        parameters: that expressions may name.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class StepBuilder:
         on_violation: Effect,
         other_side: Callable[[str, Location], OtherSide],
         function: Callable[[str, Location], UserFunction],
+        parameters: RunParameters,
     ) -> None:
         self.steps = [Step("source", f"SELECT *\nFROM {quoted(source.relation)}", location)]
         self.violations: dict[str, str] = {}
@@ -59,6 +62,7 @@ class StepBuilder:
         self._location = location
         self._other_side = other_side
         self._function = function
+        self._parameters = parameters
 
     def add(  # noqa: C901, PLR0912 -- a match with one case for each transformation
         self, transformation: spec.AnyTransformation, at: Locate, before: Schema
@@ -351,7 +355,7 @@ class StepBuilder:
         Columns are named with their step, so that one which the new step adds can't be meant; a
         window sees its own partition only, whichever others are computed along with it.
         """
-        tree = parse_expression(text, location)
+        tree = parse_expression(text, location, self._parameters)
         own = {each.expression.name for each in tree.find_all(exp.Comprehension)}
         for column in list(tree.find_all(exp.Column)):
             if not column.table and column.name not in own:
@@ -363,7 +367,10 @@ class StepBuilder:
 
     def _follow_clock(self, expressions: Mapping[str, str]) -> None:
         """Which of these columns read the clock, themselves or through others."""
-        trees = {name: parse_expression(text, self._location) for name, text in expressions.items()}
+        trees = {
+            name: parse_expression(text, self._location, self._parameters)
+            for name, text in expressions.items()
+        }
         momentary = {
             name
             for name, tree in trees.items()

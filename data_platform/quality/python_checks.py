@@ -76,7 +76,7 @@ def results_of(given: object, name: str) -> list[Result]:
 
 
 def _found(session: Session, check: PythonCheck, good: str, key: str, count: int) -> Finding:
-    function = check.function
+    function = check.function.given(session.parameters)
     columns = session.columns(f"SELECT * FROM {good}")
     own = [name for name in columns if name not in HIDDEN_TYPES and not _is_flag(name)]
     order = ", ".join(quoted(name) for name in (FILE, ROW) if name in columns)

@@ -67,7 +67,7 @@ def extract(
     ready = [key for key in keys if key not in failed]
     if not ready:
         return Passage(None, failed, [])
-    with workbench.open(folders_of(node.source)) as (session, scratch):
+    with workbench.open(folders_of(node.source), node=node) as (session, scratch):
         table = workbench.lake.table(node.key)
         before = table.snapshot()
         known = before.schema if before else None
@@ -78,7 +78,7 @@ def extract(
             scratch,
             outside,
             types=_types(session, node, known),
-            parameters=parameters or {},
+            parameters={**session.parameters, **(parameters or {})},
             work=work or Work(),
             quarantine=workbench.lake.bad_files(node.key),
             run_id=metadata.get("run_id"),

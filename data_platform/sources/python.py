@@ -9,12 +9,15 @@ it; an error that passes by itself, such as a connection that broke, is tried ag
 # pyright: reportUnknownVariableType=false
 # pyarrow comes without types.
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from data_platform.engine.calls import called, show_answers, write_answer
+from data_platform.engine.work import Work
 from data_platform.errors import FunctionError, SourceError
 from data_platform.plan.expressions import quoted
 from data_platform.plan.functions import UserFunction
@@ -49,7 +52,8 @@ def arriving(question: Question, source: PythonSource) -> Generator[Arrival]:
     Raises:
         SourceError: it gave something that can't be kept.
     """
-    given = ask(source.function, question.keys, question.scratch / "given")
+    function = source.function.given(question.parameters)
+    given = ask(function, question.keys, question.scratch / "given", question.work)
     if not given.files:
         yield Arrival(None, given.failed)
         return
@@ -70,13 +74,14 @@ def arriving(question: Question, source: PythonSource) -> Generator[Arrival]:
         yield Arrival(f"SELECT * EXCLUDE ({FILE}, {ROW}){replaced} FROM _given", given.failed)
 
 
-def ask(function: UserFunction, keys: Sequence[str], folder: Path) -> Given:
+def ask(function: UserFunction, keys: Sequence[str], folder: Path, work: Work) -> Given:
     """Call a function for each partition.
 
     Args:
         function: the person's.
         keys: the partitions.
         folder: in scratch, not there yet.
+        work: of the step: between two calls it may be ended.
 
     Raises:
         TransientError: it couldn't reach something.
@@ -84,8 +89,18 @@ def ask(function: UserFunction, keys: Sequence[str], folder: Path) -> Given:
     files: dict[str, list[str]] = {}
     failed: dict[str, str] = {}
     for number, key in enumerate(keys, 1):
+        work.go_on()
         try:
-            files[key] = write_answer(called(function, key), folder, number, "given")
+            files[key] = write_answer(
+                _counted(called(function, key), work), folder, number, "given"
+            )
         except FunctionError as error:
             failed[key] = str(error)
     return Given(tuple(keys), files, failed)
+
+
+def _counted(tables: Iterable[pa.Table], work: Work) -> Iterator[pa.Table]:
+    for table in tables:
+        work.count(table.num_rows, table.nbytes)
+        work.go_on()
+        yield table

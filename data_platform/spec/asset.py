@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag, model_validator
 
 from data_platform.spec.model import Model
+from data_platform.spec.parameters import Parameter, ParameterName
 from data_platform.spec.rules import Bound, Rule, Scalar
 from data_platform.spec.times import Cron, Date, Duration, TimeZone
-from data_platform.spec.values import Name, OnViolation, Owner, Tags, either
+from data_platform.spec.values import OnViolation, Owner, Tags, either
 from data_platform.spec.wording import problem
 
 
@@ -145,17 +146,6 @@ class ColumnContract(Model):
     """What the column holds, with its unit."""
 
 
-class Parameter(Model):
-    """A value that a run may be given: Dagster's run configuration, and `:name` in SQL."""
-
-    type: Literal["int", "float", "str", "bool", "date"]
-    """Of the value."""
-    default: Scalar
-    """Where the run doesn't say."""
-    description: str | None = None
-    """What it does."""
-
-
 class Asset(Model):
     """What any asset may say."""
 
@@ -171,7 +161,7 @@ class Asset(Model):
     """None means 3 for sources and destinations, none for what is computed in the lake."""
     timeout: Duration | None = None
     """How long its step may work; then what it does outside is ended too. None means no limit."""
-    parameters: dict[Name, Parameter] = Field(default_factory=dict)
+    parameters: dict[ParameterName, Parameter] = Field(default_factory=dict)
     """Values that a run may be given, by name."""
     pool: str | None = None
     """Steps of one pool share its slots."""

@@ -57,7 +57,7 @@ def compute(
     ready = [key for key in keys if key not in absent]
     if not ready:
         return Passage(None, absent, [])
-    with workbench.open() as (session, scratch):
+    with workbench.open(node=node) as (session, scratch):
         show_inputs(session, node, ready, snapshots)
         if broken := run_calls(session, node, ready, scratch):
             absent = {**absent, **broken}

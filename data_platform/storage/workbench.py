@@ -3,12 +3,15 @@
 Made by `resources` from settings and platform.yaml; handed to the stages and to the command.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_platform.engine.session import Session, open_session
+from data_platform.plan.nodes import Node
+from data_platform.plan.parameters import SQL_TYPES, values_of
+from data_platform.spec.parameters import ParameterValue
 from data_platform.storage.lake import Lake
 from data_platform.storage.scratch import scratch_folder
 
@@ -21,21 +24,27 @@ class Workbench:
         lake: all tables.
         memory_limit: of DuckDB for one step, such as `1GB`.
         threads: of DuckDB for one step; None means one a core.
+        given: values of parameters that the run was given, of the step's asset.
     """
 
     lake: Lake
     memory_limit: str = "1GB"
     threads: int | None = None
+    given: Mapping[str, ParameterValue] = field(default_factory=dict[str, ParameterValue])
 
     @contextmanager
     def open(
-        self, folders: Sequence[Path | str] = (), timezone: str = "UTC"
+        self,
+        folders: Sequence[Path | str] = (),
+        timezone: str = "UTC",
+        node: Node | None = None,
     ) -> Generator[tuple[Session, Path]]:
         """A session that reads the lake, and a scratch folder of its own.
 
         Args:
             folders: that statements may read besides.
             timezone: in which times without a zone are meant.
+            node: the asset whose statements run: its parameters have values in the session.
         """
         with (
             scratch_folder(self.lake.scratch_root) as scratch,
@@ -43,4 +52,7 @@ class Workbench:
                 scratch, [self.lake.root, *folders], self.memory_limit, self.threads, timezone
             ) as session,
         ):
+            if node is not None:
+                for name, value in values_of(node.run_parameters, self.given).items():
+                    session.set(name, value, SQL_TYPES[node.run_parameters[name].type])
             yield session, scratch
