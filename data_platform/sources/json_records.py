@@ -5,6 +5,9 @@ on the value alone; of which type its column is, on all records of all files. Th
 comes out streams: of the files no more is held than some records at a time.
 """
 
+import codecs
+import gzip
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +24,9 @@ from data_platform.sources.json_structure import pointer, pointers, structure_of
 
 MAX_RECORD = 16 * 2**20
 """Bytes of a record in the usual case; DuckDB's buffers have twice that."""
-MAX_DOCUMENT = 128 * 2**20
-"""Bytes of any JSON value: of a record, or of a file that is one value."""
+MAX_DOCUMENT = 32 * 2**20
+"""Bytes of any JSON value: of a record, or of a file that is one; parsing takes 20 times that."""
+_NUMBERS = itertools.count(1)
 _TOO_LARGE = "maximum_object_size"
 _SHOWN = 60
 """Characters of a value in a message."""
@@ -47,28 +51,34 @@ class _Files:
         lines: whether a line is a record.
         data_path: where the records are in a file.
         limit: bytes of one JSON value at most.
+        file_column: the column that tells each record's file, if one is to.
     """
 
     paths: Sequence[Path]
     lines: bool
     data_path: str | None
     limit: int
+    file_column: str | None = None
+
+    @property
+    def kept(self) -> str:
+        """What is selected beside a record."""
+        return f", {self.file_column}" if self.file_column else ""
 
     def select(self, *, filename: bool = False) -> str:
         """A SELECT of `json`: the records."""
-        listed = ", ".join(literal(str(path)) for path in self.paths)
-        shape = "newline_delimited" if self.lines else "auto"
-        documents = (
-            f"SELECT * FROM read_json_objects([{listed}], format = '{shape}', "
-            f"maximum_object_size = {self.limit}, filename = {str(filename).lower()})"
+        shapes = {path: _shape(path, lines=self.lines) for path in self.paths}
+        documents = " UNION ALL ".join(
+            self._documents([path for path in self.paths if shapes[path] == shape], shape, filename)
+            for shape in dict.fromkeys(shapes.values())
         )
         if self.data_path is None:
             return documents
         found = f"json_extract(json, {literal(pointer(tuple(self.data_path.split('.'))))})"
         return (
             "SELECT UNNEST(CASE JSON_TYPE(found) WHEN 'ARRAY' THEN CAST(found AS JSON[]) "
-            "WHEN 'OBJECT' THEN [found] ELSE [] END) AS json "
-            f"FROM (SELECT {found} AS found FROM ({documents}))"
+            "WHEN 'OBJECT' THEN [found] ELSE [] END) AS json"
+            f"{self.kept} FROM (SELECT {found} AS found{self.kept} FROM ({documents}))"
         )
 
 
@@ -79,6 +89,7 @@ def records_query(
     *,
     lines: bool,
     data_path: str | None = None,
+    file_column: str | None = None,
 ) -> str:
     """A SELECT of the records of JSON files, one row each.
 
@@ -91,13 +102,14 @@ def records_query(
         types: DuckDB's types of columns that are known, without those that the caller adds.
         lines: whether a line is a record; else a file is a list of records, or one record.
         data_path: the keys, joined by dots, that lead to the records in each file.
+        file_column: a column that tells each record's file, beside its own.
 
     Raises:
         SourceError: a file is no JSON, a value doesn't fit its column's known type, two keys make
             one column, or there is no record and no column is known.
     """
     for limit in (MAX_RECORD, MAX_DOCUMENT):
-        files = _Files(paths, lines, data_path, limit)
+        files = _Files(paths, lines, data_path, limit, file_column)
         try:
             return _query(session, files, types)
         except duckdb.Error as error:
@@ -107,29 +119,49 @@ def records_query(
 
 
 def _query(session: Session, files: _Files, types: Mapping[str, str]) -> str:
-    if files.data_path is not None:
-        _check_data_path(session, files, files.data_path)
-    records = files.select()
+    records = files.select() if files.data_path is None else _taken_out(session, files)
     structure = structure_of(session, records)
     try:
         fields = fields_of(structure, types)
-        _check_fit(session, fields, files)
+        _check_fit(session, fields, records)
     except Misfit as wrong:
         raise SourceError(_located(files, wrong)) from None
     if not fields:
-        raise SourceError("there is no record, and no column is known")
-    return _reading(fields, records)
+        raise SourceError("no record has a column, and none is known")
+    return _reading(fields, records, files.kept)
 
 
-def _reading(fields: Sequence[Field], records: str) -> str:
+def _taken_out(session: Session, files: _Files) -> str:
+    """The records of documents: taken out once, since each document is parsed as a whole."""
+    _check_data_path(session, files)
+    table = f"_records_{next(_NUMBERS)}"
+    session.run(f"CREATE TEMP TABLE {table} AS {files.select()}")
+    return f"SELECT json{files.kept} FROM {table}"
+
+
+def _shape(path: Path, *, lines: bool) -> str:
+    """DuckDB's name of how a file is laid out; it doesn't look behind a byte order mark itself."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise SourceError(f"{path}: {error}") from None
+    if start.startswith(codecs.BOM_UTF8):
+        rest = start.removeprefix(codecs.BOM_UTF8).lstrip()
+        return "unstructured" if lines or not rest.startswith(b"[") else "array"
+    return "newline_delimited" if lines else "auto"
+
+
+def _reading(fields: Sequence[Field], records: str, kept: str) -> str:
     """The SELECT of the columns; each record is parsed once for all of them."""
     there = [field for field in fields if field.path is not None]
     paths = [field.path for field in there if field.path is not None]
     texts = ", ".join(f"found[{at}] AS {quoted(f.name)}" for at, f in enumerate(there, 1))
-    found = f"SELECT json_extract_string(json, {pointers(paths)}) AS found FROM ({records})"
-    inner = f"SELECT {texts} FROM ({found})" if there else records
+    found = f"SELECT json_extract_string(json, {pointers(paths)}) AS found{kept} FROM ({records})"
+    inner = f"SELECT {texts}{kept} FROM ({found})" if there else records
     columns = ", ".join(f"{_column(field)} AS {quoted(field.name)}" for field in fields)
-    return f"SELECT {columns} FROM ({inner})"
+    return f"SELECT {columns}{kept} FROM ({inner})"
 
 
 def _column(field: Field) -> str:
@@ -142,9 +174,10 @@ def _column(field: Field) -> str:
     return converted(field.name, Conversion(field.type, field.type))
 
 
-def _check_data_path(session: Session, files: _Files, data_path: str) -> None:
+def _check_data_path(session: Session, files: _Files) -> None:
     """That each file has records, or null, where they are looked for."""
-    documents = replace(files, data_path=None).select(filename=True)
+    data_path = files.data_path or ""
+    documents = replace(files, data_path=None, file_column=None).select(filename=True)
     kind = f"json_type(json, {literal(pointer(tuple(data_path.split('.'))))})"
     wrong = session.rows(
         f"SELECT filename, {kind} AS kind FROM ({documents}) "
@@ -155,7 +188,7 @@ def _check_data_path(session: Session, files: _Files, data_path: str) -> None:
         raise SourceError(f"{file}: there is {what} at {data_path}; records are a list there")
 
 
-def _check_fit(session: Session, fields: Sequence[Field], files: _Files) -> None:
+def _check_fit(session: Session, fields: Sequence[Field], records: str) -> None:
     """That all values are what the known types of their columns say."""
     looked_at = [f for f in fields if misfit(f, "kind", "value") is not None]
     paths = [field.path for field in looked_at if field.path is not None]
@@ -171,7 +204,7 @@ def _check_fit(session: Session, fields: Sequence[Field], files: _Files) -> None
     [wrong] = session.rows(
         f"SELECT {conditions} FROM (SELECT {texts} FROM (SELECT "
         f"json_type(json, {pointers(paths)}) AS kinds, "
-        f"json_extract_string(json, {pointers(paths)}) AS texts FROM ({files.select()})))"
+        f"json_extract_string(json, {pointers(paths)}) AS texts FROM ({records})))"
     )
     for field, path, is_wrong in zip(looked_at, paths, wrong, strict=True):
         if is_wrong:
@@ -182,7 +215,7 @@ def _check_fit(session: Session, fields: Sequence[Field], files: _Files) -> None
 def _located(files: _Files, wrong: Misfit) -> str:
     """The first value that is wrong, and where it is: read again, in order."""
     for path in files.paths:
-        records = replace(files, paths=[path]).select()
+        records = replace(files, paths=[path], file_column=None).select()
         with duckdb.connect(config={"threads": "1"}) as connection:
             row = connection.execute(
                 "SELECT number, kind, value FROM (SELECT ROW_NUMBER() OVER () AS number, "
