@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from data_platform.analytics.computing import compute as compute_analytics
+from data_platform.engine.session import open_session
 from data_platform.plan.building import BuiltPlan, build_plan
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
@@ -159,14 +160,11 @@ class Project:
         snapshot = self.table(text).snapshot()
         if snapshot is None:
             return []
-        paths = snapshot.files(keys or snapshot.partitions).paths
-        if not paths:
-            return []
-        with duckdb.connect() as connection:
-            found = connection.sql(
-                "SELECT * FROM read_parquet($1, union_by_name = true, hive_partitioning = false)",
-                params=[list(paths)],
-            ).to_arrow_table()
+        # Not the workbench's: that clears up what a killed process left.
+        lake = self.workbench.lake.root
+        with open_session(self.folder, [lake], "1GB", threads=1) as session:
+            session.show("_rows", snapshot.files(keys or snapshot.partitions), hidden=False)
+            found = session.connection.sql("SELECT * FROM _rows").to_arrow_table()
         return sorted(found.to_pylist(), key=str)
 
     def column(self, text: str, name: str, *keys: str) -> list[object]:

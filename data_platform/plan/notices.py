@@ -5,7 +5,7 @@ Asked by `raw` for the outcomes, by `raw.assets` for what Dagster shows, and by 
 
 from data_platform.errors import Location
 from data_platform.plan.check_kinds import RowCountCheck
-from data_platform.plan.naming import BAD_FILES, NEW_COLUMNS, OUTSIDE
+from data_platform.plan.naming import BAD_FILES, LOOKBACK, NEW_COLUMNS, OUTSIDE, WITHOUT_CURSOR
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources import DatabaseQuery, DatabaseTable, Files
 
@@ -13,6 +13,8 @@ _ABOUT = {
     NEW_COLUMNS: "The source has the columns that it had before.",
     OUTSIDE: "Every row belongs to a partition.",
     BAD_FILES: "Every file could be read.",
+    WITHOUT_CURSOR: "Every row has a value of the cursor.",
+    LOOKBACK: "Every partition that was read again could be published.",
 }
 
 
@@ -24,6 +26,10 @@ def notices_of(node: RawNode) -> tuple[str, ...]:
         names.append(OUTSIDE)
     if isinstance(source, Files):
         names.append(BAD_FILES)
+    if node.increments and node.increments.cursor:
+        names.append(WITHOUT_CURSOR)
+    if node.lookback:
+        names.append(LOOKBACK)
     return tuple(names)
 
 

@@ -80,6 +80,8 @@ class Gate:
         self.keys = keys
         self.metadata = metadata
         self._stored = False
+        self.others: str | None = None
+        """A relation of rows that stay beside the candidate's, where partitions don't tell it."""
         self.phases: dict[str, float] = {}
         """Seconds so far, by what was done."""
 
@@ -189,6 +191,8 @@ class Gate:
         """Published partitions besides this step's, for keys unique in all of the asset."""
         if not any(getattr(check, "whole_asset", False) for check in self.node.checks):
             return None
+        if self.others is not None:
+            return self.others
         snapshot = self.table.snapshot()
         keys = [key for key in snapshot.partitions if key not in set(self.keys)] if snapshot else []
         if snapshot is None or not keys:

@@ -29,6 +29,13 @@ from data_platform.plan.nodes import RawNode
 from data_platform.plan.notices import notice_check
 from data_platform.quality.gate import Gate, Passage
 from data_platform.quality.outcomes import Finding, Outcome
+from data_platform.raw.increments import (
+    new_rows,
+    position_in,
+    publish_batch,
+    show_standing,
+    told,
+)
 from data_platform.sources.answering import arriving, folders_of
 from data_platform.sources.arrivals import Arrival, Notice, Outside, Question
 from data_platform.storage.publish import WRITTEN, Written, stored_select, write
@@ -78,6 +85,7 @@ def extract(
             scratch,
             outside,
             types=_types(session, node, known),
+            position=position_in(node, before, table),
             parameters={**session.parameters, **(parameters or {})},
             work=work or Work(),
             quarantine=workbench.lake.bad_files(node.key),
@@ -85,20 +93,28 @@ def extract(
         )
         with arriving(question) as arrived:
             arrival, written = _landed(question, arrived)
+        batch = new_rows(question, before, arrival, written)
         failed |= arrival.failed
         ready = [key for key in ready if key not in failed]
         show_inputs(session, node, ready, snapshots)
         judged = node if question.position is None else replace(node, checks=_of_a_batch(node))
         gate = Gate(session, judged, table, scratch, ready, metadata)
+        gate.others = show_standing(session, node, before) if batch else None
         gate.make_candidate(WRITTEN, stored=False)
         audit = gate.audit()
-        publication = gate.publish(written, audit.failed)
-        notices = _notices(node, ready[-1], known, written.schema, arrival.notices)
+        publication = (
+            publish_batch(gate, node, batch, before, audit.failed)
+            if batch
+            else gate.publish(written, audit.failed)
+        )
+        noticed = [*(batch.notices if batch else ()), *arrival.notices]
+        notices = _notices(node, ready[-1], known, written.schema, noticed)
         failed |= audit.failed
         outcomes = [*audit.outcomes, *notices]
-        return Passage(
+        passage = Passage(
             publication, failed, outcomes, audit.rows, phases=gate.phases, said=arrival.said
         )
+        return told(passage, batch) if batch else passage
 
 
 def _of_a_batch(node: RawNode) -> tuple[Check, ...]:

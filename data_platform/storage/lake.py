@@ -13,8 +13,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +26,8 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from data_platform.engine.session import LakeFiles
 from data_platform.errors import ContractError, StorageError, StorageUnavailable
 from data_platform.plan.keys import Key
-from data_platform.plan.naming import PARTITION_FIELD, WHOLE
+from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, WHOLE
+from data_platform.storage.batches import Batches, batches_of, folder_of
 
 COMMIT_TRIES = 20
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -58,16 +59,18 @@ class PartitionVersion:
         data_version: a hash of its rows, independent of order.
         files: in which they are; an empty partition has one file without rows.
         columns: a hash of the files' columns, "" where it isn't known.
+        seen: how many of the files' rows readers see; None means all.
     """
 
     data_version: str
     files: tuple[DataFile, ...]
     columns: str = ""
+    seen: int | None = None
 
     @property
     def rows(self) -> int:
-        """How many."""
-        return sum(file.rows for file in self.files)
+        """How many there are for readers."""
+        return sum(file.rows for file in self.files) if self.seen is None else self.seen
 
     @property
     def bytes(self) -> int:
@@ -94,15 +97,22 @@ class Snapshot:
         schema: the columns, the partition column not included.
         partitioned: whether the table has partitions.
         partitions: what is published, by key.
+        batches: how it grows, where each run adds a batch.
     """
 
     version: int
     schema: pa.Schema
     partitioned: bool
     partitions: Mapping[str, PartitionVersion]
+    batches: Batches | None = None
 
     def files(self, keys: Iterable[str]) -> LakeFiles:
         """The files of these partitions; those that aren't published have none."""
+        newest = self.batches.newest if self.batches else None
+        return replace(self.all_rows(keys), newest=newest)
+
+    def all_rows(self, keys: Iterable[str]) -> LakeFiles:
+        """The same, with rows of batches that readers don't see because newer ones came."""
         found = [self.partitions[key] for key in keys if key in self.partitions]
         paths = [file.path for version in found for file in version.files]
         own = columns_hash(self.schema)
@@ -170,16 +180,58 @@ class LakeTable:
         columns = columns_hash(schema)
         self.path.mkdir(parents=True, exist_ok=True)
         actions = [
-            self._adopted(file, key, version, columns)
+            self._adopted(file, PARTITION_FIELD if partitioned else None, key, version, columns)
             for key, version in versions.items()
             for file in version.files
         ]
         properties = CommitProperties(custom_metadata=dict(metadata))
+        return self._insisting(
+            lambda: self._commit(
+                actions, list(versions), schema, properties, partitioned=partitioned
+            )
+        )
+
+    def append(
+        self,
+        version: PartitionVersion,
+        schema: pa.Schema,
+        batches: Batches,
+        metadata: Mapping[str, str],
+    ) -> int:
+        """Add a batch, unless another one was added since the one before it.
+
+        Args:
+            version: of the batch; its files are in scratch and are moved under the table.
+            schema: of the files.
+            batches: the state of the table with the batch.
+            metadata: kept with the commit.
+
+        Returns:
+            The table's version after the commit.
+
+        Raises:
+            ContractError: a column changed its type, or the table doesn't grow by batches.
+            StorageUnavailable: another run added a batch in the meantime.
+        """
+        columns = columns_hash(schema)
+        self.path.mkdir(parents=True, exist_ok=True)
+        actions = [
+            self._adopted(file, BATCH_FIELD, f"{batches.number}", version, columns)
+            for file in version.files
+        ]
+        said = {"batch": f"{batches.number}", "position": json.dumps(batches.position)}
+        properties = CommitProperties(
+            custom_metadata={**metadata, **said},
+            # A commit that goes on top of one that it hasn't seen might add rows twice.
+            max_commit_retries=0,
+        )
+        return self._insisting(lambda: self._commit_batch(actions, schema, batches, properties))
+
+    def _insisting(self, commit: Callable[[], int]) -> int:
+        """Commit anew as long as others commit at the same moment."""
         for attempt in range(COMMIT_TRIES):
             try:
-                return self._commit(
-                    actions, list(versions), schema, properties, partitioned=partitioned
-                )
+                return commit()
             except CommitFailedError:
                 time.sleep(0.01 * 2 ** min(attempt, 6))
             except DeltaError as error:
@@ -220,7 +272,9 @@ class LakeTable:
             )  # fmt: skip
             return 0
         current = _snapshot_of(table, self.path)
-        merged = _merged_schema(current.schema, schema, self.path)
+        if current.batches is not None:
+            raise self._other_layout("in batches", "whole")
+        merged = merged_schema(current.schema, schema, self.path)
         table.create_write_transaction(
             [*actions], "overwrite", _delta_schema(merged, partitioned=partitioned), fields,
             partition_filters=[(PARTITION_FIELD, "in", list(keys))] if partitioned else None,
@@ -228,8 +282,52 @@ class LakeTable:
         )  # fmt: skip
         return DeltaTable(str(self.path)).version()
 
+    def _commit_batch(
+        self,
+        actions: list[AddAction],
+        schema: pa.Schema,
+        batches: Batches,
+        properties: CommitProperties,
+    ) -> int:
+        table = self._open()
+        current = _snapshot_of(table, self.path) if table else None
+        if current is not None and current.batches is None:
+            raise self.not_in_batches()
+        before = current.batches.number if current and current.batches else 0
+        if before != batches.number - 1:
+            raise StorageUnavailable(
+                f"{self.path}: another run added a batch in the meantime; "
+                "this one would add its rows twice: run it again"
+            )
+        merged = merged_schema(current.schema, schema, self.path) if current else schema
+        grown = _with_batches(merged, batches)
+        if table is None:
+            create_table_with_add_actions(
+                str(self.path), grown, actions, "error",
+                partition_by=[BATCH_FIELD], commit_properties=properties,
+            )  # fmt: skip
+            return 0
+        # To append wouldn't change the schema; nothing is of this number yet.
+        table.create_write_transaction(
+            [*actions], "overwrite", grown, [BATCH_FIELD],
+            partition_filters=[(BATCH_FIELD, "=", f"{batches.number}")],
+            commit_properties=properties,
+        )  # fmt: skip
+        return DeltaTable(str(self.path)).version()
+
+    def not_in_batches(self) -> ContractError:
+        """That rows can't be added to what is there."""
+        return self._other_layout("whole", "in batches")
+
+    def _other_layout(self, landed: str, wanted: str) -> ContractError:
+        return ContractError(
+            f"{self.path}: its rows were landed {landed}, and `incremental` "
+            f"{'is gone' if wanted == 'whole' else 'wants batches'} now: undo that, "
+            "or remove the table and run it again, which reads from the beginning"
+        )
+
     def _adopted(
-        self, file: DataFile, key: str, version: PartitionVersion, columns: str
+        self, file: DataFile, field: str | None, key: str, version: PartitionVersion, columns: str
     ) -> AddAction:
         """Move a scratch file to its name under the table.
 
@@ -239,13 +337,14 @@ class LakeTable:
         single = len(version.files) == 1
         stem = f"{version.data_version}-{columns}"
         name = f"{stem}.parquet" if single else f"{stem}-{os.urandom(4).hex()}.parquet"
-        relative = name if key == WHOLE else f"{PARTITION_FIELD}={key}/{name}"
+        folder = folder_of(int(key)) if field == BATCH_FIELD else f"{field}={key}"
+        relative = f"{folder}/{name}" if field else name
         target = self.path / relative
         if not (single and _moved_with_folder(Path(file.path), target)):
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 Path(file.path).rename(target)
-        values: dict[str, str | None] = {} if key == WHOLE else {PARTITION_FIELD: key}
+        values: dict[str, str | None] = {field: key} if field else {}
         stats = json.dumps({"numRecords": file.rows})
         return AddAction(
             relative,
@@ -292,6 +391,7 @@ def _stored_name(arrow: pa.DataType) -> str:
 def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
     fields = pa.schema(table.schema().to_arrow())
     partitioned = PARTITION_FIELD in table.metadata().partition_columns
+    batches = _batches_in(table)
     actions = pa.table(table.get_add_actions(flatten=True))
     keys = (
         actions.column(f"partition.{PARTITION_FIELD}").to_pylist()
@@ -310,17 +410,37 @@ def _snapshot_of(table: DeltaTable, path: Path) -> Snapshot:
         file = DataFile(f"{path}/{relative}", rows, size)
         found.setdefault(key, []).append((version, columns, file))
     partitions = {
-        key: PartitionVersion(
-            files[0][0],
-            tuple(file for *_, file in sorted(files, key=lambda item: item[2].path)),
-            files[0][1] if len({columns for _, columns, _ in files}) == 1 else "",
-        )
+        key: _version_of(sorted(files, key=lambda item: item[2].path), batches)
         for key, files in sorted(found.items())
     }
-    visible = pa.schema(
-        [field for field in fields if not (partitioned and field.name == PARTITION_FIELD)]
+    unseen = PARTITION_FIELD if partitioned else BATCH_FIELD if batches else None
+    visible = pa.schema([field for field in fields if field.name != unseen])
+    return Snapshot(table.version(), visible, partitioned, partitions, batches)
+
+
+def _batches_in(table: DeltaTable) -> Batches | None:
+    if BATCH_FIELD not in table.metadata().partition_columns:
+        return None
+    return next(batches_of(f.metadata) for f in table.schema().fields if f.name == BATCH_FIELD)
+
+
+def _version_of(
+    files: Sequence[tuple[str, str, DataFile]], batches: Batches | None
+) -> PartitionVersion:
+    """What the files of a partition are together, each with its data version and columns."""
+    version = files[0][0]
+    if batches is not None:
+        # A batch without rows changes nothing for readers.
+        parts = [f"{file.path.rpartition('/')[0]} {own}" for own, _, file in files if file.rows]
+        text = "|".join([str(batches.newest), *(part.rpartition("/")[2] for part in parts)])
+        version = hashlib.sha256(text.encode()).hexdigest()[:20]
+    alike = {columns for _, columns, _ in files}
+    return PartitionVersion(
+        version,
+        tuple(file for *_, file in files),
+        files[0][1] if len(alike) == 1 else "",
+        batches.rows if batches else None,
     )
-    return Snapshot(table.version(), visible, partitioned, partitions)
 
 
 def _named(relative: str) -> tuple[str, str]:
@@ -335,8 +455,17 @@ def _delta_schema(schema: pa.Schema, *, partitioned: bool) -> DeltaSchema:
     return DeltaSchema.from_arrow(schema)
 
 
-def _merged_schema(current: pa.Schema, new: pa.Schema, path: Path) -> pa.Schema:
-    """The columns of the table and the new ones; none may change its type."""
+def _with_batches(schema: pa.Schema, batches: Batches) -> DeltaSchema:
+    said = pa.field(BATCH_FIELD, pa.int64(), metadata=batches.to_metadata())
+    return DeltaSchema.from_arrow(schema.append(said))
+
+
+def merged_schema(current: pa.Schema, new: pa.Schema, path: Path | str) -> pa.Schema:
+    """The columns of the table and the new ones.
+
+    Raises:
+        ContractError: a column changed its type.
+    """
     fields = {column.name: column for column in current}
     for column in new:
         known = fields.setdefault(column.name, column)
