@@ -100,19 +100,26 @@ def _reading(
 ) -> Reading:
     node, keys = question.node, question.keys
     from_ = relation(source, database.dialect, database.quote)
-    by_cursor = node.partitions is not None and source.cursor is not None
-    last = keys[-1] if by_cursor else None
-    values = bound_values(question, keys[0], last)
-    columns = database.columns(Statement(f"SELECT * FROM {from_}", values), question.types)
+    ranged = node.partitions is not None and source.cursor is not None
+    values = (
+        [bound_values(question, keys[0], keys[-1])]
+        if ranged
+        else [bound_values(question, key) for key in keys]
+    )
+    columns = database.columns(
+        [Statement(f"SELECT * FROM {from_}", some) for some in values], question.types
+    )
     require_names(columns, what)
     asked = f"SELECT {', '.join(column.asked for column in columns)} FROM {from_}"
     if node.partitions is not None and source.cursor is not None:
         kind = cursor_type(columns, source.cursor, what)
         span, cursor = span_of(node.partitions, keys), quoted_by(source.cursor, database.quote)
         condition, bounds = within(cursor, kind, span)
-        statement = Statement(f"{asked} WHERE {condition}", {**values, **bounds})
+        statement = Statement(f"{asked} WHERE {condition}", {**values[0], **bounds})
         condition, bounds = outside(cursor, kind, span)
-        count = Statement(f"SELECT count(*) FROM {from_} WHERE {condition}", {**values, **bounds})
+        count = Statement(
+            f"SELECT count(*) FROM {from_} WHERE {condition}", {**values[0], **bounds}
+        )
         missed = int(database.value(count)) if not _is_bounded(source) else None
         return Reading(columns, [(None, statement)], kind, missed)
     bounds: dict[str, BoundValue] = {}
@@ -124,7 +131,7 @@ def _reading(
             asked = f"{asked} WHERE {quoted_by(cursor, database.quote)} >= :{FROM}"
             bounds[FROM] = fitting(bound, kind)
     statements = [
-        (key, Statement(asked, {**bound_values(question, key), **bounds})) for key in keys
+        (key, Statement(asked, {**some, **bounds})) for key, some in zip(keys, values, strict=True)
     ]
     return Reading(columns, statements, None, None)
 

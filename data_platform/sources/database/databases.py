@@ -31,11 +31,13 @@ class Database(Protocol):
     quote: str
     """Around names."""
 
-    def columns(self, statement: Statement, known: Mapping[str, str]) -> list[SourceColumn]:
+    def columns(
+        self, statements: Sequence[Statement], known: Mapping[str, str]
+    ) -> list[SourceColumn]:
         """The columns of a statement.
 
         Args:
-            statement: `SELECT * FROM ...`.
+            statements: `SELECT * FROM ...`, the same with other values.
             known: DuckDB's types of columns where values alone don't tell.
         """
         ...

@@ -49,4 +49,4 @@ def _described(
     from_ = relation(source, database.dialect, database.quote)
     statement = Statement(f"SELECT * FROM {from_}", parameter_values(node, key))
     known = {c.name: c.type for c in node.schema.columns if c.type}
-    return database.columns(statement, known)
+    return database.columns([statement], known)

@@ -113,10 +113,12 @@ class Postgres:
         self._url = url
         self._cursor = cursor
 
-    def columns(self, statement: Statement, known: Mapping[str, str]) -> list[SourceColumn]:
+    def columns(
+        self, statements: Sequence[Statement], known: Mapping[str, str]
+    ) -> list[SourceColumn]:
         """The columns of a statement; the server says what they are."""
         del known
-        return [_column(column) for column in result_columns(self._url, _written(statement))]
+        return [_column(column) for column in result_columns(self._url, _written(statements[0]))]
 
     def batches(
         self, statement: Statement, columns: Sequence[SourceColumn], fetch_size: int

@@ -1,0 +1,271 @@
+"""SQLite: one read transaction; each column in the type that it is declared with.
+
+Called by `databases`. SQLite lets any value into any column: one that its column's type doesn't
+hold is an error that names both. A column without a declared type, such as an expression of a
+query, has the type of the values that are there.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+# pyarrow comes without types.
+
+import re
+import sqlite3
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import pyarrow as pa
+
+from data_platform.errors import SourceError, SourceUnavailable
+from data_platform.plan.expressions import quoted
+from data_platform.plan.source_queries import filled
+from data_platform.sources.binding import BoundValue
+from data_platform.sources.database.columns import SourceColumn, decimal_type, direct
+from data_platform.sources.database.rows import batches_of
+from data_platform.sources.database.statements import Statement
+
+BUSY_SECONDS = 30.0
+"""How long a reader waits for a writer."""
+_PASSING = ("database is locked", "database table is locked", "disk i/o error", "out of memory")
+_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|NUMBER)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_INT64 = 2**63
+
+
+@contextmanager
+def open_sqlite(url: str, what: str) -> "Generator[Sqlite]":
+    """A file of SQLite, in one transaction that only reads."""
+    path = unquote(urlsplit(url).path)[1:]
+    if not Path(path).is_file():
+        raise SourceError(f"{what} in sqlite:///{path}: there is no such file")
+    try:
+        with closing(
+            sqlite3.connect(
+                f"file:{quote(path)}?mode=ro", BUSY_SECONDS, uri=True, isolation_level=None,
+                check_same_thread=False,
+            )
+        ) as connection:  # fmt: skip
+            connection.execute("BEGIN")
+            yield Sqlite(connection, what)
+    except sqlite3.Error as error:
+        message = f"{what} in sqlite:///{path}: {error}"
+        if isinstance(error, sqlite3.OperationalError) and str(error).lower().startswith(_PASSING):
+            raise SourceUnavailable(message) from error
+        raise SourceError(message) from error
+
+
+class Sqlite:
+    """An open file of SQLite."""
+
+    dialect = "sqlite"
+    quote = '"'
+
+    def __init__(self, connection: sqlite3.Connection, what: str) -> None:
+        self._connection = connection
+        self._what = what
+
+    def columns(
+        self, statements: Sequence[Statement], known: Mapping[str, str]
+    ) -> list[SourceColumn]:
+        """The columns as they are declared; of others all values are asked for their types."""
+        # A view tells the types of its columns; it can't have parameters.
+        plain = filled(statements[0].sql, self.dialect, lambda _: "NULL")
+        self._connection.execute("COMMIT")
+        self._connection.execute(f"CREATE TEMP VIEW _described AS {plain}")
+        try:
+            found = self._connection.execute(
+                "SELECT name, type FROM pragma_table_info('_described')"
+            ).fetchall()
+        finally:
+            self._connection.execute("DROP VIEW temp._described")
+            self._connection.execute("BEGIN")
+        columns = [_column(name, declared) for name, declared in found]
+        return [
+            column if column.type else self._observed(column, statements, known.get(column.name))
+            for column in columns
+        ]
+
+    def batches(
+        self, statement: Statement, columns: Sequence[SourceColumn], fetch_size: int
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a statement."""
+        cursor = self._execute(statement)
+        yield from batches_of(cursor.fetchmany, columns, fetch_size, self._what)
+
+    def value(self, statement: Statement) -> Any:
+        """The one value that a statement gives."""
+        row = self._execute(statement).fetchone()
+        return row[0] if row else None
+
+    def cancel(self) -> None:
+        """Interrupt what runs."""
+        self._connection.interrupt()
+
+    def _execute(self, statement: Statement) -> sqlite3.Cursor:
+        values = {name: _bound(value) for name, value in statement.values.items()}
+        return self._connection.execute(statement.sql, values)
+
+    def _observed(
+        self, column: SourceColumn, statements: Sequence[Statement], known: str | None
+    ) -> SourceColumn:
+        """A column in the type that holds all its values; text where they are of several kinds."""
+        name = quoted(column.name)
+        asked = f"SELECT DISTINCT typeof({name}) FROM ({statements[0].sql}\n) AS _o"
+        kinds = {
+            str(row[0])
+            for statement in statements
+            for row in self._execute(Statement(asked, statement.values))
+        } - {"null"}
+        kind = _kind_of(kinds, known)
+        wire, convert = _HELD[kind]
+        return replace(column, type=kind, wire=wire, convert=convert)
+
+
+def _kind_of(kinds: set[str], known: str | None) -> str:
+    if known is not None and known in _HELD and _HOLDS[known].issuperset(kinds):
+        return known
+    if not kinds:
+        return "VARCHAR"
+    fitting = ("BIGINT", "DOUBLE", "BLOB", "VARCHAR")
+    return next(kind for kind in fitting if _HOLDS[kind].issuperset(kinds) or kind == "VARCHAR")
+
+
+def _column(name: str, declared: str) -> SourceColumn:
+    """A column by its declared type; without one where that says nothing of its values."""
+    kind, wire, convert = _declared(declared.upper())
+    return replace(direct(name, declared, kind, wire, quoted(name)), convert=convert)
+
+
+def _declared(declared: str) -> tuple[str, pa.DataType, Callable[[Any], Any] | None]:
+    numeric = _DECIMAL.fullmatch(declared)
+    if numeric:
+        precision, scale = int(numeric[1]), int(numeric[2] or 0)
+        kind = decimal_type(precision, scale)
+        if kind is not None:
+            wire = pa.decimal128(max(precision, scale), scale)
+            return kind, wire, lambda value: _decimal(value, scale)
+    for word, kind in _WORDS.items():
+        if word in declared:
+            return (kind, *_HELD[kind])
+    return "", pa.string(), None
+
+
+def _integer(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if value not in {0, 1}:
+        raise ValueError
+    return bool(value)
+
+
+def _double(value: Any) -> float:
+    if not isinstance(value, int | float) or float(value) != value:
+        raise TypeError
+    return float(value)
+
+
+def _exact_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        raise TypeError
+    return value if isinstance(value, str) else repr(value)
+
+
+def _blob(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError
+    return value
+
+
+def _decimal(value: Any, scale: int) -> Decimal:
+    if not isinstance(value, int | float | str):
+        raise TypeError
+    # A real is the shortest decimal that it stands for: 12.3 is 12.3.
+    exact = Decimal(repr(value) if isinstance(value, float) else value)
+    if not exact.is_finite():
+        raise ValueError
+    kept = round(exact, scale)
+    if kept != exact:
+        raise ValueError
+    return kept
+
+
+def _date(value: Any) -> date:
+    moment = _timestamp(value)
+    if moment.time() != time():
+        raise ValueError
+    return moment.date()
+
+
+def _timestamp(value: Any) -> datetime:
+    if not isinstance(value, str) or not value[:4].isdigit():
+        raise TypeError
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is not None:
+        raise ValueError
+    return moment
+
+
+_HELD: Mapping[str, tuple[pa.DataType, Callable[[Any], Any]]] = {
+    "BIGINT": (pa.int64(), _integer),
+    "BOOLEAN": (pa.bool_(), _boolean),
+    "DOUBLE": (pa.float64(), _double),
+    "VARCHAR": (pa.string(), _exact_text),
+    "BLOB": (pa.binary(), _blob),
+    "DATE": (pa.date32(), _date),
+    "TIMESTAMP": (pa.timestamp("us"), _timestamp),
+}
+_HOLDS = {
+    "BIGINT": {"integer"},
+    "BOOLEAN": {"integer"},
+    "DOUBLE": {"integer", "real"},
+    "VARCHAR": {"integer", "real", "text"},
+    "BLOB": {"blob"},
+    "DATE": {"text"},
+    "TIMESTAMP": {"text"},
+}
+"""SQLite's classes of values that a type may hold."""
+_WORDS = {
+    "BOOL": "BOOLEAN",
+    "DATETIME": "TIMESTAMP",
+    "TIMESTAMP": "TIMESTAMP",
+    "DATE": "DATE",
+    "INT": "BIGINT",
+    "CHAR": "VARCHAR",
+    "CLOB": "VARCHAR",
+    "TEXT": "VARCHAR",
+    "JSON": "VARCHAR",
+    "UUID": "VARCHAR",
+    "DECIMAL": "VARCHAR",
+    "NUMERIC": "VARCHAR",
+    "TIME": "VARCHAR",
+    "BLOB": "BLOB",
+    "REAL": "DOUBLE",
+    "FLOA": "DOUBLE",
+    "DOUB": "DOUBLE",
+}
+"""By words in the declared type; the first that is in it counts. A decimal without a precision is
+a text, which holds all its digits."""
+
+
+def _bound(value: BoundValue) -> Any:
+    """A value in the words of SQLite, which keeps times as text.
+
+    In its shortest form a time isn't after the same one in any other: `2024-01-01` is before
+    `2024-01-01T00:00`.
+    """
+    if isinstance(value, datetime):
+        text = value.isoformat(sep=" ")
+        return re.sub(r"( 00:00)?(:00)?$", "", re.sub(r"(\.\d*?)0+$", r"\1", text))
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
