@@ -62,6 +62,10 @@ class SourceUnavailable(TransientError):
     """A source could not be reached, or broke off."""
 
 
+class TimedOut(TransientError):
+    """A step worked longer than its `timeout`: what it waited for may answer next time."""
+
+
 class FunctionError(PermanentError):
     """A person's function raised, or gave something that can't be used."""
 

@@ -68,8 +68,8 @@ def lake_asset(
         }
         events = newest_events(context, node)
         started = time.monotonic()
-        with trying(context, node.retries):
-            passage = work(context, keys, workbench, metadata)
+        with trying(context, node) as doing:
+            passage = work(context, keys, replace(workbench, work=doing), metadata)
         seconds = time.monotonic() - started
         yield from report(context, node, passage, workbench, events, seconds)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -35,8 +36,8 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
         url = getattr(context.resources, node.connection).resolved_url()
         before = newest_events(context, node)
         started = time.monotonic()
-        with trying(context, node.retries):
-            loading = deliver(node, keys, workbench, url, context.run.run_id)
+        with trying(context, node) as work:
+            loading = deliver(node, keys, replace(workbench, work=work), url, context.run.run_id)
         seconds = time.monotonic() - started
         text = _range_report(context, node, loading, seconds)
         newest = max(loading.versions, default=None)

@@ -4,11 +4,12 @@ Called by `destinations.assets`. What is loaded is one snapshot of the asset; pa
 version the table holds already are left alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from data_platform.engine.work import Work
 from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
@@ -78,10 +79,21 @@ def deliver(
                 else ""
             )
             query = f"SELECT * EXCLUDE ({unseen}){added} FROM _loading"
-            return session.connection.sql(query).to_arrow_reader(BATCH_ROWS)
+            return _counted(session.connection.sql(query).to_arrow_reader(BATCH_ROWS), work)
 
-        loaded = load(url, target, versions, columns, rows, run_id)
+        work = workbench.work
+        loaded = load(url, target, versions, columns, rows, run_id, work)
     return Loading(versions, frozenset(loaded), absent, snapshots)
+
+
+def _counted(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            work.go_on()
+            work.count(batch.num_rows, batch.nbytes)
+            yield batch
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 def target_of(node: DestinationNode) -> Target:

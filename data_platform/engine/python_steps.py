@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from data_platform.engine.calls import show_answers
 from data_platform.engine.session import Session
+from data_platform.engine.work import Work as StepWork
 from data_platform.engine.worker_process import Answer, Chunk, Work, answer
 from data_platform.engine.workers import Workers
 from data_platform.errors import ContractError, FunctionError
@@ -61,7 +62,7 @@ def run_calls(
         folder = scratch / f"calls-{number}"
         function = step.python.function.given(session.parameters)
         call = replace(step.python, function=function)
-        going = _Going(node, call, node.steps[:number], ready, folder)
+        going = _Going(node, call, node.steps[:number], ready, folder, session.work)
         failed |= going.run(session)
     return failed
 
@@ -76,6 +77,7 @@ class _Going:
         before: the steps before it.
         keys: the partitions.
         folder: for what it gives.
+        step: by which it is ended from outside.
     """
 
     node: StagingNode
@@ -83,6 +85,7 @@ class _Going:
     before: tuple[Step, ...]
     keys: list[str]
     folder: Path
+    step: StepWork
     failed: dict[str, str] = field(default_factory=dict[str, str])
 
     def run(self, session: Session) -> dict[str, str]:
@@ -186,10 +189,13 @@ class _Going:
     def _answered(self, work: Work, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Answer]]:
         if self.call.num_workers is None:
             for chunk in chunks:
+                self.step.go_on()
                 yield chunk, answer(work, chunk)
             return
-        with Workers(work, self.call.num_workers) as workers:
-            yield from workers.run(chunks)
+        with Workers(work, self.call.num_workers) as workers, self.step.stoppable(workers.kill):
+            for answered in workers.run(chunks):
+                self.step.go_on()
+                yield answered
 
 
 def _by_partition(reader: pa.RecordBatchReader) -> Iterator[tuple[str, Iterator[pa.Table]]]:

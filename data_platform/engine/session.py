@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from data_platform.engine.work import Work
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import (
     FILE,
@@ -71,15 +72,19 @@ class Session:
         self._shown = 0
         self.parameters: dict[str, ParameterValue] = {}
         """Values of the run, by name, as functions of people get them."""
+        self.work = Work()
+        """Of the step."""
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
         """Run one statement and fetch what it gives."""
+        self.work.go_on()
         return self.connection.execute(sql, parameters or None).fetchall()
 
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run one statement for its effect."""
+        self.work.go_on()
         self.connection.execute(sql, parameters or None)
 
     def set(self, name: str, value: ParameterValue, kind: str) -> None:

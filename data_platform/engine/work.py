@@ -5,13 +5,21 @@ interrupted; what moves rows counts them. Knows neither Dagster nor the terminal
 through `tell`.
 """
 
+import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from data_platform.errors import PlatformError
+
+STOP_AGAIN = 0.2
+"""Seconds between two calls of what stops: one that came between two queries met none."""
+PATIENCE = 5.0
+"""Seconds after which the thread that works is interrupted itself, if it is the main one."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Work:
     """What one step does outside.
 
     Args:
-        tell: called with how far it is, now and then, from the thread that counts.
+        tell: called with how far it is, from whichever thread counts, as often as it counts.
     """
 
     def __init__(self, tell: Callable[[Moved], None] | None = None) -> None:
@@ -48,7 +56,8 @@ class Work:
     def stoppable(self, stop: Callable[[], object]) -> Generator[None]:
         """Call `stop`, from another thread, if the work is to end while the block runs.
 
-        Whatever the block raises because of it comes out as the reason of the end.
+        It may be called several times, and at any moment of the block. Whatever the block raises
+        because of it comes out as the reason of the end.
         """
         with self._lock:
             self._stops.append(stop)
@@ -68,7 +77,8 @@ class Work:
             self._reason = self._reason or reason
             stops = list(self._stops)
         for stop in stops:
-            stop()
+            with contextlib.suppress(Exception):  # what is closed already can't be closed
+                stop()
 
     def go_on(self) -> None:
         """Between two pieces of work.
@@ -81,8 +91,9 @@ class Work:
 
     def count(self, rows: int = 0, bytes_: int = 0) -> None:
         """Rows and bytes that came."""
-        self._rows += rows
-        self._bytes += bytes_
+        with self._lock:
+            self._rows += rows
+            self._bytes += bytes_
         if self._tell is not None:
             self._tell(self.moved)
 
@@ -90,3 +101,68 @@ class Work:
     def moved(self) -> Moved:
         """How far it is."""
         return Moved(self._rows, self._bytes, time.monotonic() - self._began)
+
+
+@contextmanager
+def ended_after(
+    work: Work,
+    seconds: float | None,
+    reason: Callable[[Moved], PlatformError],
+    patience: float = PATIENCE,
+) -> Generator[None]:
+    """Stop the work if the block takes longer than its limit.
+
+    First everything that is stoppable is stopped, again and again until the block ends. What
+    doesn't hear of that, such as a person's function in this process, is interrupted as by Ctrl-C,
+    where the block runs in the main thread; what computes outside of Python goes on until it comes
+    back.
+
+    Args:
+        work: of the step.
+        seconds: the limit; None means that there is none.
+        reason: of the end, from how far the work was.
+        patience: seconds from the first until the second.
+    """
+    if seconds is None:
+        yield
+        return
+    done = threading.Event()
+    with _interruptible(work, done) as interrupt:
+
+        def watch() -> None:
+            if done.wait(seconds):
+                return
+            error = reason(work.moved)
+            limit = time.monotonic() + patience
+            while not done.is_set():
+                work.stop(error)
+                if time.monotonic() >= limit:
+                    interrupt()
+                done.wait(STOP_AGAIN)
+
+        watcher = threading.Thread(target=watch, name="time limit", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+@contextmanager
+def _interruptible(work: Work, done: threading.Event) -> Generator[Callable[[], None]]:
+    """Gives what raises the reason of the end in the main thread, where this is it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    thread = threading.get_ident()
+
+    def raise_reason(_signal: int, _frame: FrameType | None) -> None:
+        if not done.is_set():
+            work.go_on()
+
+    before = signal.signal(signal.SIGALRM, raise_reason)
+    try:
+        yield lambda: signal.pthread_kill(thread, signal.SIGALRM)
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -51,6 +51,11 @@ class Workers:
         for worker in (*self._idle, *self._busy):
             worker.stop()
 
+    def kill(self) -> None:
+        """End those that are at work, from another thread: their end counts as an answer."""
+        for worker in list(self._busy):
+            worker.kill()
+
     def run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Answer]]:
         """Answer all chunks; answers come as they are ready."""
         for chunk in chunks:
@@ -111,6 +116,10 @@ class _Worker:
             self.stop()
             message = f"the process of {self._function} {_end_words(code)} at {self._chunk}"
             return self._chunk, Answer([], message)
+
+    def kill(self) -> None:
+        """End its process."""
+        self._process.kill()
 
     def stop(self) -> None:
         """End it, whatever it is at."""

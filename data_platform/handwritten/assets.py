@@ -16,7 +16,7 @@ from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.calls import passes
 from data_platform.engine.session import Session
-from data_platform.errors import PermanentError, PlatformError, SourceUnavailable
+from data_platform.errors import PermanentError, PlatformError, SourceUnavailable, TimedOut
 from data_platform.handwritten.calling import Given, arguments, call
 from data_platform.handwritten.written import WrittenStep
 from data_platform.lake_steps import report_each
@@ -25,7 +25,7 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.quality.gate import Passage
 from data_platform.reporting.events import failure_of, newest_events
-from data_platform.reporting.tries import give_up
+from data_platform.reporting.tries import give_up, limited
 from data_platform.resources import LAKE
 from data_platform.spec.handwritten import HandwrittenAsset
 from data_platform.storage.lake import Snapshot
@@ -153,12 +153,9 @@ class _Run:
             self._upstreams |= snapshots_of(node, self._bench.lake)
         for node in self._nodes:
             self._failed |= missing_inputs(node, self._keys, self._upstreams)
-        with self._bench.open(timezone=self._timezone) as (reading, scratch):
-            frames = {
-                asset_key(node.key): Frames(node, scratch, self._keys) for node in self._nodes
-            }
-            calls = self._calls(reading, frames)
-            passages = [(node, self._passage(frames[asset_key(node.key)])) for node in self._nodes]
+        with limited(self._node) as work:
+            self._bench = replace(self._bench, work=work)
+            calls, passages = self._made()
         for given in calls:
             yield from given.results
         for node, passage in passages:
@@ -170,6 +167,17 @@ class _Run:
         if published:
             seconds = time.monotonic() - started
             yield from report_each(self._context, published, self._bench, events, seconds)
+
+    def _made(self) -> tuple[list[Given], list[tuple[PythonNode, Passage | None]]]:
+        """Call the function and publish what it gives."""
+        with self._bench.open(timezone=self._timezone) as (reading, scratch):
+            frames = {
+                asset_key(node.key): Frames(node, scratch, self._keys) for node in self._nodes
+            }
+            calls = self._calls(reading, frames)
+            return calls, [
+                (node, self._passage(frames[asset_key(node.key)])) for node in self._nodes
+            ]
 
     def _calls(self, reading: Session, frames: Mapping[dg.AssetKey, Frames]) -> list[Given]:
         """Call the function, for all partitions or one by one, and keep the rows that it gives."""
@@ -195,7 +203,7 @@ class _Run:
         for key in ready:
             try:
                 calls.append(self._call_for(key, reading, frames))
-            except dg.RetryRequested:
+            except (dg.RetryRequested, TimedOut):
                 raise
             except Exception as error:  # noqa: BLE001 -- a person's code may raise anything
                 first = first or error

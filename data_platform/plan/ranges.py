@@ -39,7 +39,9 @@ def range_statement(tree: exp.Query, inputs: Mapping[str, Input]) -> str | None:
     if not isinstance(tree, exp.Select) or not _is_plain(tree):
         return None
     first = _relation(tree.args.get("from_") or tree.args.get("from"))
-    if first is None or inputs[first.name].reads not in {"same", "last"}:
+    if first is None or first.name not in inputs:
+        return None  # such as a function that gives a table
+    if inputs[first.name].reads not in {"same", "last"}:
         return None
     if not all(_joins_whole(join, inputs) for join in tree.args.get("joins") or ()):
         return None
@@ -76,7 +78,9 @@ def _joins_whole(join: exp.Join, inputs: Mapping[str, Input]) -> bool:
     table = _relation(join)
     side, kind = (join.side or "").upper(), (join.kind or "").upper()
     simple = side in {"", "LEFT"} and kind in {"", "INNER", "OUTER", "CROSS"} and not join.method
-    return simple and table is not None and inputs[table.name].reads in {"whole", "all"}
+    # A function that gives a table is none of the inputs.
+    given = inputs.get(table.name) if table is not None else None
+    return simple and given is not None and given.reads in {"whole", "all"}
 
 
 def _is_grouped(tree: exp.Select) -> bool:

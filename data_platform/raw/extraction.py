@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
-from data_platform.engine.work import Work
 from data_platform.errors import ContractError, SourceError
 from data_platform.plan.check_kinds import Check, RowCountCheck
 from data_platform.plan.conversions import stored_type
@@ -52,7 +51,6 @@ def extract(
     outside: Outside,
     metadata: Mapping[str, str],
     parameters: Mapping[str, Any] | None = None,
-    work: Work | None = None,
 ) -> Passage:
     """Land partitions of a source.
 
@@ -63,7 +61,6 @@ def extract(
         outside: what the source connects to.
         metadata: kept with the commit.
         parameters: values of the run's configuration, by name.
-        work: by which the step is ended from outside.
 
     Raises:
         SourceError: the source can't be read as the pipeline says.
@@ -87,7 +84,7 @@ def extract(
             types=_types(session, node, known),
             position=position_in(node, before, table),
             parameters={**session.parameters, **(parameters or {})},
-            work=work or Work(),
+            work=workbench.work,
             quarantine=workbench.lake.bad_files(node.key),
             run_id=metadata.get("run_id"),
         )

@@ -4,6 +4,7 @@ Called by the stages' `assets.py`. The delay of each try is computed here, since
 know no cap and no list; without a policy of Dagster's, a step that somebody ends stays ended.
 """
 
+import functools
 import random
 import time
 from collections.abc import Callable, Generator
@@ -14,6 +15,9 @@ import dagster as dg
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.execution.plan.active import ActiveExecution
 
+from data_platform.engine.work import Moved, Work, ended_after
+from data_platform.errors import TimedOut
+from data_platform.plan.nodes import Node
 from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first
 from data_platform.reporting.events import failure_of
 from data_platform.spec.asset import Retries
@@ -25,20 +29,43 @@ def is_last_try(context: dg.AssetExecutionContext, retries: Retries | None) -> b
 
 
 @contextmanager
-def trying(context: dg.AssetExecutionContext, retries: Retries | None) -> Generator[None]:
-    """The work of a step: what it raises is tried again as its asset says.
+def trying(context: dg.AssetExecutionContext, node: Node) -> Generator[Work]:
+    """The work of a step: ended after its time limit, and tried again as its asset says.
 
     Args:
         context: of the step.
-        retries: of its asset.
+        node: its asset.
 
     Raises:
         as `give_up` does.
     """
     try:
-        yield
+        with limited(node) as work:
+            yield work
     except Exception as error:  # noqa: BLE001 -- judged by its type
-        give_up(context, retries, error)
+        give_up(context, node.retries, error)
+
+
+@contextmanager
+def limited(node: Node) -> Generator[Work]:
+    """The work of a step, ended after its asset's time limit.
+
+    Raises:
+        TimedOut: it took longer.
+    """
+    work = Work()
+    limit = node.timeout.total_seconds() if node.timeout else None
+    with ended_after(work, limit, functools.partial(_timed_out, node)):
+        yield work
+
+
+def _timed_out(node: Node, moved: Moved) -> TimedOut:
+    limit = in_words(node.timeout.total_seconds()) if node.timeout else ""
+    came = f"{moved.rows:,} rows had been moved" if moved.rows else "no row had been moved yet"
+    return TimedOut(
+        f"{node.key}: not done within its timeout of {limit}, and ended; {came}. "
+        "Nothing of this try was published. See what it waits for, or raise `timeout`"
+    )
 
 
 def give_up(

@@ -4,7 +4,7 @@ Called by `raw.extraction`. A partition whose call raises doesn't take the other
 it; an error that passes by itself, such as a connection that broke, is tried again with the step.
 """
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownVariableType=false
 # pyarrow comes without types.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from data_platform.engine.postgres import Refused, Unreachable, connected
+from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.schemas import Schema
@@ -109,6 +110,7 @@ def load(
     columns: Mapping[str, str],
     rows: Rows,
     run_id: str,
+    work: Work | None = None,
 ) -> list[str]:
     """Bring versions of partitions into the table, those that are there already left out.
 
@@ -119,6 +121,7 @@ def load(
         columns: names and DuckDB types of the rows, the added partition column not included.
         rows: reads them.
         run_id: for the ledger.
+        work: by which it is ended from outside; then nothing of it stays.
 
     Returns:
         The partitions that were loaded.
@@ -127,8 +130,9 @@ def load(
         StorageUnavailable: the database can't be reached, or broke off.
         StorageError: the table has other columns, or the database refuses.
     """
+    work = work or Work()
     try:
-        with connected(url) as (connection, cursor):
+        with connected(url) as (connection, cursor), work.stoppable(connection.adbc_cancel):
             _lock(cursor, target)
             fresh = _prepare(cursor, target, columns)
             if fresh:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_platform.engine.session import Session, open_session
+from data_platform.engine.work import Work
 from data_platform.plan.nodes import Node
 from data_platform.plan.parameters import SQL_TYPES, values_of
 from data_platform.spec.parameters import ParameterValue
@@ -25,12 +26,14 @@ class Workbench:
         memory_limit: of DuckDB for one step, such as `1GB`.
         threads: of DuckDB for one step; None means one a core.
         given: values of parameters that the run was given, of the step's asset.
+        work: of the step, by which its statements are ended from outside.
     """
 
     lake: Lake
     memory_limit: str = "1GB"
     threads: int | None = None
     given: Mapping[str, ParameterValue] = field(default_factory=dict[str, ParameterValue])
+    work: Work = field(default_factory=Work)
 
     @contextmanager
     def open(
@@ -51,7 +54,9 @@ class Workbench:
             open_session(
                 scratch, [self.lake.root, *folders], self.memory_limit, self.threads, timezone
             ) as session,
+            self.work.stoppable(session.connection.interrupt),
         ):
+            session.work = self.work
             if node is not None:
                 for name, value in values_of(node.run_parameters, self.given).items():
                     session.set(name, value, SQL_TYPES[node.run_parameters[name].type])
