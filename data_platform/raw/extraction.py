@@ -35,6 +35,7 @@ from data_platform.raw.increments import (
     show_standing,
     told,
 )
+from data_platform.raw.lookback import looking_back
 from data_platform.sources.answering import arriving, folders_of
 from data_platform.sources.arrivals import Arrival, Notice, Outside, Question
 from data_platform.storage.publish import WRITTEN, Written, stored_select, write
@@ -44,6 +45,7 @@ from data_platform.storage.workbench import Workbench
 ARRIVING, LANDED = "_arriving", "landed"
 
 
+@looking_back
 def extract(
     node: RawNode,
     keys: Sequence[str],
