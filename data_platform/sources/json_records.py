@@ -5,12 +5,9 @@ on the value alone; of which type its column is, on all records of all files. Th
 comes out streams: of the files no more is held than some records at a time.
 """
 
-import codecs
-import gzip
 import itertools
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -20,14 +17,16 @@ from data_platform.errors import SourceError
 from data_platform.plan.conversions import Conversion, converted
 from data_platform.plan.expressions import literal, quoted
 from data_platform.sources.json_columns import Field, Misfit, fields_of, misfit, name_of
+from data_platform.sources.json_files import (
+    MAX_DOCUMENT,
+    MAX_RECORD,
+    JsonFiles,
+    explained,
+    is_too_large,
+)
 from data_platform.sources.json_structure import pointer, pointers, structure_of
 
-MAX_RECORD = 16 * 2**20
-"""Bytes of a record in the usual case; DuckDB's buffers have twice that."""
-MAX_DOCUMENT = 32 * 2**20
-"""Bytes of any JSON value: of a record, or of a file that is one; parsing takes 20 times that."""
 _NUMBERS = itertools.count(1)
-_TOO_LARGE = "maximum_object_size"
 _SHOWN = 60
 """Characters of a value in a message."""
 _KIND_WORDS = {
@@ -37,49 +36,6 @@ _KIND_WORDS = {
     "OBJECT": "object",
     "NULL": "null",
 }
-_MALFORMED = re.compile(
-    r'Malformed JSON in file "(.*)", at byte (\d+) in (\S+) (\d+): (.*?)\.? *\n?$'
-)
-
-
-@dataclass(frozen=True)
-class _Files:
-    """Files of records, and how they are read.
-
-    Attributes:
-        paths: of them.
-        lines: whether a line is a record.
-        data_path: where the records are in a file.
-        limit: bytes of one JSON value at most.
-        file_column: the column that tells each record's file, if one is to.
-    """
-
-    paths: Sequence[Path]
-    lines: bool
-    data_path: str | None
-    limit: int
-    file_column: str | None = None
-
-    @property
-    def kept(self) -> str:
-        """What is selected beside a record."""
-        return f", {self.file_column}" if self.file_column else ""
-
-    def select(self, *, filename: bool = False) -> str:
-        """A SELECT of `json`: the records."""
-        shapes = {path: _shape(path, lines=self.lines) for path in self.paths}
-        documents = " UNION ALL ".join(
-            self._documents([path for path in self.paths if shapes[path] == shape], shape, filename)
-            for shape in dict.fromkeys(shapes.values())
-        )
-        if self.data_path is None:
-            return documents
-        found = f"json_extract(json, {literal(pointer(tuple(self.data_path.split('.'))))})"
-        return (
-            "SELECT UNNEST(CASE JSON_TYPE(found) WHEN 'ARRAY' THEN CAST(found AS JSON[]) "
-            "WHEN 'OBJECT' THEN [found] ELSE [] END) AS json"
-            f"{self.kept} FROM (SELECT {found} AS found{self.kept} FROM ({documents}))"
-        )
 
 
 def records_query(
@@ -109,17 +65,17 @@ def records_query(
             one column, or there is no record and no column is known.
     """
     for limit in (MAX_RECORD, MAX_DOCUMENT):
-        files = _Files(paths, lines, data_path, limit, file_column)
+        files = JsonFiles(paths, lines, data_path, limit, file_column)
         try:
             return _query(session, files, types)
         except duckdb.Error as error:
-            if limit == MAX_DOCUMENT or _TOO_LARGE not in str(error):
-                raise SourceError(_explained(error)) from None
+            if limit == MAX_DOCUMENT or not is_too_large(error):
+                raise SourceError(explained(error)) from None
     raise AssertionError  # pragma: no cover -- the last limit returns or raises
 
 
-def _query(session: Session, files: _Files, types: Mapping[str, str]) -> str:
-    records = files.select() if files.data_path is None else _taken_out(session, files)
+def _query(session: Session, files: JsonFiles, types: Mapping[str, str]) -> str:
+    records = files.records() if files.data_path is None else _taken_out(session, files)
     structure = structure_of(session, records)
     try:
         fields = fields_of(structure, types)
@@ -128,40 +84,26 @@ def _query(session: Session, files: _Files, types: Mapping[str, str]) -> str:
         raise SourceError(_located(files, wrong)) from None
     if not fields:
         raise SourceError("no record has a column, and none is known")
-    return _reading(fields, records, files.kept)
+    return _reading(fields, records, files.beside)
 
 
-def _taken_out(session: Session, files: _Files) -> str:
+def _taken_out(session: Session, files: JsonFiles) -> str:
     """The records of documents: taken out once, since each document is parsed as a whole."""
     _check_data_path(session, files)
     table = f"_records_{next(_NUMBERS)}"
-    session.run(f"CREATE TEMP TABLE {table} AS {files.select()}")
-    return f"SELECT json{files.kept} FROM {table}"
+    session.run(f"CREATE TEMP TABLE {table} AS {files.records()}")
+    return f"SELECT json{files.beside} FROM {table}"
 
 
-def _shape(path: Path, *, lines: bool) -> str:
-    """DuckDB's name of how a file is laid out; it doesn't look behind a byte order mark itself."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rb") as file:
-            start = file.read(64)
-    except OSError as error:
-        raise SourceError(f"{path}: {error}") from None
-    if start.startswith(codecs.BOM_UTF8):
-        rest = start.removeprefix(codecs.BOM_UTF8).lstrip()
-        return "unstructured" if lines or not rest.startswith(b"[") else "array"
-    return "newline_delimited" if lines else "auto"
-
-
-def _reading(fields: Sequence[Field], records: str, kept: str) -> str:
+def _reading(fields: Sequence[Field], records: str, beside: str) -> str:
     """The SELECT of the columns; each record is parsed once for all of them."""
     there = [field for field in fields if field.path is not None]
     paths = [field.path for field in there if field.path is not None]
     texts = ", ".join(f"found[{at}] AS {quoted(f.name)}" for at, f in enumerate(there, 1))
-    found = f"SELECT json_extract_string(json, {pointers(paths)}) AS found{kept} FROM ({records})"
-    inner = f"SELECT {texts}{kept} FROM ({found})" if there else records
+    found = f"SELECT json_extract_string(json, {pointers(paths)}) AS found{beside} FROM ({records})"
+    inner = f"SELECT {texts}{beside} FROM ({found})" if there else records
     columns = ", ".join(f"{_column(field)} AS {quoted(field.name)}" for field in fields)
-    return f"SELECT {columns}{kept} FROM ({inner})"
+    return f"SELECT {columns}{beside} FROM ({inner})"
 
 
 def _column(field: Field) -> str:
@@ -174,18 +116,16 @@ def _column(field: Field) -> str:
     return converted(field.name, Conversion(field.type, field.type))
 
 
-def _check_data_path(session: Session, files: _Files) -> None:
+def _check_data_path(session: Session, files: JsonFiles) -> None:
     """That each file has records, or null, where they are looked for."""
-    data_path = files.data_path or ""
-    documents = replace(files, data_path=None, file_column=None).select(filename=True)
-    kind = f"json_type(json, {literal(pointer(tuple(data_path.split('.'))))})"
+    documents = replace(files, file_column="_of").documents()
     wrong = session.rows(
-        f"SELECT filename, {kind} AS kind FROM ({documents}) "
+        f"SELECT _of, json_type(json, {literal(files.data_pointer)}) AS kind FROM ({documents}) "
         "WHERE kind IS NULL OR kind NOT IN ('ARRAY', 'OBJECT', 'NULL') LIMIT 1"
     )
     for file, found in wrong:
         what = "nothing" if found is None else f"a {_KIND_WORDS.get(found, 'number')}"
-        raise SourceError(f"{file}: there is {what} at {data_path}; records are a list there")
+        raise SourceError(f"{file}: there is {what} at {files.data_path}; records are a list there")
 
 
 def _check_fit(session: Session, fields: Sequence[Field], records: str) -> None:
@@ -212,10 +152,10 @@ def _check_fit(session: Session, fields: Sequence[Field], records: str) -> None:
             raise Misfit(path, condition, f"the column is {field.type}")
 
 
-def _located(files: _Files, wrong: Misfit) -> str:
+def _located(files: JsonFiles, wrong: Misfit) -> str:
     """The first value that is wrong, and where it is: read again, in order."""
     for path in files.paths:
-        records = replace(files, paths=[path], file_column=None).select()
+        records = replace(files, paths=[path], file_column=None).records()
         with duckdb.connect(config={"threads": "1"}) as connection:
             row = connection.execute(
                 "SELECT number, kind, value FROM (SELECT ROW_NUMBER() OVER () AS number, "
@@ -233,19 +173,3 @@ def _located(files: _Files, wrong: Misfit) -> str:
 
 def _shortened(value: str) -> str:
     return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
-
-
-def _explained(error: duckdb.Error) -> str:
-    """DuckDB's words for a file that is no JSON, as ours; its lines and records count from 2."""
-    text = str(error).split("\n")[0]
-    if _TOO_LARGE in text:
-        file = text.partition('file "')[2].partition('"')[0]
-        return (
-            f"{file}: a value of more than {MAX_DOCUMENT // 2**20} MB; write a file that is one "
-            "large value as JSON lines, or as a list of records"
-        )
-    if malformed := _MALFORMED.search(text):
-        file, byte, what, number, reason = malformed.groups()
-        place = f"{what.removesuffix('/value')} {int(number) - 1:,}, byte {int(byte):,}"
-        return f"{file}: {place}: no valid JSON: {reason}"
-    return text
