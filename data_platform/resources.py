@@ -16,6 +16,7 @@ from data_platform.engine.postgres import Refused, Unreachable, connected, host
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.settings import environment, load_settings
 from data_platform.sources.arrivals import Outside
+from data_platform.sources.database.databases import absolute_url
 from data_platform.spec.model import Model
 from data_platform.spec.platform import (
     ApiConnection,
@@ -57,7 +58,9 @@ class DatabaseResource(dg.ConfigurableResource):
 
     def resolved_url(self) -> str:
         """The URL to connect to; the embedded server is started if it is meant."""
-        return resolve_url(expand(self.url, environment()), load_settings().data_dir)
+        settings = load_settings()
+        url = absolute_url(expand(self.url, environment()), settings.home)
+        return resolve_url(url, settings.data_dir)
 
     def resolved(self) -> DatabaseConnection:
         """The connection with its secrets."""

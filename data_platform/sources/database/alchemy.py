@@ -18,7 +18,16 @@ from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
-from sqlalchemy import Connection, CursorResult, create_engine, exc, pool, text
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Inspector,
+    create_engine,
+    exc,
+    inspect,
+    pool,
+    text,
+)
 from sqlalchemy.engine import make_url
 
 from data_platform.errors import SourceError, SourceUnavailable
@@ -112,10 +121,15 @@ class Alchemy:
         with self._executed(statement, fetch_size) as result:
             yield from batches_of(result.fetchmany, columns, fetch_size, self._what)
 
-    def value(self, statement: Statement) -> Any:
-        """The one value that a statement gives."""
-        with self._executed(statement, 1) as result:
-            return result.scalar()
+    def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The few rows that a statement gives."""
+        with self._executed(statement, SCANNED) as result:
+            return [tuple(row) for row in result]
+
+    @property
+    def inspector(self) -> Inspector:
+        """What SQLAlchemy tells of the database's catalogue."""
+        return inspect(self._connection)
 
     def cancel(self) -> None:
         """Ask the driver to end what runs, where it can; else close under it."""

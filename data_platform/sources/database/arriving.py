@@ -120,7 +120,7 @@ def _reading(
         count = Statement(
             f"SELECT count(*) FROM {from_} WHERE {condition}", {**values[0], **bounds}
         )
-        missed = int(database.value(count)) if not _is_bounded(source) else None
+        missed = int(database.rows(count)[0][0]) if not _is_bounded(source) else None
         return Reading(columns, [(None, statement)], kind, missed)
     bounds: dict[str, BoundValue] = {}
     if node.increments is not None and node.increments.cursor is not None:

@@ -48,8 +48,8 @@ class Database(Protocol):
         """The rows of a statement that asks for these columns, in their wire types."""
         ...
 
-    def value(self, statement: Statement) -> Any:
-        """The one value that a statement gives."""
+    def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The few rows that a statement gives."""
         ...
 
     def cancel(self) -> None:

@@ -84,10 +84,9 @@ class DuckDBFile:
         del columns
         yield from self._stream(statement, fetch_size)
 
-    def value(self, statement: Statement) -> Any:
-        """The one value that a statement gives."""
-        row = self._relation(statement).fetchone()
-        return row[0] if row else None
+    def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The few rows that a statement gives."""
+        return self._relation(statement).fetchall()
 
     def cancel(self) -> None:
         """Interrupt what runs."""

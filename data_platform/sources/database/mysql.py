@@ -155,11 +155,10 @@ class MySQL:
         with self._executed(statement) as cursor:
             yield from batches_of(cursor.fetchmany, columns, fetch_size, self._what)
 
-    def value(self, statement: Statement) -> Any:
-        """The one value that a statement gives."""
+    def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The few rows that a statement gives."""
         with self._executed(statement) as cursor:
-            rows = cursor.fetchall()
-        return next(iter(rows))[0] if rows else None
+            return list(cursor.fetchall())
 
     def cancel(self) -> None:
         """Ask the server, on another connection, to end what runs."""

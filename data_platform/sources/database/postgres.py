@@ -134,11 +134,10 @@ class Postgres:
             for batch in reader:
                 yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
-    def value(self, statement: Statement) -> Any:
-        """The one value that a statement gives."""
+    def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The few rows that a statement gives."""
         self._cursor.execute(_written(statement))
-        row = self._cursor.fetchone()
-        return row[0] if row else None
+        return self._cursor.fetchall()
 
     def cancel(self) -> None:
         """Ask the server to end what runs."""

@@ -98,10 +98,9 @@ class Sqlite:
         cursor = self._execute(statement)
         yield from batches_of(cursor.fetchmany, columns, fetch_size, self._what)
 
-    def value(self, statement: Statement) -> Any:
-        """The one value that a statement gives."""
-        row = self._execute(statement).fetchone()
-        return row[0] if row else None
+    def rows(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """The few rows that a statement gives."""
+        return self._execute(statement).fetchall()
 
     def cancel(self) -> None:
         """Interrupt what runs."""
