@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import assert_never
 
+from data_platform.plan.api_nodes import api_of
 from data_platform.plan.check_kinds import RowCountCheck
 from data_platform.plan.checks import named_apart
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
@@ -28,7 +29,6 @@ from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
 from data_platform.plan.source_queries import source_parameters
 from data_platform.plan.sources import (
     AnySource,
-    Api,
     DatabaseQuery,
     DatabaseTable,
     Files,
@@ -102,7 +102,7 @@ def _source(
         case DatabaseSource():
             return _database(asset, spec, partitions)
         case ApiSource():
-            return _api(asset, spec)
+            return api_of(asset, spec, partitions)
         case FileSource():
             return _files(asset, spec, partitioned=partitions is not None)
         case TopicSource():
@@ -129,26 +129,6 @@ def _database(
             "the column that says to which partition a row belongs",
         )
     return DatabaseTable(spec.connection, spec.table or "", spec.cursor, spec.fetch_size)
-
-
-def _api(asset: Declared[WrittenSource], spec: ApiSource) -> Api:
-    if spec.connection is not None:
-        asset.require_connection(spec.connection, "api")
-    return Api(
-        spec.url,
-        spec.connection,
-        spec.path,
-        spec.method,
-        spec.params,
-        spec.headers,
-        spec.body,
-        spec.data_path,
-        spec.request_timeout.total_seconds(),
-        spec.auth,
-        spec.pagination,
-        spec.retry,
-        spec.rate_limit,
-    )
 
 
 def _files(asset: Declared[WrittenSource], spec: FileSource, *, partitioned: bool) -> Files:

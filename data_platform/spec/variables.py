@@ -6,7 +6,7 @@ files, whose content must not get into definitions. The environment comes in as 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -60,18 +60,23 @@ def expand_model(model: ModelT, environ: Mapping[str, str]) -> ModelT:
     Raises:
         VariableError: with what is missing. Its text holds no variable's value.
     """
-    return model.__class__.model_validate(_expanded(model.model_dump(by_alias=True), environ))
+    return expand_texts(model, lambda text: expand(text, environ))
 
 
-def _expanded(value: Any, environ: Mapping[str, str]) -> Any:
+def expand_texts(model: ModelT, expanded: Callable[[str], str]) -> ModelT:
+    """A model whose texts, also those below it, somebody else expands."""
+    return model.__class__.model_validate(_mapped(model.model_dump(by_alias=True), expanded))
+
+
+def _mapped(value: Any, expanded: Callable[[str], str]) -> Any:
     match value:
         case str():
-            return expand(value, environ)
+            return expanded(value)
         case dict():
             entries = cast("dict[str, Any]", value)
-            return {name: _expanded(below, environ) for name, below in entries.items()}
+            return {name: _mapped(below, expanded) for name, below in entries.items()}
         case list():
-            return [_expanded(below, environ) for below in cast("list[Any]", value)]
+            return [_mapped(below, expanded) for below in cast("list[Any]", value)]
         case _:
             return value
 
