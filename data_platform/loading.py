@@ -109,7 +109,10 @@ class Loaded:
             raise PermanentError(f"no connection {name!r} in platform.yaml; there are: {known}")
         if not isinstance(connection, DatabaseConnection):
             raise PermanentError(f"connection {name!r} is of type {connection.type}, no database")
-        return _resolved(expand(connection.url, self._environ), self._settings.data_dir)
+        from data_platform.sources.database.databases import absolute_url  # noqa: PLC0415
+
+        url = absolute_url(expand(connection.url, self._environ), self._settings.home)
+        return _resolved(url, self._settings.data_dir)
 
     def lake(self) -> "Lake":
         """The lake of platform.yaml, there or not.
@@ -213,11 +216,11 @@ class _SourceColumns:
                 return None
 
     def _of_files(self, source: Files, location: Location) -> Schema | None:
-        from data_platform.sources.files import files_schema, matching  # noqa: PLC0415
+        from data_platform.sources.files.schemas import files_schema, named_files  # noqa: PLC0415
 
         schema = files_schema(source)
-        if schema is None and self._connect and "{partition_key}" not in source.path:
-            self._ask(lambda: matching(source, ""), location)
+        if schema is None and self._connect:
+            self._ask(lambda: named_files(source), location)
         return schema
 
     def _of_database(self, source: DatabaseTable | DatabaseQuery, node: RawNode) -> Schema | None:

@@ -6,6 +6,7 @@ test says only what it is about.
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import AnalyticsNode, AnyNode, RawNode, StagingNode
 from data_platform.plan.schemas import Column, Schema
+from data_platform.plan.sources import Files
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
 from data_platform.raw.extraction import extract
@@ -140,8 +142,7 @@ class Project:
 
     def land_source(self, name: str, *keys: str, url: str = "") -> Passage:
         """Land a source as the platform does."""
-        node = self.node(f"raw/{name}")
-        assert isinstance(node, RawNode)
+        node = at_once(self.node(f"raw/{name}"))
         connection = DatabaseConnection(type="database", url=url)
         outside = Outside(lambda _: connection, lambda text: text)
         return extract(node, keys or [WHOLE], self.workbench, outside, {"run_id": "test"})
@@ -176,6 +177,13 @@ class Project:
             return None
         columns = (Column(name, kind) for name, kind in self._known[node.key.name].items())
         return Schema(tuple(columns), closed=True)
+
+
+def at_once(node: AnyNode) -> RawNode:
+    """A source that takes its files as they are, however new."""
+    assert isinstance(node, RawNode)
+    source = node.source
+    return replace(node, source=replace(source, settle=0)) if isinstance(source, Files) else node
 
 
 def key_of(text: str) -> Key:

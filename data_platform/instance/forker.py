@@ -29,7 +29,7 @@ PRELOADED = (
     "data_platform.instance.launcher",
     # What these import only where it is needed, which is in nearly every run.
     "data_platform.sources.database.postgres",
-    "data_platform.sources.files",
+    "data_platform.sources.files.arriving",
     "data_platform.storage.workbench",
     "pandas",  # pyarrow, to tell whether it was given a frame
 )

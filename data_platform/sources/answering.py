@@ -40,7 +40,7 @@ def arriving(question: Question) -> AbstractContextManager[Arrival]:
 
             return from_api(question, source)
         case Files():
-            from data_platform.sources.files import arriving as from_files
+            from data_platform.sources.files.arriving import arriving as from_files
 
             return from_files(question, source)
         case Topic():
@@ -59,6 +59,6 @@ def folders_of(source: AnySource) -> list[Path]:
     """The folders outside the lake that statements over the source read."""
     if not isinstance(source, Files) or source.path.startswith("s3://"):
         return []
-    from data_platform.sources.files import folder_of
+    from data_platform.sources.files.finding import folder_of
 
     return [folder_of(source.path)]

@@ -10,7 +10,7 @@ from factories import DAY, NEXT_DAY, Project
 
 from data_platform.errors import SourceError
 from data_platform.plan.sources import Files
-from data_platform.sources.files import files_schema
+from data_platform.sources.files.schemas import files_schema
 from data_platform.spec.sources import CsvFormat
 
 

@@ -8,7 +8,7 @@ Called by `raw.extraction` by way of `sources.answering`. Nothing is held in mem
 # pyright: reportUnknownParameterType=false
 # pyarrow comes without types.
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ from data_platform.sources.database.statements import (
 from data_platform.sources.translated import translated
 from data_platform.spec.platform import DatabaseConnection
 
-BATCHES = "_batches"
+BATCHES, WATERMARK = "_batches", "watermark"
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,17 @@ def _reading(
     node, keys = question.node, question.keys
     from_ = relation(source, database.dialect, database.quote)
     ranged = node.partitions is not None and source.cursor is not None
-    values = (
-        [bound_values(question, keys[0], keys[-1])]
-        if ranged
-        else [bound_values(question, key) for key in keys]
-    )
-    columns = database.columns(
-        [Statement(f"SELECT * FROM {from_}", some) for some in values], question.types
-    )
-    require_names(columns, what)
+    last = keys[-1] if ranged else None
+    values = [bound_values(question, key, last) for key in (keys[:1] if ranged else keys)]
+    columns = _columns(database, from_, values, question.types, what)
+    increments = node.increments
+    if increments is not None and increments.cursor is not None:
+        kind = column_type(columns, increments.cursor, what)
+        bound = lower_bound(increments, question.position)
+        if bound is not None:
+            # A date that a person wrote as the start is as much a moment as a later watermark.
+            values[0] |= {FROM: fitting(bound, kind), WATERMARK: fitting(bound, kind)}
+            columns = _columns(database, from_, values, question.types, what)
     asked = f"SELECT {', '.join(column.asked for column in columns)} FROM {from_}"
     if node.partitions is not None and source.cursor is not None:
         kind = cursor_type(columns, source.cursor, what)
@@ -122,18 +124,23 @@ def _reading(
         )
         missed = int(database.rows(count)[0][0]) if not _is_bounded(source) else None
         return Reading(columns, [(None, statement)], kind, missed)
-    bounds: dict[str, BoundValue] = {}
-    if node.increments is not None and node.increments.cursor is not None:
-        cursor = node.increments.cursor
-        kind = column_type(columns, cursor, what)
-        bound = lower_bound(node.increments, question.position)
-        if bound is not None:
-            asked = f"{asked} WHERE {quoted_by(cursor, database.quote)} >= :{FROM}"
-            bounds[FROM] = fitting(bound, kind)
-    statements = [
-        (key, Statement(asked, {**some, **bounds})) for key, some in zip(keys, values, strict=True)
-    ]
+    if FROM in values[0] and increments is not None and increments.cursor is not None:
+        asked = f"{asked} WHERE {quoted_by(increments.cursor, database.quote)} >= :{FROM}"
+    statements = [(key, Statement(asked, some)) for key, some in zip(keys, values, strict=True)]
     return Reading(columns, statements, None, None)
+
+
+def _columns(
+    database: Database,
+    from_: str,
+    values: Sequence[Mapping[str, BoundValue]],
+    known: Mapping[str, str],
+    what: str,
+) -> list[SourceColumn]:
+    select = f"SELECT * FROM {from_}"
+    columns = database.columns([Statement(select, some) for some in values], known)
+    require_names(columns, what)
+    return columns
 
 
 def _is_bounded(source: DatabaseTable | DatabaseQuery) -> bool:

@@ -92,12 +92,13 @@ def require_names(columns: Sequence[SourceColumn], what: str) -> None:
     """
     seen: dict[str, str] = {}
     for column in columns:
-        other = seen.setdefault(column.name.lower(), column.name)
-        if other is not column.name:
+        other = seen.get(column.name.lower())
+        if other is not None:
             raise SourceError(
                 f"{what} has two columns {other!r} and {column.name!r}, whose names are the same "
-                "but for case: give one an alias in a query"
+                "where case doesn't count: give one an alias in a query"
             )
+        seen[column.name.lower()] = column.name
 
 
 def cursor_type(columns: Sequence[SourceColumn], cursor: str, what: str) -> str:

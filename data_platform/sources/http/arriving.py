@@ -25,7 +25,6 @@ from data_platform.sources.http.questions import (
     request_of,
     values_of,
 )
-from data_platform.sources.http.rates import RateLimit
 from data_platform.sources.http.requests import Answer, Request
 from data_platform.sources.json_records import records_query
 from data_platform.sources.translated import translated
@@ -66,10 +65,8 @@ def arriving(question: Question, source: Api) -> Generator[Arrival]:
     """
     secrets = Secrets()
     place = place_of(question, source, secrets)
-    limit = RateLimit(place.rate_limit, place.scope) if place.rate_limit else None
-    manner = Manner(
-        place.address, source.retry, place.headers, place.auth, source.request_timeout, limit
-    )
+    timeout = source.request_timeout
+    manner = Manner(place.address, source.retry, place.headers, place.auth, timeout, place.limit)
     with opened(manner, secrets) as client, question.work.stoppable(client.stop):
         given = _Partitions(question, source, place, client, secrets).ask()
     with translated(f"{question.node.key}"):

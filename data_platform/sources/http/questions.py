@@ -29,6 +29,7 @@ from data_platform.plan.sources import Api
 from data_platform.sources.arrivals import Question
 from data_platform.sources.binding import BoundValue, bound_values
 from data_platform.sources.http.masking import Secrets
+from data_platform.sources.http.rates import RateLimit
 from data_platform.sources.http.requests import Request, origin_of
 from data_platform.spec.http import Auth
 from data_platform.spec.platform import ApiConnection
@@ -44,15 +45,13 @@ class Place:
         address: where requests go.
         headers: of the connection.
         auth: with secrets in place.
-        rate_limit: such as `10/s`.
-        scope: what the rate limit counts together.
+        limit: how often it may be asked.
     """
 
     address: httpx.URL
     headers: Mapping[str, str]
     auth: Auth | None
-    rate_limit: str | None
-    scope: str
+    limit: RateLimit | None
 
 
 def place_of(question: Question, source: Api, secrets: Secrets) -> Place:
@@ -64,17 +63,30 @@ def place_of(question: Question, source: Api, secrets: Secrets) -> Place:
     connection = (
         question.outside.connection(source.connection) if source.connection is not None else None
     )
-    headers, url, auth, rate = dict[str, str](), source.url or "", None, None
+    headers, url, auth = dict[str, str](), source.url or "", None
+    limit = rate_limit_of(source.rate_limit, f"{question.node.key}", source)
     if isinstance(connection, ApiConnection):
-        headers, auth, rate = connection.headers, connection.auth, connection.rate_limit
+        headers, auth = connection.headers, connection.auth
         url = joined(connection.url, source.path)
+        if limit is None:
+            limit = rate_limit_of(connection.rate_limit, "connection", connection)
     for name, value in headers.items():
         if looks_secret(name):
             secrets.add(value, value.rpartition(" ")[2])
     if source.auth is not None:
         auth = expand_texts(source.auth, _noting(question, secrets))
-    scope = f"{source.connection} {connection}" if source.rate_limit is None else question.node.key
-    return Place(address_of(url), headers, auth, source.rate_limit or rate, f"{scope}")
+    return Place(address_of(url), headers, auth, limit)
+
+
+def rate_limit_of(rate: str | None, name: str, where: Api | ApiConnection) -> RateLimit | None:
+    """A limit that all share who ask the same: a connection by its address.
+
+    Args:
+        rate: such as `10/s`.
+        name: of the source, or `connection`.
+        where: it.
+    """
+    return RateLimit(rate, f"{name} {where.url}") if rate is not None else None
 
 
 def joined(url: str, path: str | None) -> str:
