@@ -34,6 +34,7 @@ from data_platform.plan.sources import (
     Topic,
     address_of,
 )
+from data_platform.run_config import config_schema
 
 _LAKE_KIND = "deltalake"
 """Dagster's name for Delta Lake, to which its UI has a sign."""
@@ -118,6 +119,7 @@ def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
         "required_resource_keys": resources,
         "pool": node.pool,
         "backfill_policy": dg.BackfillPolicy.single_run() if node.partitions else None,
+        "config_schema": config_schema(node.run_parameters),
         "op_tags": {"dagster/priority": _PRIORITY[node.criticality]},
     }
 

@@ -192,12 +192,18 @@ def lineage(column: str, *, up: bool, down: bool, style: str) -> None:
     "--select", multiple=True, metavar="KEY", shell_complete=completion.selectable,
     help="Only this asset, such as staging/transactions; may be given again.",
 )  # fmt: skip
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", shell_complete=completion.parameters,
+    help="The value of a parameter, for all assets that have it, or of one asset: "
+    "layer/name.parameter=value; may be given again.",
+)  # fmt: skip
 def run(
     pipeline: str,
     partition: str | None,
     first: str | None,
     end: str | None,
     select: tuple[str, ...],
+    settings: tuple[str, ...],
 ) -> None:
     """Run a pipeline for a range of partitions.
 
@@ -210,7 +216,7 @@ def run(
         raise click.UsageError("--partition goes without --from and --to")
     loaded = _load()
     loaded.pipeline(pipeline)
-    if not _run(loaded, Request(pipeline, partition, first, end, select)):
+    if not _run(loaded, Request(pipeline, partition, first, end, select, settings)):
         _fail()
 
 

@@ -91,6 +91,15 @@ def selectable(context: click.Context, typed: str) -> Iterator[str]:
 
 
 @_silent
+def parameters(context: click.Context, typed: str) -> Iterator[str]:
+    """Parameters of the command's pipeline, as `name=` and `layer/name.parameter=`."""
+    found = list(_parameters(_named(context)))
+    names = dict.fromkeys(f"{name}=" for _, _, name in found)
+    of_one = (f"{layer}/{asset}.{name}=" for layer, asset, name in found)
+    return (one for one in [*names, *of_one] if one.startswith(typed))
+
+
+@_silent
 def partitions(context: click.Context, typed: str) -> Sequence[str]:
     """Keys of partitions that are due, newest first."""
     return _thinned([key for key in _due(context) if key.startswith(typed)])
@@ -134,6 +143,17 @@ def _assets(pipeline: str | None) -> Iterator[tuple[str, str, str]]:
             found = guess_assets(file.parent.name, file)
             # Lines tell nothing of `sources: {orders: ...}`.
             yield from found or guess_assets(file.parent.name, file, _data(file))
+
+
+def _parameters(pipeline: str | None) -> Iterator[tuple[str, str, str]]:
+    """Layer, asset and name of each parameter that YAML declares."""
+    sections = {"sources": "raw", "staging": "staging", "analytics": "analytics"}
+    for file in _files():
+        data = _data(file) if pipeline in (None, file.parent.name) else {}
+        for section, layer in sections.items():
+            for asset, written in (data.get(section) or {}).items():
+                for name in written.get("parameters") or {}:
+                    yield layer, asset, name
 
 
 def _due(context: click.Context) -> list[str]:

@@ -33,6 +33,7 @@ from data_platform.reporting.previews import preview_of
 from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.reporting.tries import trying
 from data_platform.resources import LAKE
+from data_platform.run_config import changed_metadata, changed_text, given_values
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.workbench import Workbench
 
@@ -60,11 +61,13 @@ def lake_asset(
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if node.partitions else [WHOLE]
-        workbench: Workbench = getattr(context.resources, LAKE).workbench()
+        given = given_values(context, node)
+        workbench = replace(getattr(context.resources, LAKE).workbench(), given=given)
         metadata = {
             "run_id": context.run.run_id,
             "code_version": node.code_version,
             "asset": str(node.key),
+            **changed_text(node, given),
         }
         events = newest_events(context, node)
         started = time.monotonic()
@@ -153,9 +156,11 @@ def _record(
     if publication is None:
         return
     newest = max(publication.versions)
+    changed = changed_metadata(node, given_values(context, node))
     published: dict[str, PartitionEvent] = {}
     for key, version in publication.versions.items():
         metadata: dict[str, Any] = {
+            **changed,
             **passage.said.get(key, {}),
             **figures_of(node, passage, key, seconds),
             # As text: a number would be plotted.

@@ -32,7 +32,9 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, PipelinePlan
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.run_settings import Values, run_values
 from data_platform.reporting.events import FAILED
+from data_platform.run_config import run_config, settings_tag
 
 ORIGIN_TAG = "data_platform/origin"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -114,6 +116,7 @@ class Request:
         partition: one partition's key; or
         first, end: a range, `end` not included. None of them means the newest due partition.
         select: keys, `layer/name` or `layer/pipeline/name`; empty means all.
+        settings: values of parameters, `name=value` or `layer/name.parameter=value`.
     """
 
     pipeline: str
@@ -121,6 +124,7 @@ class Request:
     first: str | None = None
     end: str | None = None
     select: Sequence[str] = field(default_factory=tuple)
+    settings: Sequence[str] = field(default_factory=tuple)
 
 
 class Progress(Protocol):
@@ -154,15 +158,16 @@ def run_pipeline(
         now: aware; decides which partitions are due.
 
     Raises:
-        PermanentError: there is no such pipeline, asset or partition.
+        PermanentError: there is no such pipeline, asset, partition or parameter.
     """
     started = time.monotonic()
     pipeline = _pipeline(loaded, request.pipeline)
     nodes = _selected(pipeline, request.select)
     keys = _partition_keys(nodes, request, now)
+    values = run_values(request.settings, nodes)
     reap_dead_runs(instance)
     apply_limits(instance, loaded.workspace.platform.pools)
-    runner = _Runner(definitions, instance, progress)
+    runner = _Runner(definitions, instance, progress, values)
     reports = runner.run(nodes, keys)
     # Whatever a failed partition is below stays out; the others of what was skipped are run now.
     blocked = {
@@ -183,11 +188,16 @@ class _Runner:
     """Executes runs one after the other."""
 
     def __init__(
-        self, definitions: dg.Definitions, instance: dg.DagsterInstance, progress: Progress
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        progress: Progress,
+        values: Values,
     ) -> None:
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
         self._progress = progress
+        self._values = values
         self.run_ids: list[str] = []
 
     def run(self, nodes: Sequence[AnyNode], keys: Sequence[str]) -> dict[Key, AssetReport]:
@@ -208,8 +218,8 @@ class _Runner:
         run = self._instance.create_run_for_job(
             job,
             run_id=run_id,
-            run_config=_QUIET,
-            tags=_tags(nodes, keys),
+            run_config={**_QUIET, **run_config(nodes, self._values)},
+            tags={**_tags(nodes, keys), **settings_tag(nodes, self._values)},
             asset_selection=frozenset(wanted),
         )
         reports = {node.key: AssetReport(node.key) for node in nodes}

@@ -81,6 +81,7 @@ def materialize(
     *,
     partition: str | None = None,
     select: Sequence[str] = (),
+    settings: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> Materialized:
@@ -91,11 +92,12 @@ def materialize(
         folder: for the lake and all other state; twice the same one continues what is in it.
         partition: its key; None means the newest that is due, where there are partitions.
         select: only these assets, such as `staging/orders`; empty means all but destinations.
+        settings: values of parameters, as `data-platform run --set` takes them.
         environ: what `${VAR}` in the pipelines refers to, besides the process's own environment.
         now: aware; decides which partitions are due. None means the present moment.
 
     Raises:
-        PlatformError: there is no such pipeline, asset or partition, or it has mistakes.
+        PlatformError: there is no such pipeline, asset, partition or parameter, or it has mistakes.
     """
     now = now or datetime.now(UTC)
     folder = folder.absolute()
@@ -103,7 +105,7 @@ def materialize(
         loaded = _with_lake(load(load_settings(), dict(environment())), folder / "lake")
         nodes = loaded.pipeline(pipeline).nodes
         chosen = select or [str(n.key) for n in nodes if not isinstance(n, DestinationNode)]
-        request = Request(pipeline, partition=partition, select=chosen)
+        request = Request(pipeline, partition=partition, select=chosen, settings=settings)
         with _without_beta_warnings(), dg.DagsterInstance.ephemeral() as instance:
             definitions = definitions_of(loaded, now)
             report = run_pipeline(definitions, loaded, instance, request, _Silent(), now)
