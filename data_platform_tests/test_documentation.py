@@ -60,7 +60,7 @@ pipeline: sales
 owner: team:sales
 sources:
   orders: {type: database, connection: shop, table: orders, cursor: ordered_at}
-  shops: {type: file, path: shops.parquet, partitions: none}
+  shops: {type: file, settle: 0s, path: shops.parquet, partitions: none}
 staging:
   orders: {from: raw.orders}
   shops:

@@ -34,7 +34,7 @@ version: 1
 pipeline: shop
 owner: team:shop
 sources:
-  orders: {type: file, path: "${ORDERS}/orders.csv", partitions: none}
+  orders: {type: file, settle: 0s, path: "${ORDERS}/orders.csv", partitions: none}
   slow: {type: database, connection: shop, table: slow, partitions: none}
 staging:
   orders:

@@ -10,7 +10,7 @@ from data_platform.errors import ConfigurationError, PermanentError
 from data_platform.testing import materialize, problems, validate_definitions
 
 BODY = """sources:
-  orders: {type: file, path: "${ORDERS:-orders.csv}"}
+  orders: {type: file, settle: 0s, path: "${ORDERS:-orders.csv}"}
 staging:
   orders:
     from: raw.orders

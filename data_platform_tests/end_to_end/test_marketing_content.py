@@ -1,5 +1,6 @@
 """Campaigns from the API and targets from the drop folder, against what the shop sold."""
 
+import os
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -89,7 +90,9 @@ def test_the_next_run_finds_nothing_new(marketed: Marketed) -> None:
 
 def test_a_file_that_is_dropped_is_read_by_the_next_run(marketed: Marketed) -> None:
     platform, _ = marketed
-    (platform.files / "drop" / "more.csv").write_text("department,weekly_target\nFLORAL,450\n")
+    dropped = platform.files / "drop" / "more.csv"
+    dropped.write_text("department,weekly_target\nFLORAL,450\n")
+    os.utime(dropped, (0, 0))  # it has stood still
     assert platform.run(pipeline="marketing").succeeded
     snapshot = platform.lake.table(Key("staging", "marketing", "targets")).snapshot()
     assert snapshot is not None

@@ -24,7 +24,7 @@ pipeline: shop
 owner: team:shop
 partitions: {{every: day, start: 2024-01-01, end: 2024-02-01}}
 sources:
-  orders: {{type: file, path: "{folder}/orders/{{partition_key}}.parquet"}}
+  orders: {{type: file, settle: 0s, path: "{folder}/orders/{{partition_key}}.parquet"}}
 staging:
   orders:
     from: raw.orders

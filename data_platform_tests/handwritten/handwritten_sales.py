@@ -23,8 +23,8 @@ pipeline: sales
 owner: team:sales
 partitions: {every: day, start: 2024-01-01, end: 2024-02-01}
 sources:
-  orders: {type: file, path: "data/orders-{partition_key}.csv"}
-  rates: {type: file, path: data/rates.csv, partitions: none}
+  orders: {type: file, settle: 0s, path: "data/orders-{partition_key}.csv"}
+  rates: {type: file, settle: 0s, path: data/rates.csv, partitions: none}
 staging:
   orders:
     from: raw.orders
