@@ -161,8 +161,8 @@ def _interruptible(work: Work, done: threading.Event) -> Generator[Callable[[], 
         if not done.is_set():
             work.go_on()
 
-    before = signal.signal(signal.SIGALRM, raise_reason)
+    before = signal.signal(signal.SIGUSR2, raise_reason)
     try:
-        yield lambda: signal.pthread_kill(thread, signal.SIGALRM)
+        yield lambda: signal.pthread_kill(thread, signal.SIGUSR2)
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGUSR2, before)

@@ -99,11 +99,11 @@ def test_nothing_is_left_behind_by_a_limit_that_was_not_reached() -> None:
     code = """
 import signal, threading
 from data_platform.engine.work import Work, ended_after
-before = signal.getsignal(signal.SIGALRM)
+before = signal.getsignal(signal.SIGUSR2)
 with ended_after(Work(), 600, lambda moved: None):
     assert threading.active_count() == 2
 assert threading.active_count() == 1
-assert signal.getsignal(signal.SIGALRM) is before
+assert signal.getsignal(signal.SIGUSR2) is before
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
