@@ -50,7 +50,7 @@ def _facts(
     node: AnyNode, lake: Lake, url_of: Callable[[str], str], logged: Logged, held: int
 ) -> Facts:
     rows: dict[str, int] = {}
-    committed_at, unknown = None, None
+    committed_at, unknown, position = None, None, None
     if isinstance(node, DestinationNode):
         try:
             loaded = ledger(url_of(node.connection), target_of(node).full_name)
@@ -62,6 +62,7 @@ def _facts(
         if snapshot := table.snapshot():
             rows = {key: version.rows for key, version in snapshot.partitions.items()}
             committed_at = _moment(table.history(1))
+            position = snapshot.batches.position if snapshot.batches else None
     moments = [moment for moment in (committed_at, logged.materialized_at) if moment]
     return Facts(
         rows=rows,
@@ -70,6 +71,7 @@ def _facts(
         warned_checks=logged.warned_checks,
         quarantined=held,
         unknown=unknown,
+        position=position,
     )
 
 

@@ -26,6 +26,7 @@ class Facts:
         warned_checks: whose latest evaluation is a warning.
         quarantined: rows held back beside what is published.
         unknown: why the rest isn't known, such as a database that can't be reached.
+        position: how far an incremental source was read, as it was committed.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Facts:
     warned_checks: tuple[str, ...] = ()
     quarantined: int = 0
     unknown: str | None = None
+    position: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,4 +113,5 @@ def as_json(status: AssetStatus) -> dict[str, Any]:
         "warned_checks": list(facts.warned_checks),
         "quarantined_rows": facts.quarantined,
         "unknown": facts.unknown,
+        "position": dict(facts.position) if facts.position else None,
     }

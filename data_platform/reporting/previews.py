@@ -70,10 +70,14 @@ def preview_of(version: PartitionVersion, masking: Masking) -> str:
 
 def _first_rows(version: PartitionVersion) -> tuple[pa.Table, list[str]]:
     """The first rows of the first columns, and the names of the others."""
-    schema = pq.read_schema(version.files[0].path)
+    files = version.files
+    if version.seen is not None:
+        # Of batches the newest: rows of older ones may have been replaced since.
+        files = [file for file in files if file.rows][-1:] or files[-1:]
+    schema = pq.read_schema(files[0].path)
     names = schema.names[:COLUMNS]
     found = schema.empty_table().select(names)
-    for file in version.files:
+    for file in files:
         if found.num_rows < ROWS:
             with pq.ParquetFile(file.path) as parquet:
                 batches = parquet.iter_batches(ROWS - found.num_rows, columns=names)

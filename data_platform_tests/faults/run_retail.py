@@ -1,4 +1,4 @@
-"""A run of the retail pipeline in a process of its own, to be killed or interrupted.
+"""A run of a pipeline in a process of its own, to be killed or interrupted.
 
 The processes are forked from one that has imported everything, so that a kill costs two seconds
 and not four.
@@ -29,17 +29,25 @@ class Silent:
     def finished(self, report: AssetReport) -> None: ...
 
 
-def start(environ: Mapping[str, str], first: str, end: str) -> tuple[ForkServerProcess, Connection]:
+def start(
+    environ: Mapping[str, str], first: str | None, end: str | None, pipeline: str = "retail"
+) -> tuple[ForkServerProcess, Connection]:
     """Start a run; the connection says `running` when it is about to begin, then how it ended."""
     _context.set_forkserver_preload(["run_retail"])
     receiving, sending = _context.Pipe(duplex=False)
-    process = _context.Process(target=run, args=(dict(environ), first, end, sending))
+    process = _context.Process(target=run, args=(dict(environ), first, end, pipeline, sending))
     process.start()
     sending.close()
     return process, receiving
 
 
-def run(environ: Mapping[str, str], first: str, end: str, connection: Connection) -> None:
+def run(
+    environ: Mapping[str, str],
+    first: str | None,
+    end: str | None,
+    pipeline: str,
+    connection: Connection,
+) -> None:
     """What the process does."""
     os.environ.update(environ)
     # A kill is seen at once here; the patience is for servers that restart.
@@ -50,7 +58,7 @@ def run(environ: Mapping[str, str], first: str, end: str, connection: Connection
     definitions = definitions_of(loaded, now)
     with open_instance(settings) as instance:
         connection.send("running")
-        wanted = Request("retail", first=first, end=end)
+        wanted = Request(pipeline, first=first, end=end)
         try:
             report = run_pipeline(definitions, loaded, instance, wanted, Silent(), now)
         except KeyboardInterrupt:

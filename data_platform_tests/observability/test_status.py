@@ -107,6 +107,7 @@ def test_json_holds_what_was_found(daily: StagingNode):
         "warned_checks": ["range_price"],
         "quarantined_rows": 12,
         "unknown": None,
+        "position": None,
     }
 
 
