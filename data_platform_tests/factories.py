@@ -24,7 +24,7 @@ from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
 from data_platform.raw.extraction import extract
 from data_platform.sources.arrivals import Outside
-from data_platform.spec.platform import DatabaseConnection
+from data_platform.spec.platform import Connection, DatabaseConnection
 from data_platform.spec.reading import Workspace, read_workspace
 from data_platform.staging.computing import compute as compute_staging
 from data_platform.storage.lake import Lake, LakeTable
@@ -140,11 +140,13 @@ class Project:
             )
             return publish(self.table(text), written, {})
 
-    def land_source(self, name: str, *keys: str, url: str = "") -> Passage:
+    def land_source(
+        self, name: str, *keys: str, url: str = "", connection: Connection | None = None
+    ) -> Passage:
         """Land a source as the platform does."""
         node = at_once(self.node(f"raw/{name}"))
-        connection = DatabaseConnection(type="database", url=url)
-        outside = Outside(lambda _: connection, lambda text: text)
+        outer = connection or DatabaseConnection(type="database", url=url)
+        outside = Outside(lambda _: outer, lambda text: text)
         return extract(node, keys or [WHOLE], self.workbench, outside, {"run_id": "test"})
 
     def compute(self, text: str, *keys: str, run: str = "test") -> Passage:

@@ -35,7 +35,7 @@ from data_platform.sources.files.found import Bad, BadFileError, Found, Taken
 CHUNK = 1024 * 1024
 AT_ONCE = 4
 """Files that are read at the same time: objects of S3 take their time to begin."""
-_READ_AS_IT_IS = frozenset({"utf-8", "ascii"})
+_READ_AS_IT_IS = frozenset({"utf-8"})
 _GLOB = re.compile(r"[*?\[\]{}\\]")
 """What DuckDB may take for a glob in the name of a file."""
 
