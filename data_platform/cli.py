@@ -106,6 +106,30 @@ def check(path: Path | None, *, connect: bool) -> None:
         _fail()
 
 
+@main.command(epilog="Example: data-platform discover shop public.transactions")
+@click.argument("connection", shell_complete=completion.connections)
+@click.argument("table", required=False)
+@_format
+def discover(connection: str, table: str | None, style: str) -> None:
+    """Show a database's tables, or write a source for one.
+
+    CONNECTION is one of platform.yaml. With TABLE it prints YAML that stands below `sources:` of a
+    pipeline.yaml: columns with their types, comments, and a column that may be the cursor.
+    """
+    from data_platform.discovering import source_block  # noqa: PLC0415
+    from data_platform.sources.database.catalogue import found_tables  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.discovered_tables import found_json, print_found  # noqa: PLC0415
+
+    url = _load().connection_url(connection)
+    if table is not None:
+        click.echo(source_block(url, connection, table), nl=False)
+    elif style == "json":
+        _print_json(found_json(found_tables(url)))
+    else:
+        print_found(make_console(environment()), connection, found_tables(url))
+
+
 @main.command(epilog="Example: data-platform schema pipeline > pipeline.schema.json")
 @click.argument("of", default="pipeline", type=click.Choice(["pipeline", "platform"]))
 def schema(of: str) -> None:

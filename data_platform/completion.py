@@ -30,6 +30,7 @@ MAX_OFFERED = 40
 """Of partitions at once; of more, the first of each month or year is offered."""
 
 _PIPELINE_FILE = "pipeline.yaml"
+_PLATFORM_FILE = "platform.yaml"
 Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 
@@ -67,6 +68,14 @@ def _silent(
 def pipelines(_: click.Context, typed: str) -> Iterator[str]:
     """Names of pipelines, broken ones included."""
     return (file.parent.name for file in _files() if file.parent.name.startswith(typed))
+
+
+@_silent
+def connections(_: click.Context, typed: str) -> Iterator[str]:
+    """Databases of platform.yaml."""
+    written = _data(load_settings().pipelines_dirs[0] / _PLATFORM_FILE).get("connections") or {}
+    databases = (name for name, said in written.items() if said["type"] == "database")
+    return (name for name in databases if name.startswith(typed))
 
 
 @_silent

@@ -28,6 +28,16 @@ _PASSING = frozenset({"08", "40", "53", "57", "58"})
 """Classes of SQLSTATE: connection, rollback, resources, operator's intervention, system."""
 _PASSING_STATES = frozenset({"55P03"})
 """Single ones: a lock that somebody else holds."""
+_PASSING_TEXTS = (
+    "canceling statement",
+    "terminating connection",
+    "deadlock detected",
+    "could not serialize",
+    "out of memory",
+    "No space left",
+    "recovery",
+)
+"""What a statement says that may succeed another time, where it has no SQLSTATE."""
 _LASTING = (
     "authentication failed",
     "no password supplied",
@@ -45,9 +55,6 @@ _LASTING = (
     "server does not support SSL",
     "certificate verify failed",
     "Failed to parse",
-    "division by zero",
-    "invalid input syntax",
-    "out of range",
 )
 """What a connection that will never come says, which has no SQLSTATE."""
 _NO_PRECISION = 1000
@@ -152,9 +159,12 @@ def _raise(error: Exception, url: str, state: str | None) -> NoReturn:
     """The driver's error as one of ours; whether it may pass is told by its state."""
     text = str(error)
     state = state or next(iter(re.findall(r"SQLSTATE: (\w{5})", text)), None)
-    passing = state[:2] in _PASSING if state else not any(sign in text for sign in _LASTING)
-    if state in _PASSING_STATES:
-        passing = True
+    if state:
+        passing = state[:2] in _PASSING or state in _PASSING_STATES
+    elif "ERROR:" in text:  # from the midst of a stream, where no state comes along
+        passing = any(sign in text for sign in _PASSING_TEXTS)
+    else:
+        passing = not any(sign in text for sign in _LASTING)
     message = f"{host(url)}: {_without_secrets(_first_line(error), url)}"
     # The driver's own text may quote the URL: it isn't kept as the cause then.
     cause = error if _without_secrets(text, url) == text else None

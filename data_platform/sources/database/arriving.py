@@ -125,7 +125,9 @@ def _reading(
         missed = int(database.rows(count)[0][0]) if not _is_bounded(source) else None
         return Reading(columns, [(None, statement)], kind, missed)
     if FROM in values[0] and increments is not None and increments.cursor is not None:
-        asked = f"{asked} WHERE {quoted_by(increments.cursor, database.quote)} >= :{FROM}"
+        cursor = quoted_by(increments.cursor, database.quote)
+        # Rows without a value aren't landed, but told in each run.
+        asked = f"{asked} WHERE {cursor} >= :{FROM} OR {cursor} IS NULL"
     statements = [(key, Statement(asked, some)) for key, some in zip(keys, values, strict=True)]
     return Reading(columns, statements, None, None)
 
