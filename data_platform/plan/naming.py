@@ -40,5 +40,11 @@ WITHOUT_CURSOR, LOOKBACK = "without_cursor", "lookback"
 """Checks of raw that warn: rows of an incremental source that have no position in it, partitions
 before a run's own that were read again and couldn't be published."""
 
+LAST_GOOD = "last_good"
+"""The check of a raw asset whose last good version may stand: it was read."""
+
+LOST = "lost_messages"
+"""The check of raw that warns of messages which were deleted before they were read."""
+
 NOT_EMPTY = "not_empty"
 """The check behind `on_empty` of a source: rows came."""

@@ -5,15 +5,25 @@ Asked by `raw` for the outcomes, by `raw.assets` for what Dagster shows, and by 
 
 from data_platform.errors import Location
 from data_platform.plan.check_kinds import RowCountCheck
-from data_platform.plan.naming import BAD_FILES, LOOKBACK, NEW_COLUMNS, OUTSIDE, WITHOUT_CURSOR
+from data_platform.plan.naming import (
+    BAD_FILES,
+    LAST_GOOD,
+    LOOKBACK,
+    LOST,
+    NEW_COLUMNS,
+    OUTSIDE,
+    WITHOUT_CURSOR,
+)
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.sources import DatabaseQuery, DatabaseTable, Files
+from data_platform.plan.sources import DatabaseQuery, DatabaseTable, Files, Topic
 
 _ABOUT = {
     NEW_COLUMNS: "The source has the columns that it had before.",
     OUTSIDE: "Every row belongs to a partition.",
     BAD_FILES: "Every file could be read.",
     WITHOUT_CURSOR: "Every row has a value of the cursor.",
+    LAST_GOOD: "The source could be read; else its last good version stands.",
+    LOST: "No message was deleted before it was read.",
     LOOKBACK: "Every partition that was read again could be published.",
 }
 
@@ -24,12 +34,16 @@ def notices_of(node: RawNode) -> tuple[str, ...]:
     source = node.source
     if isinstance(source, DatabaseTable | DatabaseQuery) and source.cursor and node.partitions:
         names.append(OUTSIDE)
+    if isinstance(source, Topic):
+        names += [OUTSIDE, LOST] if node.partitions else [LOST]
     if isinstance(source, Files):
         names.append(BAD_FILES)
     if node.increments and node.increments.cursor:
         names.append(WITHOUT_CURSOR)
     if node.lookback:
         names.append(LOOKBACK)
+    if node.on_error == "use_last_good":
+        names.append(LAST_GOOD)
     return tuple(names)
 
 

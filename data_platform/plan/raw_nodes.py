@@ -107,7 +107,7 @@ def _source(
             return _files(asset, spec, partitioned=partitions is not None)
         case TopicSource():
             asset.require_connection(spec.connection, "kafka")
-            return Topic(spec.connection, spec.topic, spec.format, spec.max_records)
+            return Topic(spec.connection, spec.topic, spec.format, spec.max_records, spec.on_lost)
         case WrittenPythonSource():
             function = asset.function(partitions, "source", spec.function, asset.at("function"))
             return PythonSource(function)

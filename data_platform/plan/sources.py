@@ -115,12 +115,14 @@ class Topic:
         topic: its name.
         format: what a message's value is.
         max_records: messages that one run reads at most.
+        on_lost: what it means when messages were deleted before they were read.
     """
 
     connection: str
     topic: str
     format: Literal["json", "text"]
     max_records: int = field(repr=False)
+    on_lost: Literal["fail", "warn"] = field(default="fail", repr=False)
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Increments:
     key: tuple[str, ...]
     keep: Literal["latest", "history"]
     lookback: timedelta | int | None = None
-    start: bool | int | float | str | None = None
+    start: int | float | str | None = None
 
 
 def address_of(source: AnySource) -> tuple[str, str]:

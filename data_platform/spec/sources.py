@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from data_platform.spec.asset import LakeAsset
 from data_platform.spec.http import Auth, JsonPath, NoPagination, Pagination, Rate, RequestRetry
 from data_platform.spec.model import Model
-from data_platform.spec.rules import Scalar
+from data_platform.spec.rules import Bound, Scalar
 from data_platform.spec.times import Duration
 from data_platform.spec.values import FunctionName, Names
 from data_platform.spec.wording import problem
@@ -34,10 +34,10 @@ class Incremental(Model):
     """The column(s) that name a row; needed with `lookback`, and to keep the latest of each."""
     keep: Literal["latest", "history"] = "latest"
     """Whether readers see the newest row of each key, or all of them; without a key all rows."""
-    lookback: Duration | int | None = None
+    lookback: Duration | Annotated[int, Field(ge=0)] | None = None
     """How far before the watermark is read again for late rows: a duration, or a number where the
     cursor is one."""
-    start: Scalar | None = None
+    start: Bound | None = None
     """Where the first run begins; None means at the beginning."""
 
     @model_validator(mode="after")
@@ -183,7 +183,9 @@ class TopicSource(SourceAsset):
     format: Literal["json", "text"] = "json"
     """What a message's value is."""
     max_records: int = Field(default=1_000_000, ge=1)
-    """Messages that one run reads at most; the next one goes on there."""
+    """Messages that one run reads at most; the next one goes on there. Not of partitions."""
+    on_lost: Literal["fail", "warn"] = "fail"
+    """What it means when messages were deleted before they were read."""
 
 
 class PythonSource(SourceAsset):
