@@ -1,8 +1,8 @@
 """An incremental source: each run adds what is new, and readers see the newest of each key."""
 
 import pytest
-from conftest import Feed, row
 from factories import Project, outcome, verdict
+from feeds import Feed, row
 
 from data_platform.errors import ContractError, SourceError, StorageUnavailable
 from data_platform.plan.naming import WHOLE

@@ -8,9 +8,9 @@ import dagster as dg
 import psycopg2
 import pyarrow as pa
 import pytest
-from conftest import Feed, row
 from dagster_steps import run_assets
 from factories import Project, outcome
+from feeds import Feed, row
 
 from data_platform.engine.lake_frames import FrameKind, read_frame
 from data_platform.errors import StorageUnavailable

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Feed, row
 from factories import Project
+from feeds import Feed, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
