@@ -31,7 +31,9 @@ from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
 
 if TYPE_CHECKING:
+    import httpx
     import pyarrow as pa
+    from obstore.store import S3Store
     from sqlalchemy import Connection as DatabaseSession
 
 LAKE = "lake"
@@ -117,6 +119,26 @@ class ApiResource(dg.ConfigurableResource):
         """The connection with its secrets."""
         return _resolved(ApiConnection, self, type="api")
 
+    @contextmanager
+    def get_client(self, timeout: float = 30.0) -> "Generator[httpx.Client]":
+        """A client of httpx at the connection's address, with its credentials and rate limit.
+
+        Requests are tried again as those of sources are; one that may change something only where
+        the server surely did nothing. What a server refuses is an answer, as with httpx.
+
+        Args:
+            timeout: of one try, from asking to the last byte, in seconds.
+
+        Raises:
+            SourceUnavailable: by a request: the server couldn't be reached, or had trouble, for as
+                often as it was tried; a step may be tried again.
+        """
+        from data_platform.sources.http.sessions import session  # noqa: PLC0415
+        from data_platform.spec.http import RequestRetry  # noqa: PLC0415
+
+        with session(self.resolved(), timeout, RequestRetry()) as client:
+            yield client
+
 
 class ObjectStoreResource(dg.ConfigurableResource):
     """A bucket of S3, or of what speaks its protocol."""
@@ -130,6 +152,19 @@ class ObjectStoreResource(dg.ConfigurableResource):
     def resolved(self) -> S3Connection:
         """The connection with its secrets."""
         return _resolved(S3Connection, self, type="s3")
+
+    def store(self, bucket: str | None = None) -> "S3Store":
+        """The bucket as obstore takes it: `obstore.get(s3.store(), "key").bytes()`.
+
+        Args:
+            bucket: None means the connection's.
+
+        Raises:
+            SourceError: nobody named a bucket.
+        """
+        from data_platform.engine.object_store import ObjectStore  # noqa: PLC0415
+
+        return ObjectStore(self.resolved(), bucket).store
 
 
 class KafkaResource(dg.ConfigurableResource):
@@ -167,7 +202,7 @@ def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResour
 
 
 def _resource_of(spec: Connection) -> dg.ConfigurableResource:
-    written = spec.model_dump(by_alias=True, exclude={"type"})
+    written = spec.model_dump(by_alias=True, exclude={"type"}, exclude_none=True)
     match spec:
         case DatabaseConnection():
             return DatabaseResource(**written)

@@ -18,7 +18,7 @@ import anyio
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _REMEMBERED = 1000
-"""Times that are kept; a larger rate is held in shorter spans, which is stricter."""
+"""Times that are kept; a larger rate is held in whole parts of its span, which is stricter."""
 
 
 class RateLimit:
@@ -39,9 +39,9 @@ class RateLimit:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         count, _, unit = rate.partition("/")
-        shorter = max(1.0, int(count) / _REMEMBERED)
-        self._count = int(int(count) / shorter)
-        self._span = _SECONDS[unit] / shorter
+        parts = -(-int(count) // _REMEMBERED)
+        self._count = int(count) // parts
+        self._span = _SECONDS[unit] / parts
         self._own = array("d")
         self._file = _file_of(folder or _user_folder(), f"{rate} {scope}")
         self._sleep = sleep

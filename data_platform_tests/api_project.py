@@ -4,7 +4,7 @@ Waiting between two tries is left out by stamina's testing mode; what is tried s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import stamina
@@ -67,12 +67,15 @@ class ApiProject:
         written = {"connections": {"api": {"type": "api", **connection}}}
         self.project.platform(yaml.safe_dump(written))
 
-    def ask(self, *keys: str, waiting: bool = False, **given: Any) -> Came:
+    def ask(
+        self, *keys: str, waiting: bool = False, timeout: float | None = None, **given: Any
+    ) -> Came:
         """Ask the source, for all partitions or for some.
 
         Args:
             keys: of partitions.
             waiting: whether it is waited between two tries.
+            timeout: of a request, in seconds, where those of the language are too long for a test.
             given: further attributes of the question.
         """
         node = self.project.node("raw/orders")
@@ -85,7 +88,8 @@ class ApiProject:
         ):
             asked = keys or [WHOLE]
             question = Question(node, asked, session, scratch, outside, work=self.work, **given)
-            with arriving(question, node.source) as arrival:
+            source = replace(node.source, request_timeout=timeout or node.source.request_timeout)
+            with arriving(question, source) as arrival:
                 rows: list[dict[str, Any]] = []
                 if arrival.query is not None:
                     rows = session.connection.sql(arrival.query).to_arrow_table().to_pylist()
