@@ -16,6 +16,7 @@ from data_platform.plan.check_kinds import Check
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, PythonNode, RawNode, StagingNode
+from data_platform.plan.notices import notices_of
 from data_platform.plan.schemas import Column, Schema
 from data_platform.quality.gate import Passage
 from data_platform.reporting.events import (
@@ -32,6 +33,7 @@ from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.previews import preview_of
 from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.reporting.tries import trying
+from data_platform.reporting.unjudged import as_judged_before
 from data_platform.resources import LAKE
 from data_platform.run_config import changed_metadata, changed_text, given_values
 from data_platform.storage.lake import LakeTable, Snapshot
@@ -112,6 +114,18 @@ def report(
     _record(context, node, passage, events, seconds, once)
     versions = {key: version.data_version for key, version in standing.items()}
     yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage), text)
+    yield from as_judged_before(
+        context, node, _unjudged(node, passage), "nothing came that could be judged"
+    )
+
+
+def _unjudged(node: LakeAsset, passage: Passage) -> list[str]:
+    """The checks of a source that was let be: nothing came, and nothing is wrong."""
+    if not isinstance(node, RawNode):
+        return []
+    judged = {outcome.check.name for outcome in passage.outcomes}
+    names = [*(check.name for check in node.checks), *notices_of(node)]
+    return [name for name in names if name not in judged]
 
 
 def report_each(
@@ -254,4 +268,6 @@ def _totals(passage: Passage) -> dict[str, int]:
         "rows_in": sum(passage.rows_in.values()),
         "rows_out": sum(version.rows for version in published.values()),
         "rows_quarantined": sum(passage.quarantined.values()),
+        **({"partitions_kept": len(passage.kept)} if passage.kept else {}),
+        **({"partitions_skipped": len(passage.skipped)} if passage.skipped else {}),
     }

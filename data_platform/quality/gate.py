@@ -38,6 +38,9 @@ class Passage:
         quarantine: what the quarantine's own commit did.
         upstreams: the snapshots that were read, by relation.
         phases: seconds of auditing, writing and publishing; the rest is reading and computing.
+        unread: why a partition couldn't be read, of those that failed.
+        kept: why a partition wasn't read, whose last good version stands though it isn't failed.
+        skipped: why a partition wasn't asked for at all, though nothing is wrong with it.
         said: what a person's function says of a partition, by partition.
     """
 
@@ -49,6 +52,9 @@ class Passage:
     quarantine: Publication | None = None
     upstreams: Mapping[str, Snapshot] = field(default_factory=dict)
     phases: Mapping[str, float] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

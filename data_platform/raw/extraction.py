@@ -35,10 +35,12 @@ from data_platform.raw.increments import (
     show_standing,
     told,
 )
+from data_platform.raw.landings import known_landings, not_to_be_asked, note_landings
 from data_platform.raw.lookback import looking_back
 from data_platform.sources.answering import arriving, folders_of
 from data_platform.sources.arrivals import Arrival, Notice, Outside, Question
-from data_platform.storage.publish import WRITTEN, Written, stored_select, write
+from data_platform.storage.lake import LakeTable, Snapshot
+from data_platform.storage.publish import WRITTEN, Publication, Written, stored_select, write
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.workbench import Workbench
 
@@ -76,44 +78,106 @@ def extract(
     with workbench.open(folders_of(node.source), node=node) as (session, scratch):
         table = workbench.lake.table(node.key)
         before = table.snapshot()
-        known = before.schema if before else None
+        given = {**session.parameters, **(parameters or {})}
+        landings = known_landings(node, table, before, ready, given)
         question = Question(
             node,
             ready,
             session,
             scratch,
             outside,
-            types=_types(session, node, known),
+            types=_types(session, node, before.schema if before else None),
             position=position_in(node, before, table),
-            parameters={**session.parameters, **(parameters or {})},
+            landings=landings,
+            parameters=given,
             work=workbench.work,
             quarantine=workbench.lake.bad_files(node.key),
             run_id=metadata.get("run_id"),
         )
-        with arriving(question) as arrived:
-            arrival, written = _landed(question, arrived)
-        batch = new_rows(question, before, arrival, written)
-        failed |= arrival.failed
-        ready = [key for key in ready if key not in failed]
-        show_inputs(session, node, ready, snapshots)
-        judged = node if question.position is None else replace(node, checks=_of_a_batch(node))
-        gate = Gate(session, judged, table, scratch, ready, metadata)
-        gate.others = show_standing(session, node, before) if batch else None
-        gate.make_candidate(WRITTEN, stored=False)
-        audit = gate.audit()
+        skipped = not_to_be_asked(node, landings, ready, question.now)
+        question = replace(question, keys=[key for key in ready if key not in skipped])
+        passage = Passage(None, {}, [])
+        if question.keys:
+            show_inputs(session, node, question.keys, snapshots)
+            passage = _answered(question, table, before, metadata)
+        return replace(passage, failed={**failed, **passage.failed}, skipped=skipped)
+
+
+def _answered(
+    question: Question, table: LakeTable, before: Snapshot | None, metadata: Mapping[str, str]
+) -> Passage:
+    """What came of a question: landed, judged, published and noted."""
+    with arriving(question) as arrived:
+        unchanged = [key for key in arrived.unchanged if key in question.landings]
+        question = replace(question, keys=[key for key in question.keys if key not in unchanged])
+        if unchanged and arrived.query is None:
+            passage = Passage(None, arrived.failed, [], unread=arrived.failed)
+            return _noted(question, table, before, arrived, passage, unchanged)
+        arrival, written = _landed(question, arrived)
+    passage = _judged(question, table, before, metadata, arrival, written)
+    return _noted(question, table, before, arrival, passage, unchanged)
+
+
+def _judged(
+    question: Question,
+    table: LakeTable,
+    before: Snapshot | None,
+    metadata: Mapping[str, str],
+    arrival: Arrival,
+    written: Written,
+) -> Passage:
+    """Audit what is in scratch, and publish what passes."""
+    session, node = question.session, question.node
+    batch = new_rows(question, before, arrival, written)
+    ready = [key for key in question.keys if key not in arrival.failed]
+    judged = node if question.position is None else replace(node, checks=_of_a_batch(node))
+    gate = Gate(session, judged, table, question.scratch, ready, metadata)
+    gate.others = show_standing(session, node, before) if batch else None
+    gate.make_candidate(WRITTEN, stored=False)
+    audit = gate.audit()
+    publication = (
+        publish_batch(gate, node, batch, before, audit.failed)
+        if batch
+        else gate.publish(written, audit.failed)
+    )
+    noticed = [*(batch.notices if batch else ()), *arrival.notices]
+    known = before.schema if before else None
+    passage = Passage(
+        publication,
+        {**arrival.failed, **audit.failed},
+        [*audit.outcomes, *_notices(node, ready[-1], known, written.schema, noticed)],
+        audit.rows,
+        phases=gate.phases,
+        unread=arrival.failed,
+        said=arrival.said,
+    )
+    return told(passage, batch) if batch else passage
+
+
+def _noted(
+    question: Question,
+    table: LakeTable,
+    before: Snapshot | None,
+    arrival: Arrival,
+    passage: Passage,
+    unchanged: Sequence[str],
+) -> Passage:
+    """Note what has landed; what the source calls unchanged stands as if it had come again."""
+    publication = passage.publication
+    if unchanged and before:
+        standing = {key: before.partitions[key] for key in unchanged if key in before.partitions}
         publication = (
-            publish_batch(gate, node, batch, before, audit.failed)
-            if batch
-            else gate.publish(written, audit.failed)
+            replace(publication, versions={**standing, **publication.versions})
+            if publication
+            else Publication(standing, frozenset(), before.version)
         )
-        noticed = [*(batch.notices if batch else ()), *arrival.notices]
-        notices = _notices(node, ready[-1], known, written.schema, noticed)
-        failed |= audit.failed
-        outcomes = [*audit.outcomes, *notices]
-        passage = Passage(
-            publication, failed, outcomes, audit.rows, phases=gate.phases, said=arrival.said
-        )
-        return told(passage, batch) if batch else passage
+    if publication is None:
+        return passage
+    marks = {key: question.landings[key].marks for key in unchanged} | dict(arrival.marks)
+    given = question.parameters
+    note_landings(question.node, table, publication, marks, given, question.now)
+    said = {key: {"not_read": "the source says that it is unchanged"} for key in unchanged}
+    return replace(passage, publication=publication, said={**passage.said, **said})
 
 
 def _of_a_batch(node: RawNode) -> tuple[Check, ...]:
