@@ -10,7 +10,7 @@ by itself, and those that can't be read go to quarantine while the others go on.
 
 import hashlib
 import itertools
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,7 @@ import pyarrow as pa
 from data_platform.engine.session import Session
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.expressions import literal
-from data_platform.plan.naming import BAD_FILES, PARTITION, PROVENANCE
+from data_platform.plan.naming import BAD_FILES, PARTITION, PROVENANCE, RESERVED_COLUMNS
 from data_platform.plan.sources import Files
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.files.finding import find, look_at, pattern_of, store_of
@@ -153,7 +153,8 @@ def _answer(question: Question, source: Files, batch: Batch) -> Arrival:
     def mended(error: Exception) -> Arrival:
         bad = bad_ones(question, source, batch.files, _known(question))
         if not bad:
-            raise SourceError(f"{source.path}: {in_words(error)}") from error
+            said = str(error) if isinstance(error, SourceError) else in_words(error)
+            raise SourceError(f"{source.path}: {said}") from error
         for file in bad:
             keep(question, file)
         return _arrival(question, source, batch.without(bad))
@@ -172,6 +173,7 @@ def _arrival(question: Question, source: Files, batch: Batch) -> Arrival:
     query = None
     if batch.files:
         rows = rows_query(question.session, source, batch.files, _known(question))
+        _check_names(question.session.columns(rows))
         origins = _show_origins(question.session, batch)
         own = ", ".join([PARTITION, *PROVENANCE])
         query = (
@@ -187,6 +189,13 @@ def _arrival(question: Question, source: Files, batch: Batch) -> Arrival:
         provenance=True,
         said={key: _said(files) for key, files in batch.sound.items() if files},
     )
+
+
+def _check_names(columns: Iterable[str]) -> None:
+    taken = [name for name in columns if name.lower() in RESERVED_COLUMNS]
+    if taken:
+        names = ", ".join(taken)
+        raise SourceError(f"columns {names} have names that the platform needs; rename them")
 
 
 def _known(question: Question) -> Known:

@@ -108,19 +108,23 @@ class _Facts:
         return self.fitting[0] if self.fitting else self.decimal or "VARCHAR"
 
 
-def guessed(session: Session, query: str, names: Sequence[str]) -> dict[str, str]:
+def guessed(
+    session: Session, query: str, names: Sequence[str], *, sampled: bool
+) -> dict[str, str]:
     """The narrowest type of each column that holds all of its texts without loss.
 
     Args:
         session: in which the query runs.
         query: a SELECT of texts.
         names: of the columns that are looked at.
+        sampled: whether some rows are looked at first, so that all rows are asked less.
     """
     if not names:
         return {}
     tried: dict[str, Sequence[str]] = dict.fromkeys(names, _TRIED)
-    some = _looked_at(session, f"SELECT * FROM ({query}) LIMIT {SAMPLE}", tried)
-    tried = {name: facts.fitting for name, facts in some.items()}
+    if sampled:
+        some = _looked_at(session, f"SELECT * FROM ({query}) LIMIT {SAMPLE}", tried)
+        tried = {name: facts.fitting for name, facts in some.items()}
     return {name: facts.type for name, facts in _looked_at(session, query, tried).items()}
 
 

@@ -29,6 +29,8 @@ READ_FROM = "_read_from"
 """The column that tells where DuckDB read a row."""
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of a line of CSV; 2 MB as DuckDB would have it."""
+SMALL = 16 * 1024 * 1024
+"""Bytes of files up to which opening them all twice takes longer than looking at all rows."""
 _SHOWN = 60
 """Characters of a value in a message."""
 
@@ -126,7 +128,9 @@ def _csv_query(session: Session, csv: CsvFormat, files: Sequence[Taken], known: 
     texts = texts_query(csv, files)
     names = csv_columns(files)
     types = {name: known.types.get(known.spelled(name), "") for name in names}
-    found = guessed(session, texts, [name for name, kind in types.items() if not kind])
+    large = sum(file.found.bytes for file in files) > SMALL
+    unknown = [name for name, kind in types.items() if not kind]
+    found = guessed(session, texts, unknown, sampled=large)
     columns = [
         f"{_typed(name, types[name], known)} AS {quoted(known.spelled(name))}"
         if types[name]

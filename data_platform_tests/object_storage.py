@@ -1,0 +1,71 @@
+"""An S3 server for tests: moto, on a port of 127.0.0.1, started when the first test asks for it.
+
+A test's `Bucket` is its own; what it leaves there no other test sees.
+"""
+
+import functools
+import itertools
+import os
+from collections.abc import Mapping
+
+import obstore
+from moto.server import ThreadedMotoServer
+from obstore.store import S3Store
+
+from data_platform.spec.platform import S3Connection
+
+ACCESS_KEY, SECRET_KEY = "tests", "a-secret-of-tests"
+_numbers = itertools.count()
+
+
+@functools.cache
+def server_url() -> str:
+    """Where the one server of this process listens."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    return f"http://{host}:{port}"
+
+
+class Bucket:
+    """A new bucket on the server."""
+
+    def __init__(self) -> None:
+        self.name = f"bucket-{os.getpid()}-{next(_numbers)}"
+        self.url = f"s3://{self.name}"
+        self._store = S3Store(
+            self.name,
+            endpoint=server_url(),
+            region="us-east-1",
+            access_key_id=ACCESS_KEY,
+            secret_access_key=SECRET_KEY,
+            client_options={"allow_http": True},
+        )
+        self._create()
+
+    def put(self, key: str, content: bytes | str) -> None:
+        """Put an object."""
+        obstore.put(self._store, key, content.encode() if isinstance(content, str) else content)
+
+    def connection(self, **other: str | None) -> S3Connection:
+        """How to reach it."""
+        written: Mapping[str, str | None] = {
+            "type": "s3",
+            "endpoint_url": server_url(),
+            "access_key_id": ACCESS_KEY,
+            "secret_access_key": SECRET_KEY,
+            **other,
+        }
+        return S3Connection.model_validate(written)
+
+    def _create(self) -> None:
+        import urllib.request
+
+        authorization = (
+            f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20240101/us-east-1/s3/aws4_request"
+        )
+        request = urllib.request.Request(
+            f"{server_url()}/{self.name}", method="PUT", headers={"Authorization": authorization}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 200
