@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from data_platform.asset_specs import asset_spec, step_options
 from data_platform.destinations.loading import Loading, deliver
+from data_platform.instance.circuit_store import CircuitStore
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import DestinationNode
 from data_platform.reporting.events import (
@@ -24,6 +26,7 @@ from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.reporting.tries import trying
 from data_platform.resources import LAKE
+from data_platform.sources.circuits import guarded
 
 
 def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
@@ -36,7 +39,12 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
         url = getattr(context.resources, node.connection).resolved_url()
         before = newest_events(context, node)
         started = time.monotonic()
-        with trying(context, node) as work:
+        circuit = f"connection {node.connection}"
+        circuits = CircuitStore(context.instance)
+        with (
+            trying(context, node) as work,
+            guarded(circuits, circuit, lambda: datetime.now(UTC)),
+        ):
             loading = deliver(node, keys, replace(workbench, work=work), url, context.run.run_id)
         seconds = time.monotonic() - started
         text = _range_report(context, node, loading, seconds)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from data_platform.instance.circuit_store import CircuitStore
 from data_platform.lake_steps import lake_asset
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.notices import notice_check, notices_of
@@ -14,6 +15,7 @@ from data_platform.raw.extraction import extract
 from data_platform.raw.last_good import or_last_good
 from data_platform.reporting.tries import is_last_try
 from data_platform.resources import outside_of
+from data_platform.sources.circuits import circuit_of, guarded
 from data_platform.storage.workbench import Workbench
 
 
@@ -29,8 +31,14 @@ def raw_asset(node: RawNode) -> dg.AssetsDefinition:
         metadata: dict[str, str],
     ) -> Passage:
         outside = outside_of(context.resources)
+        circuit = circuit_of(node.source, outside.expand)
+
+        def guarded_extract() -> Passage:
+            with guarded(CircuitStore(context.instance), circuit, lambda: datetime.now(UTC)):
+                return extract(node, keys, workbench, outside, metadata)
+
         passage = or_last_good(
-            lambda: extract(node, keys, workbench, outside, metadata),
+            guarded_extract,
             node,
             keys,
             workbench.lake.table(node.key),
