@@ -21,6 +21,8 @@ import pytest
 from dagster import DagsterInstance
 from dagster_dev import DagsterDev
 from factories import Project
+from mariadb import REQUIRED as MARIADB_REQUIRED
+from mariadb import MariaDB, program
 
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.instance.storage import PlatformStorage, open_instance
@@ -110,6 +112,30 @@ def dagster_template(data_dir: Path, postgres_admin_url: str) -> str:
 def project(tmp_path: Path) -> Project:
     """An empty pipelines folder with a lake beside it."""
     return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDB]:
+    """A MariaDB of this process's tests; skipped where none is installed."""
+    if program() is None:
+        assert MARIADB_REQUIRED not in os.environ, "mariadbd isn't installed"
+        pytest.skip("needs MariaDB: apt-get install mariadb-server")
+    folder = Path(tempfile.mkdtemp(prefix="dp-tests-mariadb-"))
+    server = None
+    try:
+        server = MariaDB(folder)
+        yield server
+    finally:
+        if server is not None:
+            server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def mariadb(mariadb_server: MariaDB) -> MariaDB:
+    """The same with an empty database `shop`."""
+    mariadb_server.make_database()
+    return mariadb_server
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A MariaDB of the tests' own: data in a folder, a port of 127.0.0.1, gone when the tests are.
 
-Used by the fixture `mariadb_url` of `sources/conftest.py`. Debian's package mariadb-server brings
+Used by the fixture `mariadb`. Debian's package mariadb-server brings
 what it needs.
 """
 
@@ -24,7 +24,7 @@ def program() -> str | None:
 
 
 class MariaDB:
-    """A server; `url` names its database `shop`, whose user may do everything.
+    """A server; `url` names its database `shop`.
 
     Args:
         folder: empty, of its own.
@@ -53,7 +53,7 @@ class MariaDB:
                 stdout=log, stderr=log,
             )  # fmt: skip
         self.url = f"mysql+pymysql://root:@127.0.0.1:{self.port}/shop"
-        self._make_database()
+        self._wait()
 
     def execute(self, *statements: str) -> None:
         """Run statements in the database `shop`, as its owner."""
@@ -77,13 +77,18 @@ class MariaDB:
             self._process.kill()
             self._process.wait()
 
-    def _make_database(self) -> None:
+    def make_database(self) -> None:
+        """Make the database `shop` anew."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("DROP DATABASE IF EXISTS shop")
+            cursor.execute("CREATE DATABASE shop CHARACTER SET utf8mb4")
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                with self.connect() as connection, connection.cursor() as cursor:
-                    cursor.execute("CREATE DATABASE shop CHARACTER SET utf8mb4")
-                return
+                with self.connect():
+                    return
             except pymysql.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.stop()

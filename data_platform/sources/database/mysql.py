@@ -176,6 +176,8 @@ class MySQL:
             yield cursor
         except BaseException:
             # What is still to come isn't waited for; the connection is of no use any more.
+            if cursor._result is not None:  # noqa: SLF001
+                cursor._result.unbuffered_active = False  # noqa: SLF001
             self._connection._force_close()  # noqa: SLF001
             raise
         else:
