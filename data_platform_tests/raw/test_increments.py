@@ -1,5 +1,7 @@
 """An incremental source: each run adds what is new, and readers see the newest of each key."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from factories import Project, outcome, verdict
 from feeds import Feed, row
@@ -356,3 +358,56 @@ def test_of_two_runs_at_once_the_second_is_to_be_tried_again(
     feed.run()
     assert feed.rows == [row(1, 10), row(2, 20)]
     assert feed.batches == 2
+
+
+def test_of_runs_at_once_none_adds_rows_twice(feed: Feed) -> None:
+    held = [row(0, 0)]
+    for number in range(1, 5):
+        held.append(row(number, 10 * number))
+        feed.holds(held)
+        with ThreadPoolExecutor(3) as pool:
+            runs = [pool.submit(feed.run) for _ in range(3)]
+        errors = [run.exception() for run in runs if run.exception()]
+        assert all(isinstance(error, StorageUnavailable) for error in errors), errors
+        assert len(errors) < len(runs)
+        assert feed.rows == held
+    landed = sum(file.rows for file in feed.snapshot.partitions[WHOLE].files)
+    assert landed == len(held)
+
+
+def test_rows_held_back_by_staging_are_those_that_readers_see(feed: Feed, project: Project) -> None:
+    feed.declare(
+        "cursor: at, key: id",
+        "staging:\n  events:\n    from: raw.events\n    extra_columns: keep\n"
+        "    columns: {id: {type: bigint}}\n"
+        "    quality:\n      - accepted_values: {column: value, values: [good]}\n"
+        "    on_violation: quarantine\n",
+    )
+    feed.holds([row(1, 10, "good"), row(2, 10, "bad"), row(3, 10, "bad")])
+    feed.run()
+    feed.holds([row(1, 20, "worse"), row(2, 20, "good"), row(3, 10, "bad")])
+    feed.run()
+    passage = project.compute("staging/events")
+    assert passage.rows_in == {WHOLE: 3}
+    assert project.column("staging/events", "id") == [2]
+    held = project.rows("quarantine/events")
+    assert sorted((one["id"], one["value"]) for one in held) == [(1, "worse"), (3, "bad")]
+
+
+def test_files_grow_too_and_keep_where_rows_came_from(project: Project) -> None:
+    (project.folder / "a.csv").write_text("id,at,value\n1,2024-01-01,a\n2,2024-01-02,b\n")
+    project.declare(
+        "sources:\n  events: {type: file, path: '*.csv', settle: 0s, "
+        "incremental: {cursor: at, key: id}}\n"
+    )
+    project.land_source("events")
+    (project.folder / "b.csv").write_text("id,at,value\n3,2024-01-02,c\n1,2024-01-03,d\n")
+    passage = project.land_source("events")
+    assert passage.said[WHOLE]["rows_new"] == 2
+    assert project.column("raw/events", "value") == ["d", "b", "c"]
+    snapshot = project.table("raw/events").snapshot()
+    assert snapshot is not None
+    with project.workbench.open() as (session, _):
+        session.show("rows", snapshot.files([WHOLE]), hidden=False, provenance=True)
+        found = session.rows("SELECT id, parse_filename(_source_file) FROM rows ORDER BY id")
+    assert found == [(1, "b.csv"), (2, "a.csv"), (3, "b.csv")]
