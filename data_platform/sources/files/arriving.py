@@ -26,7 +26,7 @@ from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.files.finding import find, look_at, pattern_of, store_of
 from data_platform.sources.files.found import Bad, Found, Taken
 from data_platform.sources.files.reading import READ_FROM, Known, rows_query
-from data_platform.sources.files.refusing import bad_ones, in_words, keep
+from data_platform.sources.files.refusing import bad_ones, in_words, is_of_files, keep
 from data_platform.sources.files.settling import settled
 from data_platform.sources.files.taking import Taker
 from data_platform.sources.translated import translated
@@ -151,6 +151,8 @@ def _answer(question: Question, source: Files, batch: Batch) -> Arrival:
     """The arrival of a batch; where it can't be read together, that of its sound files."""
 
     def mended(error: Exception) -> Arrival:
+        if not is_of_files(error):
+            raise error
         bad = bad_ones(question, source, batch.files, _known(question))
         if not bad:
             said = str(error) if isinstance(error, SourceError) else in_words(error)

@@ -108,9 +108,7 @@ class _Facts:
         return self.fitting[0] if self.fitting else self.decimal or "VARCHAR"
 
 
-def guessed(
-    session: Session, query: str, names: Sequence[str], *, sampled: bool
-) -> dict[str, str]:
+def guessed(session: Session, query: str, names: Sequence[str], *, sampled: bool) -> dict[str, str]:
     """The narrowest type of each column that holds all of its texts without loss.
 
     Args:

@@ -31,11 +31,24 @@ from data_platform.sources.files.reading import (
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _FIELDS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _MEMORY = "512MB"
+_NO_FAULT_OF_FILES = (
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.TransactionException,
+    duckdb.FatalException,
+)
+_FULL = (
+    "Out of Memory",
+    "No space left",
+    "quota exceeded",
+    "Too many open files",
+    "Input/output error",
+)
 _REASONS = (
     ("unterminated quote", "a quote isn't closed, or something follows it"),
     ("Invalid unicode", "it isn't utf-8: name the file's encoding in csv.encoding"),
     ("invalid state", "a quote isn't closed, or line breaks differ from line to line"),
-    ("Maximum line size", "a line is longer than 16 MB"),
+    ("Maximum line size", "a line is longer than 4 MB"),
 )
 
 
@@ -53,11 +66,20 @@ def bad_ones(question: Question, source: Files, files: Sequence[Taken], known: K
     return found
 
 
+def is_of_files(error: Exception) -> bool:
+    """Whether an error may be one file's fault, and not that of memory or a disk."""
+    if isinstance(error, _NO_FAULT_OF_FILES):
+        return False
+    return not any(sign in str(error) for sign in _FULL)
+
+
 def _why_bad(session: Session, source: Files, file: Taken, known: Known) -> str | None:
     try:
         rows = rows_query(session, source, [file], known)
         session.rows(f"SELECT MAX(HASH(row)) FROM ({rows}) AS row")
     except duckdb.Error as error:
+        if not is_of_files(error):
+            raise
         line = _line_of(session, source, file, known) if source.format == "csv" else None
         at = f"line {line}: " if line is not None else ""
         return f"{at}{in_words(error)}".replace(file.path, "the file")
