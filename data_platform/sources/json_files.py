@@ -111,5 +111,5 @@ def explained(error: duckdb.Error) -> str:
     if malformed := _MALFORMED.search(text):
         file, byte, what, number, reason = malformed.groups()
         place = f"{what.removesuffix('/value')} {int(number) - 1:,}, byte {int(byte):,}"
-        return f"{file}: {place}: no valid JSON: {reason}"
+        return f"{file}: {place}: no valid JSON: {reason.partition('. ')[0]}"
     return text

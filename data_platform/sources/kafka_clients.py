@@ -38,6 +38,7 @@ READING: Mapping[str, Any] = {
     "isolation.level": "read_committed",
     "allow.auto.create.topics": False,
     "queued.max.messages.kbytes": 32_768,
+    "fetch.wait.max.ms": 100,
 }
 """What a connection may say otherwise."""
 BOUNDED: Mapping[str, Any] = {

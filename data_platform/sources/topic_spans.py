@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from data_platform.errors import SourceError
 from data_platform.plan.partitions import DailyPartitions
 
-SLACK = timedelta(days=1)
-"""How far behind a window's end it is read on for messages of the window that stand later."""
 TRUSTED = timedelta(days=2)
 """No retention is taken to be shorter."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -109,22 +107,18 @@ def spans_after(
     return spans, lost
 
 
-def spans_between(
-    starts: Mapping[int, int | None], stops: Mapping[int, int | None], bounds: Mapping[int, Bounds]
-) -> dict[int, Span]:
-    """What lies between two times.
+def spans_from(starts: Mapping[int, int | None], bounds: Mapping[int, Bounds]) -> dict[int, Span]:
+    """What there is from a time on.
 
     Args:
-        starts: the first offset at the first time, or later; None where there is none.
-        stops: the same for the second time.
+        starts: the first offset at the time, or later; None where there is none.
         bounds: of each Kafka partition.
     """
     spans: dict[int, Span] = {}
     for partition, bound in bounds.items():
-        start, stop = starts.get(partition), stops.get(partition)
+        start = starts.get(partition)
         first = bound.high if start is None else min(max(start, bound.low), bound.high)
-        last = bound.high if stop is None else min(stop, bound.high)
-        spans[partition] = Span(first, max(first, last))
+        spans[partition] = Span(first, bound.high)
     return spans
 
 

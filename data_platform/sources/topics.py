@@ -24,14 +24,13 @@ from data_platform.sources.kafka_clients import TopicClient, reading
 from data_platform.sources.topic_messages import COLUMNS, line_of, timestamp_of
 from data_platform.sources.topic_reading import Reading
 from data_platform.sources.topic_spans import (
-    SLACK,
     Bounds,
     belongs,
     cut,
     is_trusted,
     milliseconds,
     spans_after,
-    spans_between,
+    spans_from,
     windows_of,
 )
 from data_platform.spec.platform import KafkaConnection
@@ -39,7 +38,7 @@ from data_platform.spec.platform import KafkaConnection
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
-_LINE = re.compile(r"^.*: (?:line|record) ([\d,]+)(?:, byte [\d,]+:)?")
+_LINE = re.compile(r"^.*?: (?:line|record) ([\d,]*\d)(?:, byte [\d,]*\d)?")
 _PLACE = re.compile(rb'"kafka_partition": (\d+), "kafka_offset": (\d+)')
 _OWN_KEY = re.compile(rf"key '({PARTITION}|kafka_\w+)' stands twice")
 
@@ -121,15 +120,17 @@ def _of_windows(
     partitions: DailyPartitions,
     path: Path,
 ) -> Arrival:
-    """What is of the partitions' time, by each message's own timestamp."""
+    """What is of the partitions' time, by each message's own timestamp.
+
+    It is read to the topic's end: where a window's last message stands nobody can tell, since one
+    message from a clock that is ahead hides all that come after it from a search by time.
+    """
     bounds = client.bounds(client.partitions())
     first = _first_whole(question, source, client, partitions, bounds)
     keys = [key for key in question.keys if key not in first.failed]
     if not keys:
         return Arrival(None, first.failed)
     windows = windows_of(partitions, keys)
-    _, end = partitions.window(keys[-1])
-    stops = client.offsets_at(list(bounds), milliseconds(end + SLACK))
     outside = 0
     with path.open("wb") as file:
 
@@ -142,7 +143,7 @@ def _of_windows(
             elif not belongs(partitions, moment):
                 outside += 1
 
-        Reading(client, spans_between(first.starts, stops, bounds)).run(take)
+        Reading(client, spans_from(first.starts, bounds)).run(take)
     detail = f"{outside:,} messages without a timestamp, or with one out of range"
     notices = [Notice(OUTSIDE, keys[-1], outside, detail), *first.notices]
     return Arrival(_query(question, source, path), first.failed, notices=notices)
@@ -190,26 +191,33 @@ def _first_whole(
 
 def _query(question: Question, source: Topic, path: Path) -> str:
     """A SELECT of the lines: the value's columns, then the message's own."""
-    types = {name: kind for name, kind in question.types.items() if name.lower() not in COLUMNS}
+    partitioned = question.node.partitions is not None
+    own = {**COLUMNS, PARTITION: "VARCHAR"} if partitioned else COLUMNS
+    types = {name: kind for name, kind in question.types.items() if name.lower() not in own}
     try:
-        lines = records_query(question.session, [path], {**types, **COLUMNS}, lines=True)
+        lines = records_query(question.session, [path], {**types, **own}, lines=True)
     except SourceError as error:
         raise SourceError(_about(source, path, f"{error}")) from None
-    own = {*COLUMNS, PARTITION}
-    values = [quoted(name) for name in question.session.columns(lines) if name not in own]
+    values = [name for name in question.session.columns(lines) if name not in own]
+    if PARTITION in values:
+        raise SourceError(_taken(source, PARTITION))
     moment = "TIMEZONE('UTC', EPOCH_MS(kafka_timestamp)) AS kafka_timestamp"
     columns = [moment if name == "kafka_timestamp" else name for name in COLUMNS]
-    key = PARTITION if question.node.partitions else f"{literal(WHOLE)} AS {PARTITION}"
-    return f"SELECT {', '.join([*values, *columns, key])} FROM ({lines})"
+    key = PARTITION if partitioned else f"{literal(WHOLE)} AS {PARTITION}"
+    return f"SELECT {', '.join([*map(quoted, values), *columns, key])} FROM ({lines})"
+
+
+def _taken(source: Topic, key: str) -> str:
+    return (
+        f"topic {source.topic}: values have a key {key}, which is the name of a column that the "
+        "platform adds: read them as `format: text`"
+    )
 
 
 def _about(source: Topic, path: Path, message: str) -> str:
     """What is wrong with a line, as what is wrong with its message."""
     if own := _OWN_KEY.search(message):
-        return (
-            f"topic {source.topic}: values have a key {own[1]}, which is the name of a column that "
-            "the platform adds: read them as `format: text`"
-        )
+        return _taken(source, own[1])
     line = _LINE.match(message)
     if line is None or not message.startswith(f"{path}"):
         return f"topic {source.topic}: {message}"
