@@ -7,8 +7,8 @@ and nothing of a value is ever read as SQL.
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar, cast
 
 from sqlglot import exp
 
@@ -31,10 +31,12 @@ class RunParameters:
 
     Args:
         declared: by name.
+        declarable: whether there is an asset that could declare others.
     """
 
-    def __init__(self, declared: Mapping[str, Parameter]) -> None:
+    def __init__(self, declared: Mapping[str, Parameter], *, declarable: bool = True) -> None:
         self.declared = declared
+        self._declarable = declarable
         self.used: set[str] = set()
 
     @property
@@ -73,7 +75,7 @@ class RunParameters:
             problems.append(Problem(location_of(node.name), self._unknown(node.name, also)))
             return node
 
-        found = tree.transform(bound)
+        found = cast("TreeT", tree.transform(bound))
         if problems:
             raise ConfigurationError(list(dict.fromkeys(problems)))
         return found
@@ -120,10 +122,12 @@ class RunParameters:
             return f"unknown parameter :{name}; did you mean :{near[0]}?"
         allowed = ", ".join(f":{one}" for one in known)
         listed = f"; allowed: {allowed}" if allowed else ""
-        return f"unknown parameter :{name}{listed}; declare others under `parameters` of the asset"
+        advice = "; declare others under `parameters` of the asset" if self._declarable else ""
+        return f"unknown parameter :{name}{listed}{advice}"
 
 
-NO_PARAMETERS = RunParameters({})
+NO_PARAMETERS = RunParameters({}, declarable=False)
+"""Of what is no asset's."""
 
 
 def values_of(
@@ -147,8 +151,3 @@ def changed_values(
         for name, value in values_of(declared, given).items()
         if value != declared[name].value
     }
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as SQL has them."""
-    return ", ".join(f":{name}" for name in names)

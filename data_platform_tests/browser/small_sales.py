@@ -53,9 +53,11 @@ staging:
     automation: manual
 analytics:
   daily_revenue:
+    parameters:
+      least_amount: {{type: int, default: 10, description: "Smaller orders don't count, in euro."}}
     query: |
       SELECT CAST(ordered_at AS DATE) AS day, CAST(SUM(amount) AS BIGINT) AS revenue
-      FROM staging.sound_orders GROUP BY ALL
+      FROM staging.sound_orders WHERE amount >= :least_amount GROUP BY ALL
     automation: manual
   {LATE}:
     query: SELECT CAST(SUM(amount) AS BIGINT) AS revenue FROM staging.sound_orders

@@ -55,6 +55,29 @@ def test_one_partition_is_materialized_from_the_graph(page: Page) -> None:
     expect(page.locator(f"a[href$='{run}']")).to_be_visible()
 
 
+def test_the_launchpad_shows_a_parameter_with_its_default_and_takes_another_value(
+    page: Page,
+) -> None:
+    page.goto("/assets/analytics/sales/daily_revenue")
+    page.get_by_role("button", name=re.compile("Materialize")).click(modifiers=["Shift"])
+    launchpad = page.get_by_role("dialog")
+    expect(launchpad).to_contain_text("Launchpad (configure assets)")
+    written = launchpad.locator(".CodeMirror-line", has_text="least_amount")
+    expect(written).to_contain_text("least_amount: 10")
+    written.get_by_text("10", exact=True).dblclick()
+    page.keyboard.type("50")
+    expect(written).to_contain_text("least_amount: 50")
+    launchpad.get_by_placeholder("Partition").fill("2024-03-01")
+    page.keyboard.press("Enter")
+    launchpad.get_by_role("button", name="Materialize").click()
+    expect(page).to_have_url(re.compile("/runs/"))
+    expect(page.get_by_text("Success", exact=True)).to_be_visible()
+
+    page.goto("/assets/analytics/sales/daily_revenue?view=partitions&partition=2024-03-01")
+    told = page.get_by_role("row", name=re.compile("^parameters"))
+    expect(told).to_contain_text('"least_amount": 50')
+
+
 def test_an_asset_tells_its_columns_and_its_sql(page: Page) -> None:
     page.goto("/assets/staging/sales/sound_orders")
     column = page.get_by_role("row", name=re.compile("^amount .*bigint What was paid, in euro"))

@@ -22,8 +22,12 @@ sources:
 staging:
   orders:
     from: raw.orders
+    parameters: {least: {type: int, default: 1}}
 analytics:
   revenue:
+    parameters:
+      least: {type: int, default: 1}
+      since: {type: date, default: 2024-01-01}
     query: SELECT 1 AS one FROM staging.orders
 """
 Offered = Callable[[str], list[str]]
@@ -64,6 +68,11 @@ def offered(project: Project, monkeypatch: pytest.MonkeyPatch):
         ("run sales --fr", ["--from"]),
         ("run sales --select st", ["staging/orders"]),
         ("run sales --select staging/orders --select a", ["analytics/revenue"]),
+        ("run sales --set ", ["least=", "since=", "staging/orders.least=",
+                              "analytics/revenue.least=", "analytics/revenue.since="]),
+        ("run sales --set an", ["analytics/revenue.least=", "analytics/revenue.since="]),
+        ("run sales --set least=", ["least="]),
+        ("run shop --set ", []),
         ("explain sales --asset ", ["raw/sales/orders", "staging/sales/orders",
                                     "analytics/sales/revenue"]),
         ("explain --asset staging/s", ["staging/sales/orders", "staging/shop/orders"]),
