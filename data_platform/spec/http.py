@@ -46,7 +46,7 @@ class BearerAuth(Model):
 
     type: Literal["bearer"]
     """How it is shown who asks."""
-    token: str
+    token: str = Field(repr=False)
     """By reference, such as `${API_TOKEN}` or `${file:/run/secrets/token}`."""
 
 
@@ -57,7 +57,7 @@ class BasicAuth(Model):
     """How it is shown who asks."""
     username: str
     """Who asks."""
-    password: str
+    password: str = Field(repr=False)
     """By reference."""
 
 
@@ -68,7 +68,7 @@ class ApiKeyAuth(Model):
     """How it is shown who asks."""
     name: str
     """Of the header or parameter."""
-    value: str
+    value: str = Field(repr=False)
     """By reference."""
     in_: Literal["header", "query"] = Field(default="header", alias="in")
     """Where it stands."""
@@ -83,7 +83,7 @@ class OAuth2Auth(Model):
     """Where tokens are given."""
     client_id: str
     """Who asks."""
-    client_secret: str
+    client_secret: str = Field(repr=False)
     """By reference."""
     scope: str | None = None
     """What is asked for; None means what the server gives."""

@@ -40,7 +40,7 @@ class ApiConnection(Model):
     """What it connects to."""
     url: str
     """Where its paths begin."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Of every request."""
     auth: Auth | None = None
     """Who asks."""

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import anyio
+import httpx
 import pytest
 from api_project import ApiProject
 from factories import DAY, NEXT_DAY
@@ -16,10 +17,12 @@ from misbehaving_server import Asked, MisbehavingServer, Reply, misbehaving
 
 from data_platform.errors import PlatformError, SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
-from data_platform.sources.http.auth import ClientCredentials
+from data_platform.sources.http.auth import ClientCredentials, Signature
+from data_platform.sources.http.client import Manner
 from data_platform.sources.http.masking import Secrets
-from data_platform.sources.http.requests import Answer, Request
-from data_platform.spec.http import OAuth2Auth
+from data_platform.sources.http.requests import Answer, Request, origin_of
+from data_platform.spec.http import ApiKeyAuth, BasicAuth, BearerAuth, OAuth2Auth, RequestRetry
+from data_platform.spec.platform import ApiConnection
 
 SECRET = "s3cr3t/+ü"
 QUOTED = "s3cr3t%2F%2B%C3%BC"
@@ -393,3 +396,27 @@ def test_a_variable_that_is_not_set_is_told(api: ApiProject) -> None:
         api.declare(server.url, auth={"type": "bearer", "token": "${NO_SUCH_TOKEN}"})
         with pytest.raises(PlatformError, match="the variable NO_SUCH_TOKEN is not set"):
             api.ask()
+
+
+def test_secrets_are_in_no_repr() -> None:
+    auth = OAuth2Auth(type="oauth2", token_url="http://x/t", client_id="a", client_secret=SECRET)
+    url = httpx.URL(f"http://me:{QUOTED}@x/?key={QUOTED}")
+    held: list[Any] = [
+        auth,
+        BearerAuth(type="bearer", token=SECRET),
+        BasicAuth(type="basic", username="a", password=SECRET),
+        ApiKeyAuth(type="api_key", name="a", value=SECRET),
+        ApiConnection(type="api", url="http://x", headers={"X-Key": SECRET}, auth=auth),
+        Manner(url, RequestRetry(), {"X-Key": SECRET}, auth),
+        Request("GET", url, origin_of(url), {"X-Key": SECRET}, {"a": SECRET}, SECRET.encode()),
+        Signature({"X-Key": SECRET}, {"key": SECRET}),
+    ]
+    assert not [one for one in held if "s3cr3t" in repr(one)]
+
+
+def test_a_secret_at_the_border_of_an_excerpt_is_masked_whole(api: ApiProject) -> None:
+    with misbehaving(Reply(body=b"x" * 195 + b"s3cr3t-abc and more")) as server:
+        api.declare(server.url, auth={"type": "bearer", "token": "s3cr3t-abc"})
+        failed = api.ask().arrival.failed[WHOLE]
+    assert "s3cr" not in failed
+    assert "\u2022" in failed

@@ -140,9 +140,11 @@ class _Partitions:
         work, count, page = self._question.work, 0, None
 
         def ask(request: Request) -> Page:
-            return self._client.ask(
-                request, lambda answer: read_page(answer, self._source.data_path, many=many)
-            )
+            return self._client.ask(request, read)
+
+        def read(answer: Answer) -> Page:
+            path, shown = self._source.data_path, self._secrets.excerpt
+            return read_page(answer, path, many=many, shown=shown)
 
         head = f'{{"{PARTITION}":"{key}"'
         with file.open("w", encoding="utf-8") as lines:

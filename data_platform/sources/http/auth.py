@@ -35,8 +35,8 @@ class NotLetIn(SourceError):
 class Signature:
     """What is added to a request, headers and parameters."""
 
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    params: dict[str, str] = field(default_factory=dict[str, str])
+    headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    params: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 class Credentials(Protocol):

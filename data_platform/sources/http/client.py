@@ -70,10 +70,10 @@ class Manner:
         largest: bytes of an answer.
     """
 
-    address: httpx.URL
+    address: httpx.URL = field(repr=False)
     retry: RequestRetry
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    auth: Auth | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    auth: Auth | None = field(default=None, repr=False)
     timeout: float | None = 30.0
     limit: RateLimit | None = None
     reading: bool = True

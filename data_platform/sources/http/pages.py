@@ -7,7 +7,7 @@ reads. Errors say what was found in place of records, by its keys, never a trace
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -78,13 +78,16 @@ class Page:
         return found.value if isinstance(found, Records) else found
 
 
-def read_page(answer: Answer, data_path: str | None, *, many: bool) -> Page:
+def read_page(
+    answer: Answer, data_path: str | None, *, many: bool, shown: Callable[[str], str]
+) -> Page:
     """The records of an answer.
 
     Args:
         answer: of status 200 or the like, or 304, which has none.
         data_path: where they are; None means that the answer is them.
         many: whether there may be more pages: then what comes without a path must be a list.
+        shown: a text as it may be shown, bounded.
 
     Raises:
         CutShort: the JSON breaks off.
@@ -95,8 +98,8 @@ def read_page(answer: Answer, data_path: str | None, *, many: bool) -> Page:
     if answer.status == _PARTIAL:
         raise SourceError("the server answered with a part only (206), which nobody asked for")
     keys = tuple(data_path.split(".")) if data_path else ()
-    document = _document(answer, keys)
-    _refuse_errors(document)
+    document = _document(answer, keys, shown)
+    _refuse_errors(document, shown)
     found = document
     for number, key in enumerate(keys):
         if not isinstance(found, dict) or key not in found:
@@ -137,19 +140,19 @@ def _shown(found: Any) -> str:
             return "a list"
 
 
-def _refuse_errors(document: Any) -> None:
+def _refuse_errors(document: Any, shown: Callable[[str], str]) -> None:
     """Errors of GraphQL stand beside what could be had: that is a part only."""
     errors = cast("dict[str, Any]", document).get("errors") if isinstance(document, dict) else None
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):
         message = cast("dict[str, Any]", errors[0]).get("message")
         if isinstance(message, str):
-            raise SourceError(f"the answer has errors: {message[:200]}")
+            raise SourceError(f"the answer has errors: {shown(message)}")
 
 
 # Reading --------------------------------------------------------------------------------------
 
 
-def _document(answer: Answer, keys: tuple[str, ...]) -> Any:
+def _document(answer: Answer, keys: tuple[str, ...], shown: Callable[[str], str]) -> Any:
     text = _text(answer)
     try:
         return _whole(text, keys)
@@ -157,9 +160,9 @@ def _document(answer: Answer, keys: tuple[str, ...]) -> Any:
         if _breaks_off(text, error):
             raise CutShort("the JSON breaks off: it was cut short on the way") from None
         kind = answer.headers.get("Content-Type", "no type")
-        begin = " ".join(text[:200].split())
+        about = f"{error.msg} at character {error.pos}"
         raise SourceError(
-            f"the answer is no JSON ({kind}): {error.msg} at character {error.pos}: {begin}"
+            f"the answer is no JSON ({kind}): {about}: {shown(text[:2000])}"
         ) from None
     except RecursionError:
         raise SourceError("the JSON is nested too deeply") from None

@@ -7,7 +7,7 @@ come in by `${...}` and are noted, so that they are masked.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -48,9 +48,9 @@ class Place:
         limit: how often it may be asked.
     """
 
-    address: httpx.URL
-    headers: Mapping[str, str]
-    auth: Auth | None
+    address: httpx.URL = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    auth: Auth | None = field(repr=False)
     limit: RateLimit | None
 
 

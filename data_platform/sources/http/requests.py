@@ -33,11 +33,11 @@ class Request:
     """
 
     method: str
-    url: httpx.URL
+    url: httpx.URL = field(repr=False)
     home: Origin
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: Any = None
-    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    body: Any = field(default=None, repr=False)
+    content: bytes | None = field(default=None, repr=False)
 
     def asking(self, **parameters: str | int) -> "Request":
         """The same with other parameters: of a body that is a mapping, else of the URL."""

@@ -14,6 +14,8 @@ from data_platform.errors import SourceError
 LONGEST_WAIT = 120.0
 """Seconds that a server may ask to wait (`Retry-After`); for more a step isn't held up."""
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
+_REDIRECT = "in location header"
+"""The library looks at where an answer redirects to even if it doesn't follow."""
 
 
 class Passing(Exception):
@@ -73,6 +75,8 @@ def trouble_of(error: Exception, said: str, address: str, seconds: float | None)
             )
         case httpx.UnsupportedProtocol() | httpx.InvalidURL():
             return SourceError(f"{address}: no address of http:// or https://")
+        case httpx.RemoteProtocolError() if _REDIRECT in said:
+            return SourceError(f"{address} redirects to what is no address of the web")
         case _ if _CERTIFICATE in said:
             return SourceError(f"{address}: its certificate isn't trusted; SSL_CERT_FILE names one")
         case httpx.DecodingError():
