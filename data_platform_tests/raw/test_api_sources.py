@@ -76,3 +76,37 @@ def test_what_is_refused_leaves_what_was_landed(project: Project) -> None:
         with pytest.raises(SourceError, match=r'answered 403: {"error": "no"}'):
             project.land_source("orders")
     assert project.rows("raw/orders") == [{"a": 1}]
+
+
+GROWING = """sources:
+  orders:
+    type: api
+    url: {url}/orders
+    params: {{since: ":watermark"}}
+    partitions: none
+    incremental: {{cursor: at, key: id}}
+    pagination: {{type: page, page_size: 2}}
+"""
+
+
+def test_a_growing_source_asks_from_where_it_got(project: Project) -> None:
+    records = [{"id": n, "at": f"2024-01-0{n}T00:00:00Z"} for n in range(1, 6)]
+    there = 3
+
+    def script(asked: Asked) -> Reply:
+        found = [r for r in records[:there] if str(r["at"]) >= asked.params.get("since", "")]
+        start = (int(asked.params["page"]) - 1) * 2
+        return Reply(found[start : start + 2])
+
+    with misbehaving(script) as server:
+        project.declare(GROWING.format(url=server.url))
+        project.land_source("orders")
+        there = 5
+        project.land_source("orders")
+        again = project.land_source("orders")
+    since = [asked.params.get("since") for asked in server.asked]
+    assert since[:3] == [None] * 3
+    assert set(since[3:6]) == {"2024-01-03T00:00:00Z"}
+    assert set(since[6:]) == {"2024-01-05T00:00:00Z"}
+    assert project.column("raw/orders", "id") == [1, 2, 3, 4, 5]
+    assert again.publication is None or not again.publication.changed
