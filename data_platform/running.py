@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
@@ -25,6 +25,7 @@ from dagster._core.utils import make_new_run_id
 from data_platform.asset_specs import asset_key
 from data_platform.automation.pools import apply_limits
 from data_platform.engine.inputs import partitions_read
+from data_platform.engine.work import Moved
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
 from data_platform.loading import Loaded
@@ -34,6 +35,7 @@ from data_platform.plan.nodes import AnyNode, PipelinePlan
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.run_settings import Values, run_values
 from data_platform.reporting.events import FAILED
+from data_platform.reporting.progress import watching
 from data_platform.run_config import run_config, settings_tag
 
 ORIGIN_TAG = "data_platform/origin"
@@ -56,6 +58,8 @@ class AssetReport:
         seconds: of its steps.
         failed: partitions that weren't published.
         message: why it failed.
+        kept, skipped: partitions that weren't read: their last good version stands; or there was
+            no need to.
     """
 
     key: Key
@@ -70,6 +74,8 @@ class AssetReport:
     seconds: float = 0.0
     failed: tuple[str, ...] = ()
     message: str | None = None
+    kept: int = 0
+    skipped: int = 0
 
     def with_more(self, other: "AssetReport") -> "AssetReport":
         """This and a follow-up of it together."""
@@ -82,6 +88,8 @@ class AssetReport:
             quarantined=self.quarantined + other.quarantined,
             seconds=self.seconds + other.seconds,
             failed=(*self.failed, *other.failed),
+            kept=self.kept + other.kept,
+            skipped=self.skipped + other.skipped,
             message=self.message or other.message,
             state="failed" if "failed" in (self.state, other.state) else other.state,
         )
@@ -136,6 +144,15 @@ class Progress(Protocol):
 
     def finished(self, report: AssetReport) -> None:
         """A step has ended."""
+        ...
+
+
+@runtime_checkable
+class RowProgress(Protocol):
+    """Whoever shows a run row by row, besides."""
+
+    def moved(self, key: Key, moved: Moved) -> None:
+        """A step has moved rows; called from any thread."""
         ...
 
 
@@ -204,11 +221,15 @@ class _Runner:
         """One run of these assets; partitioned ones over `keys`, which are contiguous."""
         run_id = make_new_run_id()
         self.run_ids.append(run_id)
+        progress = self._progress
+        watcher = watching.set(progress.moved if isinstance(progress, RowProgress) else None)
         try:
             return self._execute(run_id, nodes, keys)
         except BaseException:
             self._end(run_id)
             raise
+        finally:
+            watching.reset(watcher)
 
     def _execute(
         self, run_id: str, nodes: Sequence[AnyNode], keys: Sequence[str]
@@ -293,6 +314,8 @@ def _with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue])
         rows_in=values.get("rows_in", 0),
         rows_out=values.get("rows_out", 0),
         quarantined=values.get("rows_quarantined", 0),
+        kept=values.get("partitions_kept", 0),
+        skipped=values.get("partitions_skipped", 0),
     )
 
 

@@ -20,6 +20,7 @@ from data_platform.errors import TimedOut
 from data_platform.plan.nodes import Node
 from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first
 from data_platform.reporting.events import failure_of
+from data_platform.reporting.progress import Telling
 from data_platform.spec.asset import Retries
 
 
@@ -40,20 +41,24 @@ def trying(context: dg.AssetExecutionContext, node: Node) -> Generator[Work]:
         as `give_up` does.
     """
     try:
-        with limited(node) as work:
+        with limited(node, Telling(node.key, context.log.info)) as work:
             yield work
     except Exception as error:  # noqa: BLE001 -- judged by its type
         give_up(context, node.retries, error)
 
 
 @contextmanager
-def limited(node: Node) -> Generator[Work]:
+def limited(node: Node, tell: Callable[[Moved], None] | None = None) -> Generator[Work]:
     """The work of a step, ended after its asset's time limit.
+
+    Args:
+        node: the asset.
+        tell: called with how far it is.
 
     Raises:
         TimedOut: it took longer.
     """
-    work = Work()
+    work = Work(tell)
     limit = node.timeout.total_seconds() if node.timeout else None
     with ended_after(work, limit, functools.partial(_timed_out, node)):
         yield work

@@ -13,7 +13,9 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from data_platform.engine.work import Moved
 from data_platform.plan.keys import Key
+from data_platform.reporting.progress import in_words
 from data_platform.running import AssetReport, RunReport
 from data_platform.terminal.console import is_watched, room, say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, cut, print_table
@@ -49,20 +51,32 @@ class Ticker:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
+        self._spinner: Spinner | None = None
+        self._about = ""
 
     def started(self, key: Key, partitions: int) -> None:
         """A step has begun."""
         if is_watched(self._console):
-            about = cut(f"{_name(key)}  {_partitions(partitions)}", self._console.width - 4)
+            self._about = f"{_name(key)}  {_partitions(partitions)}"
+            self._spinner = Spinner("dots", self._line(self._about))
             # What steps print goes to Dagster's compute logs, as without a spinner.
             self._live = Live(
-                Spinner("dots", Text(about)),
+                self._spinner,
                 console=self._console,
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
             self._live.start()
+
+    def moved(self, key: Key, moved: Moved) -> None:
+        """A step has moved rows: the spinner says how many; a thread may call it late."""
+        spinner = self._spinner
+        if spinner is not None and self._about.startswith(f"{_name(key)} "):
+            spinner.update(text=self._line(f"{self._about}  {in_words(moved)}"))
+
+    def _line(self, text: str) -> Text:
+        return Text(cut(text, self._console.width - 4))
 
     def finished(self, report: AssetReport) -> None:
         """A step has ended."""
@@ -84,6 +98,7 @@ class Ticker:
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
+        self._spinner = None
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -149,6 +164,10 @@ def _figures(report: AssetReport) -> list[str]:
             parts.append(f" {report.rows_out / report.seconds:>9,.0f}/s")
         if not report.changed and not report.failed:
             parts.append(" unchanged")
+    if report.kept:
+        parts.append(f" {_count(report.kept)} not read, last good stands")
+    if report.skipped:
+        parts.append(" not read, no need yet")
     return parts
 
 
