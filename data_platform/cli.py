@@ -304,7 +304,8 @@ def query(sql: str, style: str, limit: int) -> None:
     """Ask the lake, with a SELECT.
 
     Tables are named layer.name, or pipeline.layer.name; rows that were held back are in
-    pipeline.quarantine.name.
+    pipeline.quarantine.name. Where a query names _source_file, _source_checksum, _source_bytes or
+    _source_modified, raw tables of files have these columns.
     """
     from data_platform.observability.querying import ask  # noqa: PLC0415
 
@@ -359,6 +360,28 @@ def quarantine_show(key: str, partition: str | None, style: str, limit: int) -> 
     if not isinstance(node, LakeNode):
         raise click.UsageError(f"{node.key} has no quarantine: nothing is held back there")
     _print_answer(held_examples(node, loaded.workbench(), partition, limit or None), style)
+
+
+@quarantine.command("files", epilog="Example: data-platform quarantine files retail")
+@click.argument("pipeline", required=False, shell_complete=completion.pipelines)
+@_format
+def quarantine_files(pipeline: str | None, style: str) -> None:
+    """Show files of sources that couldn't be read, why, and where they are kept."""
+    from data_platform.observability.bad_files import bad_files  # noqa: PLC0415
+    from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
+    from data_platform.terminal.bad_file_tables import (  # noqa: PLC0415
+        bad_files_json,
+        print_bad_files,
+    )
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+
+    loaded = _load()
+    nodes = [node for node in _nodes(loaded, pipeline) if isinstance(node, LakeNode)]
+    found = bad_files(nodes, loaded.workbench().lake)
+    if style == "json":
+        _print_json(bad_files_json(found))
+    else:
+        print_bad_files(make_console(environment()), found)
 
 
 @main.command(epilog="Example: data-platform status retail")

@@ -13,8 +13,10 @@ from data_platform.engine.answers import Answer, answer_of
 from data_platform.errors import ConfigurationError, Location, PermanentError, Problem
 from data_platform.observability.quarantine import show_held
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Input, LakeNode, Plan
+from data_platform.plan.naming import PROVENANCE
+from data_platform.plan.nodes import Input, LakeNode, Plan, RawNode
 from data_platform.plan.queries import compile_query
+from data_platform.plan.sources import Files
 from data_platform.storage.workbench import Workbench
 
 _QUESTION = Location(Path("query"))
@@ -53,7 +55,8 @@ def ask(sql: str, plan: Plan, workbench: Workbench, limit: int | None) -> Answer
             snapshot = workbench.lake.table(given.key).snapshot()
             if snapshot is not None:
                 files = snapshot.files(snapshot.partitions)
-                session.show(given.key.relation, files, hidden=False)
+                named = _names_provenance(sql, tables[given.key])
+                session.show(given.key.relation, files, hidden=False, provenance=named)
         try:
             return answer_of(session, query.sql, limit=limit)
         except duckdb.Error as error:
@@ -84,6 +87,12 @@ def _input(reference: str, at: Location, tables: dict[Key, LakeNode]) -> Input:
     near = difflib.get_close_matches(reference, names, 1)
     hint = f"did you mean {near[0]}?" if near else "tables are named pipeline.layer.name"
     raise ConfigurationError([Problem(at, f"there is no table {reference}; {hint}")])
+
+
+def _names_provenance(sql: str, node: LakeNode) -> bool:
+    """Whether a question asks which file rows are from: then a raw table of files tells it."""
+    from_files = isinstance(node, RawNode) and isinstance(node.source, Files)
+    return from_files and any(name in sql.lower() for name in PROVENANCE)
 
 
 def _why_empty(key: Key) -> str:

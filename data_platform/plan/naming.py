@@ -29,6 +29,12 @@ them sees them."""
 BATCH_FIELD = "_batch"
 """The partition column of a table that grows by batches: a number that rises."""
 
+SOURCE_FILES = "source_files"
+"""Metadata of a materialization: the first files of a partition."""
+
+REASON_ENDING = ".reason.json"
+"""Of the file that says why the file beside it is in quarantine."""
+
 RESERVED_COLUMNS = frozenset({*HIDDEN_TYPES, *PROVENANCE, PARTITION_FIELD, BATCH_FIELD})
 """Names that no column of an asset may have."""
 

@@ -1,12 +1,15 @@
 """Raw assets in Dagster: one a source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
 from data_platform.instance.circuit_store import CircuitStore
 from data_platform.lake_steps import lake_asset
+from data_platform.plan.naming import SOURCE_FILES
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.notices import notice_check, notices_of
 from data_platform.plan.sources import connection_of
@@ -50,7 +53,17 @@ def raw_asset(node: RawNode) -> dg.AssetsDefinition:
         if passage.skipped:
             why = next(iter(passage.skipped.values()))
             context.log.info("not read, in %d cases: %s", len(passage.skipped), why)
-        return passage
+        return replace(passage, said=_shown(passage.said))
 
     notices = [notice_check(name, node.location) for name in notices_of(node)]
     return lake_asset(node, work, connections, notices)
+
+
+def _shown(said: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What a source says of each partition, its files as a table."""
+    shown = {key: dict(facts) for key, facts in said.items()}
+    for facts in shown.values():
+        if files := facts.pop(SOURCE_FILES, None):
+            records = [dg.TableRecord(file) for file in files]
+            facts[SOURCE_FILES] = dg.MetadataValue.table(records)
+    return shown

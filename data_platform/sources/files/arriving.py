@@ -20,7 +20,13 @@ import pyarrow as pa
 from data_platform.engine.session import Session
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.expressions import literal
-from data_platform.plan.naming import BAD_FILES, PARTITION, PROVENANCE, RESERVED_COLUMNS
+from data_platform.plan.naming import (
+    BAD_FILES,
+    PARTITION,
+    PROVENANCE,
+    RESERVED_COLUMNS,
+    SOURCE_FILES,
+)
 from data_platform.plan.sources import Files
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.files.finding import find, look_at, pattern_of, store_of
@@ -34,8 +40,8 @@ from data_platform.sources.translated import translated
 _NUMBERS = itertools.count(1)
 LISTING = "listing"
 """The mark of a partition's files."""
-FILES, SOURCE_FILES = "files", "source_files"
-"""Metadata of a partition: how many files, and the first of them."""
+FILES = "files"
+"""Metadata of a partition: how many there are."""
 TOLD, REASONS = 20, 3
 """Files that a materialization names, reasons that a check does."""
 

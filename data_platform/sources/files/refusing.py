@@ -16,6 +16,7 @@ import duckdb
 from data_platform.engine.session import Session, open_session
 from data_platform.errors import SourceError
 from data_platform.plan.expressions import quoted
+from data_platform.plan.naming import REASON_ENDING
 from data_platform.plan.sources import Files
 from data_platform.sources.arrivals import Question
 from data_platform.sources.files.found import Bad, Taken
@@ -137,7 +138,7 @@ def keep(question: Question, bad: Bad) -> Path | None:
         return None
     name = bad.found.name.rpartition("/")[2]
     target = folder / f"{bad.checksum}-{name}"
-    reason = target.with_name(f"{target.name}.reason.json")
+    reason = target.with_name(f"{target.name}{REASON_ENDING}")
     if reason.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
