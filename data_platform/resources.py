@@ -33,6 +33,7 @@ from data_platform.storage.workbench import Workbench
 if TYPE_CHECKING:
     import httpx
     import pyarrow as pa
+    from confluent_kafka import Consumer, Producer
     from obstore.store import S3Store
     from sqlalchemy import Connection as DatabaseSession
 
@@ -176,6 +177,41 @@ class KafkaResource(dg.ConfigurableResource):
     def resolved(self) -> KafkaConnection:
         """The connection with its secrets."""
         return _resolved(KafkaConnection, self, type="kafka")
+
+    @contextmanager
+    def consumer(self, **options: Any) -> "Generator[Consumer]":
+        """A consumer of confluent-kafka, closed at the end: `consumer(**{"group.id": "mine"})`.
+
+        Args:
+            options: by librdkafka's names; they count more than the connection's.
+
+        Raises:
+            SourceError: an option can't be used, or confluent-kafka isn't installed.
+        """
+        from data_platform.sources.kafka_clients import READING, made  # noqa: PLC0415
+
+        connection = self.resolved()
+        consumer = made("Consumer", connection, **{**READING, **connection.options, **options})
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+    @contextmanager
+    def producer(self, **options: Any) -> "Generator[Producer]":
+        """A producer of confluent-kafka; at the end all its messages have arrived.
+
+        Args:
+            options: by librdkafka's names; they count more than the connection's.
+
+        Raises:
+            StorageUnavailable: at the end, where a message didn't arrive.
+            SourceError: an option can't be used, or confluent-kafka isn't installed.
+        """
+        from data_platform.sources.kafka_clients import sending  # noqa: PLC0415
+
+        with sending(self.resolved(), options) as producer:
+            yield producer
 
 
 ConnectionT = TypeVar("ConnectionT", bound=Model)

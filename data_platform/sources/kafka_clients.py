@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from data_platform.engine.work import Work
-from data_platform.errors import PlatformError, SourceError, SourceUnavailable
+from data_platform.errors import PlatformError, SourceError, SourceUnavailable, StorageUnavailable
 from data_platform.sources.topic_spans import Bounds
 from data_platform.spec.platform import KafkaConnection
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, KafkaError
+    from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 T = TypeVar("T")
 
@@ -204,6 +204,32 @@ def reading(connection: KafkaConnection, topic: str, work: Work) -> Generator[To
         yield TopicClient(consumer, topic, work, heard)
     finally:
         consumer.close()
+
+
+@contextmanager
+def sending(connection: KafkaConnection, options: Mapping[str, Any]) -> "Generator[Producer]":
+    """A producer whose messages have all arrived when the context ends.
+
+    Args:
+        connection: with its secrets.
+        options: by librdkafka's names.
+
+    Raises:
+        SourceError: an option can't be used.
+        StorageUnavailable: at the end, where a message didn't arrive.
+    """
+    lost: list[str] = []
+
+    def told(error: "KafkaError | None", message: "Message") -> None:
+        if error is not None:
+            lost.append(f"topic {message.topic()}: {_PLACE.sub('', error.str())} ({error.name()})")
+
+    producer = made("Producer", connection, **{"on_delivery": told, **options})
+    yield producer
+    waiting = producer.flush(PATIENCE)
+    if waiting or lost:
+        about = lost[0] if lost else f"no answer for {PATIENCE:.0f} seconds"
+        raise StorageUnavailable(f"{waiting + len(lost):,} of the messages didn't arrive: {about}")
 
 
 def _masked(text: str, options: Mapping[str, Any]) -> str:

@@ -1,18 +1,26 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import Producer
 from factories import Project
 from kafka_cluster import QUIET, KafkaCluster, scanned
 
+from data_platform.engine.session import Session, open_session
+from data_platform.engine.work import Work
 from data_platform.errors import PlatformError, SourceError, SourceUnavailable
 from data_platform.plan.naming import LOST, OUTSIDE, WHOLE
+from data_platform.plan.nodes import RawNode
+from data_platform.plan.sources import Topic
 from data_platform.quality.gate import Passage
 from data_platform.sources import kafka_clients
+from data_platform.sources.arrivals import Outside, Question
 from data_platform.sources.kafka_clients import READING, TopicClient
+from data_platform.sources.topics import arriving
 from data_platform.spec.platform import KafkaConnection
 
 PLATFORM = """
@@ -427,6 +435,42 @@ class TestWindows:
 
         assert noticed(passage, LOST, "2024-01-01") == 1
         assert 0 < len(topics.column("at")) < 16
+
+
+class TestWork:
+    def question(self, topics: Topics, topic: str, tmp_path: Path, work: Work) -> Question:
+        topics.declare(topic)
+        node = topics.project.node("raw/events")
+        assert isinstance(node, RawNode)
+        outside = Outside(lambda _: topics.cluster.connection, lambda text: text)
+        session = cast("Session", None)
+        return Question(node, [WHOLE], session, tmp_path / "scratch", outside, work=work)
+
+    def test_rows_and_bytes_are_counted(self, topics: Topics, tmp_path: Path):
+        topic = topics.cluster.topic(*values(1, 2, 3))
+        work = Work()
+        with open_session(tmp_path / "spill", [tmp_path], "500MB", 1) as session:
+            asked = self.question(topics, topic, tmp_path, work)
+            asked = replace(asked, session=session)
+            source = asked.node.source
+            assert isinstance(source, Topic)
+            with arriving(asked, source) as arrival:
+                assert arrival.query is not None
+
+        assert (work.moved.rows, work.moved.bytes) == (3, 27)
+
+    def test_a_step_that_is_to_end_does(
+        self, topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        topic = topics.cluster.topic(*values(*range(3_000)))
+        work = Work(tell=lambda _: work.stop(SourceUnavailable("time is up")))
+        asked = self.question(topics, topic, tmp_path, work)
+        source = asked.node.source
+        assert isinstance(source, Topic)
+        with pytest.raises(SourceUnavailable, match="time is up"), arriving(asked, source):
+            pass
+
+        assert 0 < work.moved.rows < 3_000
 
 
 class TestTrouble:
