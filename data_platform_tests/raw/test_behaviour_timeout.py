@@ -1,5 +1,7 @@
 """`timeout`: what a step does outside really ends, nothing half-written stays, and it is told."""
 
+import socket
+import threading
 from collections.abc import Generator
 from contextlib import closing
 
@@ -126,3 +128,28 @@ def test_a_load_that_waits_is_rolled_back(
     assert run_assets(project, instance, "destinations/orders").success
     shop.execute("SELECT id FROM orders")
     assert shop.fetchall() == [(2,)]
+
+
+def test_a_server_that_does_not_answer_is_hung_up_on(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    ended = threading.Event()
+
+    def never_answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            while connection.recv(65536):
+                pass  # until the other side closes
+            ended.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=never_answer, args=(server,), daemon=True)
+        thread.start()
+        project.declare(
+            "sources:\n  orders:\n    type: api\n"
+            f"    url: http://127.0.0.1:{server.getsockname()[1]}/orders\n"
+            "    request_timeout: 10m\n    timeout: 1s\n    retries: {attempts: 0}\n"
+        )
+        result = run_assets(project, instance, "raw/orders")
+        assert "raw/shop/orders: not done within its timeout of 1 s" in failure_of(result)
+        assert ended.wait(60)
