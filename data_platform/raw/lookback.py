@@ -66,6 +66,7 @@ def settled(passage: Passage, node: RawNode, keys: Sequence[str], before: Sequen
         passage,
         publication=publication,
         failed={key: why for key, why in passage.failed.items() if key not in again},
+        skipped={key: why for key, why in passage.skipped.items() if key not in again},
         outcomes=[
             *(_only_warning(outcome, again) for outcome in passage.outcomes),
             _notice(node, keys[-1], troubles),
