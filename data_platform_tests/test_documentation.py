@@ -73,6 +73,7 @@ _PLATFORM = """
 connections:
   shop: {type: database, url: postgresql://nowhere}
   warehouse: {type: database, url: postgresql://nowhere}
+  events: {type: kafka, bootstrap_servers: nowhere}
 pools:
   database: 8
 """
