@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from data_platform.engine.answers import Answer
     from data_platform.loading import Loaded
-    from data_platform.observability.event_log import Logged
-    from data_platform.plan.keys import Key
     from data_platform.plan.nodes import AnyNode
     from data_platform.running import Request
 
@@ -395,21 +393,30 @@ def status(pipeline: str | None, style: str) -> None:
     """
     from datetime import UTC, datetime  # noqa: PLC0415
 
+    from data_platform.observability.event_log import read_event_log  # noqa: PLC0415
     from data_platform.observability.facts import gather_facts  # noqa: PLC0415
+    from data_platform.observability.outages import outages  # noqa: PLC0415
     from data_platform.observability.status import as_json, status_of  # noqa: PLC0415
-    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.spec.variables import expand  # noqa: PLC0415
+    from data_platform.terminal.console import make_console, say  # noqa: PLC0415
     from data_platform.terminal.status_tables import print_status  # noqa: PLC0415
+    from data_platform.terminal.tables import BAD  # noqa: PLC0415
 
     loaded = _load()
     nodes = _nodes(loaded, pipeline)
-    logged = _event_log(_settings(), nodes)
+    with _instance(_settings()) as instance:
+        logged = read_event_log(instance, nodes)
+        down = outages(instance, nodes, lambda text: expand(text, environment()))
     facts = gather_facts(nodes, loaded.workbench(), loaded.connection_url, logged)
     now = datetime.now(UTC)
     statuses = [status_of(node, facts[node.key], now) for node in nodes]
     if style == "json":
         _print_json([as_json(one) for one in statuses])
     else:
-        print_status(make_console(environment()), statuses)
+        console = make_console(environment())
+        print_status(console, statuses)
+        for line in down:
+            say(console, line, BAD)
 
 
 # What commands share --------------------------------------------------------------------------
@@ -479,13 +486,6 @@ def _run(loaded: "Loaded", *requests: "Request") -> bool:
             print_report(console, report)
             succeeded = succeeded and report.succeeded
     return succeeded
-
-
-def _event_log(settings: Settings, nodes: Sequence["AnyNode"]) -> "dict[Key, Logged]":
-    from data_platform.observability.event_log import read_event_log  # noqa: PLC0415
-
-    with _instance(settings) as instance:
-        return read_event_log(instance, nodes)
 
 
 @contextmanager

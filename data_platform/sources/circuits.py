@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from data_platform.errors import SourceUnavailable, StorageUnavailable
 from data_platform.plan.sources import AnySource, Api, connection_of
+from data_platform.spec.variables import VariableError
 
 FAILURES = 5
 """In a row, after which it opens."""
@@ -75,8 +76,11 @@ def circuit_of(source: AnySource, expand: Callable[[str], str]) -> str | None:
     if connection is not None:
         return f"connection {connection}"
     if isinstance(source, Api) and source.url:
-        parts = urlsplit(expand(source.url))
-        port = f":{parts.port}" if parts.port else ""
+        try:
+            parts = urlsplit(expand(source.url))
+            port = f":{parts.port}" if parts.port else ""
+        except (VariableError, ValueError):
+            return None  # no address, or a variable of it isn't set: whoever asks will say so
         return f"server {parts.scheme}://{parts.hostname}{port}"
     return None
 
@@ -107,6 +111,14 @@ def asked(circuit: Circuit, name: str, now: datetime) -> Circuit:
             f"{' at the latest' if circuit.trial_until else ''}; it said: {circuit.said}"
         )
     return replace(circuit, trial_until=(now + TRIAL).isoformat())
+
+
+def outage_words(name: str, circuit: Circuit) -> str:
+    """What there is to say of an open circuit."""
+    return (
+        f"{name} is down: {circuit.failures} failures in a row since {_clock(circuit.since)}, "
+        f"nobody asks it before {_clock(circuit.until)}; it said: {circuit.said}"
+    )
 
 
 def failed(circuit: Circuit, why: str, now: datetime) -> Circuit:

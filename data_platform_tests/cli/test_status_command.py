@@ -1,10 +1,14 @@
 """`data-platform status`: how assets stand, over a real event log, lake and ledger."""
 
 import json
+from dataclasses import asdict
 
 import dagster as dg
 import pytest
 from factories import DAY, NEXT_DAY, Project
+
+from data_platform.instance.circuit_store import CircuitStore
+from data_platform.sources.circuits import Circuit
 
 BODY = """staging:
   orders:
@@ -105,3 +109,15 @@ def test_without_pipelines_there_is_nothing_to_tell(command, environ: dict[str, 
         0,
         "[]\n",
     )
+
+
+def test_a_connection_that_nobody_asks_for_now_is_named(command, instance: dg.DagsterInstance):
+    assert "is down" not in command("status").output
+    circuit = Circuit(5, "2024-01-01T12:00:00+00:00", "2024-01-01T12:00:30+00:00", None, "refused")
+    CircuitStore(instance).set("connection shop", json.dumps(asdict(circuit)))
+    told = " ".join(command("status").output.split())
+    assert (
+        "connection shop is down: 5 failures in a row since 12:00:00 UTC, "
+        "nobody asks it before 12:00:30 UTC; it said: refused"
+    ) in told
+    assert command("status", "--format", "json").exit_code == 0

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from data_platform.errors import SourceError, SourceUnavailable, TimedOut
+from data_platform.plan.sources import Api
 from data_platform.sources.circuits import (
     CLOSED,
     FAILURES,
@@ -12,9 +13,12 @@ from data_platform.sources.circuits import (
     TRIAL,
     Circuit,
     CircuitOpen,
+    circuit_of,
     guarded,
     read,
 )
+from data_platform.spec.sources import ApiSource
+from data_platform.spec.variables import expand
 
 NAME = "connection shop"
 
@@ -155,3 +159,20 @@ def test_what_has_no_circuit_is_always_asked(world: World) -> None:
     with guarded(world, None, lambda: world.now):
         pass
     assert not world.texts
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://${HOST}/v1/orders?page=1", "server https://api.example.com"),
+        ("http://u:p@127.0.0.1:8080/x", "server http://127.0.0.1:8080"),
+        ("https://${MISSING}/x", None),
+        ("http://127.0.0.1:99999/x", None),
+    ],
+)
+def test_an_address_has_its_servers_circuit(url: str, name: str | None) -> None:
+    environ = {"HOST": "api.example.com"}
+    spec = ApiSource(type="api", url=url)
+    manner = (spec.pagination, spec.retry, None)
+    source = Api(url, None, None, "GET", {}, {}, None, None, 1.0, None, *manner)
+    assert circuit_of(source, lambda text: expand(text, environ)) == name
