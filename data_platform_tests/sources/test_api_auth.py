@@ -17,8 +17,8 @@ from misbehaving_server import Asked, MisbehavingServer, Reply, misbehaving
 
 from data_platform.errors import PlatformError, SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
+from data_platform.sources.http.asking import Manner
 from data_platform.sources.http.auth import ClientCredentials, Signature
-from data_platform.sources.http.client import Manner
 from data_platform.sources.http.masking import Secrets
 from data_platform.sources.http.requests import Answer, Request, origin_of
 from data_platform.spec.http import ApiKeyAuth, BasicAuth, BearerAuth, OAuth2Auth, RequestRetry

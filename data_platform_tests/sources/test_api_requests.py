@@ -248,6 +248,12 @@ def test_partitions_that_all_ask_for_the_same_are_refused_at_load(api: ApiProjec
     assert "each partition would ask for the same: name :partition_start" in problem
 
 
+def test_an_address_that_would_be_too_long_is_told(api: ApiProject) -> None:
+    api.declare("http://localhost:1", params={"q": "${LONG}"})
+    api.environ = {"LONG": "x" * 70_000}
+    assert "the address would be too long with q" in api.ask().arrival.failed[WHOLE]
+
+
 # Failures -------------------------------------------------------------------------------------
 
 

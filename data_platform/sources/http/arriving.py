@@ -4,6 +4,7 @@ Called by `sources.answering`. A partition that is refused fails alone; what may
 credentials that aren't taken, end the step. Must not hold more than a page.
 """
 
+import json
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.sources import Api
 from data_platform.sources.arrivals import Arrival, Marks, Question
+from data_platform.sources.http.asking import Manner
 from data_platform.sources.http.auth import NotLetIn
-from data_platform.sources.http.client import Client, Manner, opened
+from data_platform.sources.http.client import Client, opened
 from data_platform.sources.http.masking import Secrets
 from data_platform.sources.http.pages import Page, read_page
 from data_platform.sources.http.pagination import Unsound, pages_of
@@ -146,7 +148,7 @@ class _Partitions:
             path, shown = self._source.data_path, self._secrets.excerpt
             return read_page(answer, path, many=many, shown=shown)
 
-        head = f'{{"{PARTITION}":"{key}"'
+        head = json.dumps({PARTITION: key})[:-1]
         with file.open("w", encoding="utf-8") as lines:
             for page in pages_of(request, self._source.pagination, ask):
                 for record in page.records:

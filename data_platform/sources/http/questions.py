@@ -30,7 +30,7 @@ from data_platform.sources.arrivals import Question
 from data_platform.sources.binding import BoundValue, bound_values
 from data_platform.sources.http.masking import Secrets
 from data_platform.sources.http.rates import RateLimit
-from data_platform.sources.http.requests import Request, origin_of
+from data_platform.sources.http.requests import Request, origin_of, with_params
 from data_platform.spec.http import Auth
 from data_platform.spec.platform import ApiConnection
 from data_platform.spec.secrets import looks_secret
@@ -117,7 +117,7 @@ def request_of(
 
     url = place.address.copy_with(raw_path=_path(place.address, values).encode("ascii"))
     params = {name: _texts(_mapped(value, filled)) for name, value in source.params.items()}
-    url = url.copy_merge_params({name: value for name, value in params.items() if value})
+    url = with_params(url, {name: value for name, value in params.items() if value})
     headers = {name: _text(filled(text)) for name, text in source.headers.items()}
     for name, value in headers.items():
         if looks_secret(name):

@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import httpx
 
+from data_platform.errors import SourceError
+
 Origin = tuple[str, str, int | None]
 
 
@@ -17,6 +19,21 @@ def origin_of(url: httpx.URL) -> Origin:
     """Scheme, host and port: credentials belong to one of these."""
     ports = {"http": 80, "https": 443}
     return url.scheme, url.host, url.port or ports.get(url.scheme)
+
+
+def with_params(url: httpx.URL, params: Mapping[str, Any]) -> httpx.URL:
+    """A URL with further parameters, in place of those of their names.
+
+    Raises:
+        SourceError: it would be longer than a URL can be.
+    """
+    try:
+        return url.copy_merge_params(params)
+    except httpx.InvalidURL:
+        names = ", ".join(params)
+    raise SourceError(
+        f"the address would be too long with {names}: send them in the body of a POST"
+    )
 
 
 @dataclass(frozen=True)
@@ -44,7 +61,7 @@ class Request:
         body: Any = self.body
         if isinstance(body, dict):
             return replace(self, body={**cast("dict[str, Any]", body), **parameters})
-        return replace(self, url=self.url.copy_merge_params(parameters))
+        return replace(self, url=with_params(self.url, parameters))
 
     def with_headers(self, headers: Mapping[str, str]) -> "Request":
         """The same with further headers."""

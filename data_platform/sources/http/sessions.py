@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import httpx
 
-from data_platform.sources.http.client import Client, Manner, opened
+from data_platform.sources.http.asking import Manner
+from data_platform.sources.http.client import Client, opened
 from data_platform.sources.http.masking import Secrets
 from data_platform.sources.http.questions import address_of, rate_limit_of
 from data_platform.sources.http.requests import Request, origin_of
