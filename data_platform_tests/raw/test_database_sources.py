@@ -290,7 +290,7 @@ def test_a_new_column_is_added_with_a_warning_and_a_lost_one_is_told(
     assert verdict(passage, "new_columns") == "warn"
     detail = outcome(passage, "new_columns").findings[""].detail
     assert detail == "columns new: extra; gone: name"
-    assert project.rows("raw/orders") == [{"id": 1, "extra": 5}]
+    assert project.rows("raw/orders") == [{"id": 1, "name": None, "extra": 5}]
 
 
 def test_a_column_that_changed_its_type_is_refused(
