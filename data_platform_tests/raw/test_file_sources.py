@@ -1,15 +1,27 @@
 # ruff: noqa: E501 -- cases stand in tables, one a line
 """What CSV and Parquet files hold lands by name, a file that isn't there fails only its day."""
 
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import DAY, NEXT_DAY, Project
+from factories import DAY, NEXT_DAY, Project, at_once
 
-from data_platform.errors import SourceError
+from data_platform.engine.work import Work
+from data_platform.errors import SourceError, SourceUnavailable
+from data_platform.plan.naming import WHOLE
 from data_platform.plan.sources import Files
+from data_platform.sources.arrivals import Arrival, Landing, Outside, Question
+from data_platform.sources.files.arriving import arriving
 from data_platform.sources.files.schemas import files_schema
 from data_platform.spec.sources import CsvFormat
 
@@ -146,3 +158,137 @@ def test_the_schema_of_files_that_are_there(tmp_path: Path) -> None:
     schema = files_schema(Files(str(tmp_path / "x.csv"), "csv", CsvFormat()))
     assert schema is not None
     assert {c.name: c.type for c in schema.columns} == {"id": "BIGINT", "t": "DATE"}
+
+
+def test_many_small_files(project: Project) -> None:
+    for number in range(700):
+        put(project, f"in/{number}.csv", f"id,name\n{number},x\n")
+    declare(project, "in/*.csv")
+    assert sorted(int(str(row[0])) for row in landed(project)) == list(range(700))
+
+
+def test_one_bad_among_many_files(project: Project) -> None:
+    for number in range(300):
+        put(project, f"in/{number}.csv", f"id\n{number}\n")
+    put(project, "in/150.csv", "id\n1,2\n")
+    declare(project, "in/*.csv")
+    assert len(landed(project)) == 299
+
+
+@contextmanager
+def asked(project: Project, **about: Any) -> Iterator[Arrival]:
+    """What files answer to a question."""
+    node = at_once(project.node("raw/orders"))
+    assert isinstance(node.source, Files)
+    with project.workbench.open([project.folder]) as (session, scratch):
+        question = Question(node, [WHOLE], session, scratch, Outside(pytest.fail, str), **about)
+        with arriving(question, node.source) as arrival:
+            yield arrival
+
+
+def test_files_that_did_not_change_are_not_read(project: Project) -> None:
+    path = put(project, "in/a.csv", "id\n1\n")
+    declare(project, "in/*.csv", "    skip_unchanged: {expires: 1d}\n")
+    with asked(project) as first:
+        landing = Landing("", datetime.now(UTC), first.marks[WHOLE])
+    with asked(project, landings={WHOLE: landing}) as again:
+        assert again.unchanged == {WHOLE}
+        assert again.query is None
+    os.utime(path, (1, 1))
+    with asked(project, landings={WHOLE: landing}) as changed:
+        assert not changed.unchanged
+        assert changed.query is not None
+
+
+def test_without_skipping_files_are_always_read(project: Project) -> None:
+    put(project, "in/a.csv", "id\n1\n")
+    declare(project, "in/*.csv")
+    with asked(project) as first:
+        landing = Landing("", datetime.now(UTC), first.marks[WHOLE])
+    with asked(project, landings={WHOLE: landing}) as again:
+        assert not again.unchanged
+
+
+def test_a_file_that_changes_while_it_is_read(project: Project) -> None:
+    path = put(project, "o.csv", "id\n1\n")
+    declare(project, "o.csv")
+    told = r"o\.csv was replaced or removed while it was read"
+    with pytest.raises(SourceUnavailable, match=told), asked(project):
+        path.write_text("id\n1\n2\n")
+
+
+def test_a_step_that_is_ended_reads_no_further(project: Project) -> None:
+    put(project, "o.csv", "id\n1\n")
+    declare(project, "o.csv")
+    work = Work()
+    work.stop(SourceUnavailable("the time is up"))
+    with pytest.raises(SourceUnavailable, match="the time is up"), asked(project, work=work):
+        pytest.fail("it was read")
+
+
+def test_bytes_are_counted(project: Project) -> None:
+    put(project, "in/a.csv", "id\n1\n")
+    put(project, "in/b.csv", "id\n22\n")
+    declare(project, "in/*.csv")
+    work = Work()
+    with asked(project, work=work):
+        assert work.moved.bytes == 11
+
+
+def test_a_full_disk_is_no_fault_of_a_file(project: Project) -> None:
+    put(project, "in/a.csv", "id\n1\n")
+    declare(project, "in/*.csv")
+    error = duckdb.IOException("IO Error: Could not write file: No space left on device")
+    with asked(project) as arrival:
+        assert arrival.mended is not None
+        with pytest.raises(duckdb.IOException, match="No space left on device"):
+            arrival.mended(error)
+
+
+def test_what_a_source_of_lines_gives(project: Project) -> None:
+    put(project, "o.jsonl", '{"id": 1, "at": {"city": "Bern"}}\n{"id": 2}\n')
+    declare(project, "o.jsonl")
+    assert landed(project) == [(1, "Bern"), (2, None)]
+
+
+def test_records_below_a_path(project: Project) -> None:
+    put(project, "in/a.json", '{"result": {"rows": [{"id": 1}, {"id": 2}]}}')
+    put(project, "in/b.json", '{"result": {"rows": [{"id": 3}]}}')
+    declare(project, "in/*.json", "    data_path: result.rows\n")
+    assert landed(project) == [(1,), (2,), (3,)]
+    rows = project.land_source("orders").said[""]["source_files"]
+    assert [row["bytes"] for row in rows] == [44, 33]
+
+
+def test_compressed_files_of_every_format(project: Project) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"id": [1]}), sink)
+    for name, content in {
+        "csv": b"id\n1\n",
+        "json": b'[{"id": 1}]',
+        "jsonl": b'{"id": 1}\n',
+        "parquet": sink.getvalue(),
+    }.items():
+        packed = {
+            "gz": gzip.compress(content[:4]) + gzip.compress(content[4:]),
+            "zst": pa.compress(content, codec="zstd", asbytes=True),
+        }
+        for ending, some in packed.items():
+            (project.folder / f"o.{name}.{ending}").write_bytes(some)
+            declare(project, f"o.{name}.{ending}")
+            assert landed(project) == [(1,)], (name, ending)
+
+
+def test_the_schema_of_files_of_any_kind(tmp_path: Path) -> None:
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"id,code\n1,007\n"))
+    schema = files_schema(Files(str(tmp_path / "x.csv.gz"), "csv", CsvFormat()))
+    assert schema is not None
+    assert {c.name: c.type for c in schema.columns} == {"id": "BIGINT", "code": "VARCHAR"}
+    (tmp_path / "x.json").write_text('{"id": {"v": 1}}')
+    schema = files_schema(Files(str(tmp_path / "x.json"), "json", CsvFormat()))
+    assert schema is not None
+    assert {c.name: c.type for c in schema.columns} == {"id__v": "BIGINT"}
+
+
+def test_the_schema_of_a_bucket_is_not_asked_for() -> None:
+    assert files_schema(Files("s3://nothing/x.csv", "csv", CsvFormat())) is None
