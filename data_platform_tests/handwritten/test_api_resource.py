@@ -1,6 +1,8 @@
 # ruff: noqa: E501 -- YAML stands in lines
 """A connection of type api in hand-written assets: an httpx client that asks as sources do."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 import stamina
@@ -125,3 +127,30 @@ def test_an_address_that_is_none_is_told():
         ApiResource(url="shop").get_client(),
     ):
         pass
+
+
+def test_requests_at_the_same_time_share_a_token_and_its_renewal(waitless):
+    tokens = iter(range(1, 100))
+    newest = [0]
+
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/token":
+            newest[0] = next(tokens)
+            return Reply({"access_token": f"t{newest[0]}"})
+        known = asked.headers["authorization"] == f"Bearer t{newest[0]}" and newest[0] > 1
+        return Reply({"ok": 1}, wait=0.05) if known else Reply(status=401, wait=0.05)
+
+    with misbehaving(script) as server:
+        auth = {
+            "type": "oauth2",
+            "token_url": f"{server.url}/token",
+            "client_id": "me",
+            "client_secret": "abc",
+        }
+        with (
+            ApiResource(url=server.url, auth=auth).get_client() as client,
+            ThreadPoolExecutor(8) as pool,
+        ):
+            answers = list(pool.map(client.get, ["/a"] * 8))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert newest == [2]
