@@ -60,7 +60,7 @@ class S3Connection(Model):
     region: str | None = None
     """None means `AWS_REGION`, else us-east-1."""
     access_key_id: str | None = None
-    """By reference; None means the usual chain: environment, profile, role of the machine."""
+    """By reference; None means the usual chain: environment, web identity, role of the machine."""
     secret_access_key: str | None = None
     """By reference; goes with `access_key_id`."""
 
