@@ -173,6 +173,9 @@ def open_session(
         "python_enable_replacements": "false",
         # Of eight by default: with many small files handing them over costs more than writing.
         "async_threads": "1",
+        # Rows of a partition that are held until they are written. Of half a million by default a
+        # month of days holds 15 million: 1 GB of a landing whose batches take some MB.
+        "partitioned_write_flush_threshold": "20480",
     }
     if threads is not None:
         config["threads"] = str(threads)
@@ -216,24 +219,34 @@ def _reading(files: LakeFiles, names: str | None, *, hidden: bool, provenance: b
     # Not EXCLUDE: that takes no name that isn't there.
     named = ", ".join(map(literal, unseen))
     columns = f"COLUMNS(lambda c: c NOT IN ({named}))" if unseen else "*"
-    newest = _newest_only(files.newest, names) if files.newest and names else ""
-    select = f"SELECT {columns}{added} FROM read_parquet([{listed}], {options}){newest}"
+    source = f"read_parquet([{listed}], {options})"
+    replaced = _without_replaced(source, files.newest, names) if files.newest and names else ""
+    select = f"SELECT {columns}{added} FROM {source}{replaced}"
     if files.uniform and not provenance:
         return select
     # Files that are older than a column don't have it: the table's schema goes first.
     return f"{empty} UNION ALL BY NAME {select}"
 
 
-def _newest_only(newest: Newest, names: str) -> str:
-    """Leave out rows whose key came again: in a later batch, with a later cursor, or further on."""
+def _without_replaced(source: str, newest: Newest, names: str) -> str:
+    """Leave out rows whose key came again: in a later batch, with a later cursor, or further on.
+
+    They are looked for among keys alone and taken out of the rest, which streams: a window over
+    whole rows would hold all of them.
+    """
     keys = ", ".join(map(quoted, newest.key))
     nameless = " OR ".join(f"{quoted(name)} IS NULL" for name in newest.key)
     itself = f"CASE WHEN {nameless} THEN filename || ' ' || file_row_number END"
-    order = [f"CAST(filename AS {names}) DESC"]
+    file = f"CAST(filename AS {names})"
+    order = [f"{file} DESC"]
     order += [f"{quoted(newest.cursor)} DESC NULLS LAST"] if newest.cursor else []
     ordered = ", ".join([*order, "file_row_number DESC"])
     window = f"PARTITION BY {keys}, {itself} ORDER BY {ordered}"
-    return f" QUALIFY ROW_NUMBER() OVER ({window}) = 1"
+    return (
+        f" ANTI JOIN (SELECT {file} AS _late_file, file_row_number AS _late_row FROM {source} "
+        f"QUALIFY ROW_NUMBER() OVER ({window}) > 1) AS _replaced "
+        f"ON {file} = _late_file AND file_row_number = _late_row"
+    )
 
 
 def _empty(schema: pa.Schema, names: str | None, further: Mapping[str, str]) -> str:

@@ -237,7 +237,9 @@ def _unread(error: SqlglotError, text: Text) -> Problem:
     line, column = first.get("line") or 1, first.get("col") or 1
     near = str(first.get("highlight") or "").strip()
     lines = text.query.splitlines()
-    offset = sum(len(before) + 1 for before in lines[: line - 1]) + max(0, column - len(near))
+    offset = sum(len(before) + 1 for before in lines[: line - 1]) + (
+        column - len(near) if near else 0
+    )
     about = str(first.get("description") or "a string or a comment has no end")
     where = f" near {near!r}" if near else ""
     return Problem(
