@@ -4,8 +4,8 @@ Made by `plan.checks` of rules and contracts; `quality` runs and judges them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from data_platform.errors import Location
 from data_platform.plan.functions import UserFunction
@@ -39,6 +39,8 @@ class RowCheck:
     references: Key | None = None
     parts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Conditions of which `offends` is any, by the column that each is about."""
+    tuned: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Which of its numbers are parameters of the run, by field; these have the defaults."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class UniqueCheck:
     description: str | None = None
     on_empty: Literal["pass", "warn", "fail"] = "pass"
     kind: str = "unique"
+    tuned: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class RowCountCheck:
     location: Location = field(repr=False)
     description: str | None = None
     kind: str = "row_count"
+    tuned: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class ReconcileCheck:
     kind: str = "reconcile"
     masked: bool = field(default=False, repr=False)
     """Whether a side tells of a person, so that its value is in no message; by `plan.masking`."""
+    tuned: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True)
@@ -119,3 +124,18 @@ class PythonCheck:
 
 
 Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck | ConservationCheck | PythonCheck
+
+
+def with_values(check: Check, values: Mapping[str, object]) -> Check:
+    """A check that judges by a run's values.
+
+    Args:
+        check: with the defaults.
+        values: of the run's parameters.
+    """
+    if isinstance(check, ConservationCheck | PythonCheck) or not check.tuned:
+        return check
+    given: dict[str, Any] = {
+        name: values[parameter] for name, parameter in check.tuned.items() if parameter in values
+    }
+    return replace(check, **given)

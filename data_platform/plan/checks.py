@@ -25,6 +25,7 @@ from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Input
 from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
 from data_platform.plan.schemas import Schema
+from data_platform.plan.thresholds import Bounds, Tuning
 from data_platform.spec import rules as spec
 from data_platform.spec.asset import ColumnContract
 
@@ -117,9 +118,9 @@ def compile_contract(
     for name, promise in columns.items():
         location = at(name)
         if promise.min is not None or promise.max is not None:
-            bounds = _Bounds(promise.min, promise.max, parameters, location)
-            _comparable(name, bounds, schema, location)
-            offends = _outside(name, bounds, schema)
+            bounds = Bounds(promise.min, promise.max, parameters, location)
+            bounds.require_comparable(name, schema, location)
+            offends = bounds.offended_by(name, schema)
             about = f"{name} is {_bounds(promise.min, promise.max)}."
             checks.append(
                 RowCheck(f"range_{name}", "range", on_violation, offends, (name,), location, about)
@@ -196,22 +197,25 @@ def _compile(
     parameters: RunParameters,
 ) -> list[Check]:
     about = rule.description
+    tuning = Tuning(parameters, location)
     match rule:
         case spec.NotNull():
-            return _not_nulls(rule, effect, location)
+            return _not_nulls(rule, effect, location, tuning)
         case spec.Unique():
             name = rule.name or f"unique_{'_'.join(rule.columns)}"
             return [
                 UniqueCheck(
-                    name, effect, tuple(rule.columns), location, rule.max_duplicates,
+                    name, effect, tuple(rule.columns), location,
+                    tuning.count("max_duplicates", rule.max_duplicates) or 0,
                     rule.nulls == "count", rule.scope == "asset",
                     about or f"{', '.join(rule.columns)}: one row each.", rule.on_empty,
+                    tuned=tuning.tuned,
                 )
             ]  # fmt: skip
         case spec.Range():
-            bounds = _Bounds(rule.min, rule.max, parameters, location)
-            _comparable(rule.column, bounds, schema, location)
-            offends = _outside(rule.column, bounds, schema)
+            bounds = Bounds(rule.min, rule.max, parameters, location)
+            bounds.require_comparable(rule.column, schema, location)
+            offends = bounds.offended_by(rule.column, schema)
             if rule.nulls == "violation":
                 offends = f"{offends} OR {quoted(rule.column)} IS NULL"
             columns, about = (
@@ -248,7 +252,13 @@ def _compile(
         case spec.RowCount():
             return [
                 RowCountCheck(
-                    rule.name or "row_count", effect, rule.min_rows, rule.max_rows, location, about
+                    rule.name or "row_count",
+                    effect,
+                    tuning.count("min_rows", rule.min_rows),
+                    tuning.count("max_rows", rule.max_rows),
+                    location,
+                    about,
+                    tuned=tuning.tuned,
                 )
             ]
         case spec.Reconcile():
@@ -259,7 +269,9 @@ def _compile(
     return [RowCheck(name, rule.kind, effect, offends, columns, location, about, rule.on_empty)]
 
 
-def _not_nulls(rule: spec.NotNull, effect: Effect, location: Location) -> list[Check]:
+def _not_nulls(
+    rule: spec.NotNull, effect: Effect, location: Location, tuning: Tuning
+) -> list[Check]:
     """One check, or one a column where each has a tolerance of its own."""
     stem = rule.name or f"not_null_{'_'.join(rule.columns)}"
     if not rule.max_null_percentage or len(rule.columns) == 1:
@@ -268,16 +280,18 @@ def _not_nulls(rule: spec.NotNull, effect: Effect, location: Location) -> list[C
         checks = [
             _not_null([c], f"{rule.name or 'not_null'}_{c}", effect, location) for c in rule.columns
         ]
-    tolerance, about = rule.max_null_percentage, rule.description
+    tolerance, about = tuning.share("max_percentage", rule.max_null_percentage), rule.description
+    written = f"{tolerance:g}" if not tuning.tuned else str(rule.max_null_percentage)
     allowed = (
-        f"{', '.join(rule.columns)}: NULL in at most {tolerance:g}% of the rows."
-        if tolerance
+        f"{', '.join(rule.columns)}: NULL in at most {written}% of the rows."
+        if rule.max_null_percentage
         else None
     )
     return [
         replace(
             check,
             max_percentage=tolerance,
+            tuned=tuning.tuned,
             on_empty=rule.on_empty,
             description=about or allowed or check.description,
         )
@@ -298,49 +312,6 @@ def _not_null(columns: Sequence[str], name: str, effect: Effect, location: Locat
         about,
         parts=parts,
     )
-
-
-class _Bounds:
-    """The ends of a range, which a run may give."""
-
-    def __init__(
-        self, low: object, high: object, parameters: RunParameters, location: Location
-    ) -> None:
-        self.written = (low, high)
-        self.low, self.high = (
-            None if end is None else parameters.bound_value(end, location) or literal(end)
-            for end in self.written
-        )
-        self.number = next(
-            (
-                end
-                for end in self.written
-                if isinstance(end, int | float) or parameters.type_of(end) in {"int", "float"}
-            ),
-            None,
-        )
-
-
-def _comparable(column: str, bounds: _Bounds, schema: Schema, location: Location) -> None:
-    """A number is no bound of text: `'9' > '10'`."""
-    number = bounds.number
-    if number is not None and column in schema and schema[column].type == "VARCHAR":
-        message = f"{column} is text, {number} a number: convert it by convert_types first"
-        raise ConfigurationError([Problem(location, message)])
-
-
-def _outside(column: str, bounds: _Bounds, schema: Schema) -> str:
-    """NULL is inside, NaN is outside of every range; DuckDB holds NaN for the greatest number."""
-    name = quoted(column)
-    parts = [f"{name} < {bounds.low}"] if bounds.low is not None else []
-    parts += [f"{name} > {bounds.high}"] if bounds.high is not None else []
-    kind = schema[column].type if column in schema else None
-    if bounds.high is None and kind in {None, "FLOAT", "DOUBLE"}:
-        parts.append(
-            f"CASE WHEN TYPEOF({name}) IN ('FLOAT', 'DOUBLE') "
-            f"THEN ISNAN(TRY_CAST({name} AS DOUBLE)) END"
-        )
-    return f"COALESCE({' OR '.join(parts)}, FALSE)"
 
 
 def _not_among(column: str, values: Sequence[object]) -> str:
@@ -386,6 +357,7 @@ def _reconcile(
     parameters: RunParameters,
 ) -> ReconcileCheck:
     given = reads(rule.with_, location, whole=False)
+    tuning = Tuning(parameters, location)
     own = render(parse_expression(rule.expression, location, parameters))
     other = rule.with_expression or rule.expression
     other = render(parse_expression(other, location, parameters))
@@ -398,10 +370,11 @@ def _reconcile(
         given.key,
         relation_of(given),
         other,
-        rule.tolerance,
+        tuning.distance("tolerance", rule.tolerance),
         rule.including_quarantine,
         location,
         about,
+        tuned=tuning.tuned,
     )
 
 

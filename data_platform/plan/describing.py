@@ -135,6 +135,14 @@ def duration_words(span: timedelta) -> str:
     return f"{seconds}s"
 
 
+def _tuned_words(check: Check) -> str:
+    """Which numbers a run may give."""
+    if isinstance(check, ConservationCheck | PythonCheck) or not check.tuned:
+        return ""
+    named = ", ".join(f"{field} is :{name}" for field, name in check.tuned.items())
+    return f" ({named})"
+
+
 def condition_words(check: Check) -> str:
     """When a check passes, in words or in SQL."""
     match check:
@@ -283,7 +291,7 @@ def _check(check: Check, home: Path | None) -> Description:
         "name": check.name,
         "kind": check.kind,
         "on_violation": check.effect,
-        "condition": condition_words(check),
+        "condition": condition_words(check) + _tuned_words(check),
         "description": check.description,
         "declared": _place(check.location, home),
     }

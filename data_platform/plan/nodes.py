@@ -198,12 +198,14 @@ class StagingNode(LakeNode):
         steps: the CTEs in order, the first of which reads the source.
         extra_columns: what happens to columns that the contract doesn't name.
         max_quarantine_percentage: of the rows of a partition; None means no limit.
+        quarantine_parameter: of the run, which says another limit.
     """
 
     source: Key
     steps: tuple[Step, ...]
     extra_columns: Literal["keep", "drop", "fail"] = "keep"
     max_quarantine_percentage: float | None = None
+    quarantine_parameter: str | None = None
 
     @property
     def sql(self) -> str:

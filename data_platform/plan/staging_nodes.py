@@ -14,6 +14,7 @@ from data_platform.plan.other_side import OtherSide
 from data_platform.plan.own_checks import read_by_rule
 from data_platform.plan.schemas import Schema
 from data_platform.plan.staging import StagingCompiler
+from data_platform.plan.thresholds import Tuning
 from data_platform.spec.pipeline import StagingAsset
 
 
@@ -60,6 +61,8 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
         asset.parameters,
     )
     steps, schema, contract, checks = compiler.compile()
+    limit = spec.max_quarantine_percentage
+    tuning = Tuning(asset.parameters, asset.at("max_quarantine_percentage"))
     return StagingNode(
         source=source.key,
         partitions=partitions,
@@ -69,7 +72,8 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
         contract=contract,
         checks=checks,
         extra_columns=spec.extra_columns,
-        max_quarantine_percentage=spec.max_quarantine_percentage,
+        max_quarantine_percentage=None if limit is None else tuning.share("limit", limit),
+        quarantine_parameter=tuning.tuned.get("limit"),
         unversioned=compiler.momentary,
         **asset.common(),
     )
@@ -82,6 +86,6 @@ def _unique_keys(other: LakeNode, given: Input) -> tuple[frozenset[str], ...]:
         for check in other.checks
         if isinstance(check, UniqueCheck)
         and check.effect == "fail"
-        and not check.max_duplicates
+        and not (check.max_duplicates or check.tuned)
         and (check.whole_asset or given.reads != "all")
     )

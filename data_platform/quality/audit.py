@@ -18,6 +18,7 @@ from data_platform.plan.check_kinds import (
     RowCheck,
     RowCountCheck,
     UniqueCheck,
+    with_values,
 )
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.masking import MASKED
@@ -73,7 +74,7 @@ class Auditor:
     ) -> None:
         self._session = session
         self._relation = relation
-        self._checks = checks
+        self._checks = [with_values(check, session.parameters) for check in checks]
         self._keys = keys
         self._others = other_partitions
         self._limit = max_quarantine_percentage

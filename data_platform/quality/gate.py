@@ -121,12 +121,25 @@ class Gate:
 
     def audit(self) -> Audit:
         """Judge the candidate."""
-        limit = self.node.max_quarantine_percentage if isinstance(self.node, StagingNode) else None
         auditor = Auditor(
-            self.session, CANDIDATE, self.node.checks, self.keys, self._other_partitions(), limit
+            self.session,
+            CANDIDATE,
+            self.node.checks,
+            self.keys,
+            self._other_partitions(),
+            self._limit(),
         )
         with self.timed("audit"):
             return auditor.run()
+
+    def _limit(self) -> float | None:
+        """The share of rows that quarantine may take, as the run says."""
+        if not isinstance(self.node, StagingNode):
+            return None
+        given = self.session.parameters.get(self.node.quarantine_parameter or "")
+        return (
+            float(given) if isinstance(given, int | float) else self.node.max_quarantine_percentage
+        )
 
     def write_sound(self, audit: Audit, *, computed: bool) -> Written | None:
         """Write the rows that passed, of the partitions that passed."""

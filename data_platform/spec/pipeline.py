@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 from data_platform.spec.asset import Asset, LakeAsset, Partitions, Window
 from data_platform.spec.model import Model
 from data_platform.spec.sources import Source
+from data_platform.spec.thresholds import Percentage
 from data_platform.spec.times import Cron, TimeZone
 from data_platform.spec.transformations import Transformation
 from data_platform.spec.values import Name, Owner, PipelineName, Reference, Tags, either
@@ -44,7 +45,7 @@ class StagingAsset(LakeAsset):
     """Steps, in order."""
     extra_columns: Literal["keep", "drop", "fail"] = "fail"
     """What happens to columns that the contract doesn't name."""
-    max_quarantine_percentage: float | None = Field(default=None, ge=0, le=100)
+    max_quarantine_percentage: Percentage | None = None
     """Of the rows of a partition, from 100 rows up; above it the partition fails. None means no
     limit."""
 

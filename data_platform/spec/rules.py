@@ -17,6 +17,7 @@ from pydantic import (
 
 from data_platform.spec.model import Model
 from data_platform.spec.single_key import Keyed, single_key_union
+from data_platform.spec.thresholds import Count, Distance, Percentage
 from data_platform.spec.values import (
     Expression,
     FunctionName,
@@ -93,7 +94,7 @@ class NotNull(RuleModel):
     """The rule."""
     columns: Names
     """Each is looked at by itself."""
-    max_null_percentage: float = Field(default=0, ge=0, le=100)
+    max_null_percentage: Percentage = 0
     """Of the rows that came in."""
 
 
@@ -106,7 +107,7 @@ class Unique(RuleModel):
     """The rule."""
     columns: Names
     """One key together."""
-    max_duplicates: int = Field(default=0, ge=0)
+    max_duplicates: Count = 0
     """Rows beyond the first of each key."""
     nulls: Literal["ignore", "count"] = "ignore"
     """`ignore` leaves out keys with a NULL part."""
@@ -221,9 +222,9 @@ class RowCount(RuleModel):
 
     kind: Literal["row_count"]
     """The rule."""
-    min_rows: int | None = Field(default=None, ge=0)
+    min_rows: Count | None = None
     """The fewest rows of a partition; None means no bound."""
-    max_rows: int | None = Field(default=None, ge=0)
+    max_rows: Count | None = None
     """The most rows of a partition; None means no bound."""
 
     @model_validator(mode="after")
@@ -244,7 +245,7 @@ class Reconcile(RuleModel):
     """An aggregate over both sides, such as `sum(sales_value)`."""
     with_expression: Expression | None = None
     """The aggregate over the other side; None means the same expression."""
-    tolerance: float = Field(default=0, ge=0)
+    tolerance: Distance = 0
     """By how much the sides may differ, in the aggregate's unit."""
     including_quarantine: bool = False
     """Whether this side's quarantined rows count too."""

@@ -20,7 +20,7 @@ from data_platform.spec.parameters import (
     read_value,
     value_of,
 )
-from data_platform_tests.factories import DAY, NEXT_DAY, Project
+from data_platform_tests.factories import DAY, NEXT_DAY, Project, verdict
 
 KNOWN = {
     "id": "BIGINT",
@@ -393,6 +393,131 @@ def test_a_bound_of_a_contract_may_be_a_parameter(project: Project) -> None:
     assert project.compute("staging/s").failed
     given(project, most=5)
     assert not project.compute("staging/s").failed
+
+
+JUDGED = """
+staging:
+  s:
+    from: raw.orders
+    parameters:
+      percent: {type: float, default: 50}
+      fewest: {type: int, default: 3}
+      twice: {type: int, default: 0}
+      off: {type: float, default: 0}
+      held: {type: int, default: 100}
+    max_quarantine_percentage: :held
+    quality:
+      - not_null:
+          columns: [name]
+          max_null_percentage: :percent
+      - row_count:
+          min_rows: :fewest
+      - unique:
+          columns: [id]
+          max_duplicates: :twice
+      - reconcile:
+          with: raw.orders
+          expression: sum(amount) + (:off * 0)
+          with_expression: sum(amount) + 1
+          tolerance: :off
+          on_violation: warn
+      - expression:
+          condition: amount < 1000
+          on_violation: quarantine
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "failed"),
+    [
+        ({}, []),
+        ({"percent": 10.0}, ["not_null_name"]),
+        ({"fewest": 192}, ["row_count"]),
+        ({"held": 1}, ["quarantine"]),
+    ],
+)
+def test_a_rule_judges_by_the_numbers_of_the_run(
+    project: Project, values: dict[str, ParameterValue], failed: list[str]
+) -> None:
+    project.know(orders=KNOWN)
+    project.declare(JUDGED)
+    many = [
+        {"id": n, "amount": 5000 if n < 10 else n, "name": None if n % 5 == 0 else "x"}
+        for n in range(200)
+    ]
+    project.land("raw/orders", many)
+    given(project, **values)
+    reasons = str(project.compute("staging/s").failed)
+    assert bool(reasons != "{}") == bool(failed), reasons
+    assert all(one in reasons for one in failed), reasons
+
+
+def test_a_tolerance_and_a_number_of_copies_are_the_runs(project: Project) -> None:
+    project.know(orders=KNOWN)
+    project.declare(JUDGED)
+    project.land("raw/orders", [*ROWS, ROWS[0]])
+    assert "unique_id" in str(project.compute("staging/s").failed)
+    given(project, twice=1, off=1.0)
+    passage = project.compute("staging/s")
+    assert not passage.failed
+    assert verdict(passage, "reconcile_orders") == "pass"
+    given(project, twice=1, off=0.5)
+    assert verdict(project.compute("staging/s"), "reconcile_orders") == "warn"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "rule", "message"),
+    [
+        (
+            "{type: float, default: 1}",
+            "row_count: {min_rows: ':p'}",
+            ":p is of type float; int is needed",
+        ),
+        (
+            "{type: str, default: a}",
+            "not_null: {columns: [id], max_null_percentage: ':p'}",
+            "float or int is needed",
+        ),
+        (
+            "{type: int, default: 101}",
+            "not_null: {columns: [id], max_null_percentage: ':p'}",
+            "the default of :p is 101: expected at most 100",
+        ),
+        ("{type: int, default: -1}", "row_count: {max_rows: ':p'}", "expected at least 0"),
+        ("{type: int, default: 1}", "row_count: {max_rows: ':q'}", "unknown parameter :q"),
+    ],
+)
+def test_a_number_of_a_rule_that_can_not_be_a_parameter_is_refused(
+    project: Project, parameter: str, rule: str, message: str
+) -> None:
+    body = f"staging:\n  s:\n    from: raw.orders\n    parameters: {{p: {parameter}}}\n    quality:\n      - {rule}\n"
+    assert message in "\n".join(unsound(project, body))
+
+
+def test_a_number_of_copies_that_a_run_may_change_promises_no_key(project: Project) -> None:
+    """A join that counts on one row a key would multiply rows in a run with another number."""
+    project.know(orders=KNOWN)
+
+    def effect(most: str) -> str:
+        project.declare(
+            "staging:\n  shops:\n    from: raw.orders\n    parameters: {most: {type: int, default: 0}, one: {type: int, default: 1}}\n"
+            f"    transformations:\n      - filter_rows: id >= :one or id >= :most\n      - select_columns: [id, name]\n    quality:\n      - unique: {{columns: [id], max_duplicates: {most}}}\n"
+            "  s:\n    from: raw.orders\n    transformations:\n      - drop_columns: [name]\n      - join: {with: staging.shops, 'on': [id], how: left}\n"
+        )
+        return project.staging("s").steps[-1].effect
+
+    assert effect("0") == "row-wise"
+    assert effect("':most'") == "reshapes"
+
+
+def test_explain_tells_which_numbers_are_parameters(project: Project) -> None:
+    project.know(orders=KNOWN)
+    project.declare(JUDGED)
+    told = {
+        check["name"]: check["condition"]
+        for check in describe_asset(project.staging("s"))["checks"]
+    }
+    assert "(min_rows is :fewest)" in told["row_count"]
 
 
 # Functions ----------------------------------------------------------------------------------------
