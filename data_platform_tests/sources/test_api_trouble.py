@@ -6,6 +6,7 @@ import functools
 import logging
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from misbehaving_server import Asked, Reply, misbehaving
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
 from data_platform.sources.http import arriving as arriving_module
+from data_platform.sources.http import rates
 from data_platform.sources.http.troubles import retry_after, trouble_of
 
 GOOD = Reply([{"id": 1}])
@@ -203,6 +205,32 @@ def test_a_step_that_is_stopped_ends_at_once(api: ApiProject, slow: Reply) -> No
         with pytest.raises(SourceUnavailable, match="the step's time is over"):
             api.ask(waiting=True)
         stopper.join()
+
+
+def test_a_step_that_waits_for_its_turn_ends_at_once_too(
+    api: ApiProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "_user_folder", lambda: tmp_path)
+    link = {"Link": '</2>; rel="next"'}
+    asked = threading.Event()
+
+    def script(_: Asked) -> Reply:
+        asked.set()
+        return Reply([{"id": 1}], headers=link)
+
+    def stop() -> None:
+        asked.wait(30)
+        time.sleep(0.2)
+        api.work.stop(SourceUnavailable("the step's time is over"))
+
+    with misbehaving(script) as server:
+        api.declare(server.url, rate_limit="1/h", pagination={"type": "link"})
+        stopper = threading.Thread(target=stop)
+        stopper.start()
+        with pytest.raises(SourceUnavailable, match="the step's time is over"):
+            api.ask()
+        stopper.join()
+    assert len(server.asked) == 1
 
 
 # Answers that aren't what they should be ------------------------------------------------------
