@@ -85,3 +85,42 @@ def test_no_value_is_lost_or_changed(session: Session, tmp_path: Path, written: 
         assert [as_json(value) for value in found[name]] == [as_json(value) for value in expected]
         if all(isinstance(value, str | None) for value in expected):
             assert list(found[name]) == expected
+
+
+@given(records, records)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_records_that_made_a_table_fit_it(
+    session: Session, tmp_path: Path, written: list[Row], others: list[Row]
+):
+    path, together = tmp_path / "in.jsonl", tmp_path / "together.jsonl"
+    path.write_text("\n".join(map(json.dumps, written)))
+    together.write_text("\n".join(map(json.dumps, [*others, *written])))
+    try:
+        first = records_query(session, [path], {}, lines=True)
+    except SourceError:
+        assert not flattened(written)
+        return
+    columns = session.columns(first)
+    again = records_query(session, [path], columns, lines=True)
+
+    assert session.columns(again) == columns
+    assert repr(session.rows(again)) == repr(session.rows(first))
+
+    # Whatever others bring: it is an error, or what was there stays as it was.
+    try:
+        both = records_query(session, [together], columns, lines=True)
+    except SourceError as refused:
+        told = f"{refused}"
+    else:
+        told = ""
+    if told:
+        assert f"{together}: record" in told or "would both be" in told
+        return
+    kept = {name: kind for name, kind in session.columns(both).items() if name in columns}
+    named = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns)
+    found = session.rows(f"SELECT {named} FROM ({both})")
+
+    assert kept == columns
+    assert [repr(row) for row in found[len(others) :]] == list(map(repr, session.rows(first)))
