@@ -14,6 +14,7 @@ from pydantic import Field
 from data_platform.embedded.server import resolve_url
 from data_platform.engine.postgres import Refused, Unreachable, connected, host
 from data_platform.errors import SourceError, SourceUnavailable
+from data_platform.plan.source_queries import dialect_of
 from data_platform.settings import environment, load_settings
 from data_platform.sources.arrivals import Outside
 from data_platform.sources.database.databases import absolute_url
@@ -80,9 +81,15 @@ class DatabaseResource(dg.ConfigurableResource):
         from sqlalchemy import create_engine, exc, pool  # noqa: PLC0415
 
         url = self.resolved_url()
-        engine = create_engine(
-            "postgresql+psycopg2://", creator=lambda: psycopg2.connect(url), poolclass=pool.NullPool
-        )
+        if dialect_of(url) == "postgres":
+            # By libpq itself: it takes URLs that SQLAlchemy doesn't.
+            engine = create_engine(
+                "postgresql+psycopg2://",
+                creator=lambda: psycopg2.connect(url),
+                poolclass=pool.NullPool,
+            )
+        else:
+            engine = create_engine(url, poolclass=pool.NullPool)
         try:
             connection = engine.connect()
         except exc.OperationalError as error:

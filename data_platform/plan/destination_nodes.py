@@ -5,6 +5,7 @@ Called by `plan.building`.
 
 from data_platform.plan.declared import Declared, refused, same_partition
 from data_platform.plan.nodes import DestinationNode
+from data_platform.plan.source_queries import connection_dialect
 from data_platform.spec.asset import Retries
 from data_platform.spec.pipeline import DatabaseDestination
 
@@ -18,6 +19,13 @@ def destination_node(asset: Declared[DatabaseDestination]) -> DestinationNode:
     spec = asset.spec
     source = asset.upstream(spec.from_, asset.at("from"), None)
     asset.require_connection(spec.connection, "database")
+    dialect = connection_dialect(asset)
+    if dialect != "postgres":
+        raise refused(
+            asset.at("connection"),
+            f"connection {spec.connection!r} isn't PostgreSQL, which a destination needs to swap "
+            "its rows in one transaction",
+        )
     partitions = asset.inherited_partitions(source.partitions)
     write = spec.write or ("replace_partition" if partitions else "replace")
     if write == "replace_partition" and partitions is None:

@@ -119,7 +119,7 @@ def source_parameters(
         ConfigurationError: it isn't one SELECT, or names a parameter that it can't have.
     """
     text = Text(query, asset.at("query"))
-    dialect = _dialect_at_load(asset)
+    dialect = connection_dialect(asset)
     _require_one_select(text, dialect)
     found = placeholders(query, dialect)
     allowed = _allowed(asset, partitions)
@@ -193,7 +193,8 @@ def dialect_of(url: str) -> str:
     return _DIALECTS.get(found[1] if found else "", "postgres" if not found else "")
 
 
-def _dialect_at_load(asset: "Declared[Any]") -> str:
+def connection_dialect(asset: "Declared[Any]") -> str:
+    """The dialect of the connection that an asset names, as far as its URL is written out."""
     connections = asset.platform.connections if asset.platform else {}
     connection = connections.get(asset.spec.connection)
     return dialect_of(connection.url) if isinstance(connection, DatabaseConnection) else "postgres"

@@ -133,3 +133,14 @@ def test_a_query_is_read_in_its_own_dialect(project: Project) -> None:
     project.platform(PLATFORM.replace("postgresql://nowhere", "mysql+pymysql://nowhere/x"))
     project.declare(f"{HEAD}    query: SELECT `a b` FROM t WHERE x = '\\':a' # :b\n", daily=True)
     assert project.problems() == []
+
+
+def test_only_postgresql_is_a_destination(project: Project) -> None:
+    project.platform(PLATFORM.replace("postgresql://nowhere", "sqlite:///shop.db"))
+    project.declare(
+        "destinations:\n  d: {from: raw.orders, type: database, connection: shop, table: t}\n"
+    )
+    (problem,) = project.problems()
+    assert problem.startswith(
+        "shop/pipeline.yaml:7:41: connection 'shop' isn't PostgreSQL, which a"
+    )
