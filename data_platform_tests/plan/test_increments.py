@@ -12,6 +12,7 @@ from data_platform.plan.sources import Increments
 
 EASTERN = timezone(timedelta(hours=-5))
 LAST_MICROSECOND = datetime.fromisoformat("2024-01-31T23:59:59.999999")
+FIRST_MOMENT = datetime.fromisoformat("0001-01-01")
 
 
 def growing(
@@ -34,7 +35,7 @@ def bound_after(
     [
         (LAST_MICROSECOND, "TIMESTAMP"),
         (datetime(2024, 1, 31, 23, 59, 59, 1, UTC), "TIMESTAMP WITH TIME ZONE"),
-        (datetime.min, "TIMESTAMP"),
+        (FIRST_MOMENT, "TIMESTAMP"),
         (date(2024, 2, 29), "DATE"),
         (0, "INTEGER"),
         (2**63 - 1, "BIGINT"),
@@ -73,7 +74,7 @@ def test_a_time_with_a_zone_is_the_same_moment() -> None:
         ("2024-03-01T00:30:00.250Z", "VARCHAR", timedelta(hours=1), "2024-02-29T23:30:00.250Z"),
         ("2024-03-01 00:30:00+02:00", "VARCHAR", timedelta(hours=1), "2024-02-29 23:30:00+02:00"),
         ("2024-03-01", "VARCHAR", timedelta(days=1), "2024-02-29"),
-        (datetime.min, "TIMESTAMP", timedelta(days=1), None),
+        (FIRST_MOMENT, "TIMESTAMP", timedelta(days=1), None),
     ],
 )
 def test_the_lookback_goes_before_the_watermark(
@@ -85,7 +86,7 @@ def test_the_lookback_goes_before_the_watermark(
 @pytest.mark.parametrize(
     ("watermark", "kind", "lookback", "message"),
     [
-        (7, "BIGINT", timedelta(hours=1), "lookback 1:00:00 doesn't fit .* at: it must be a number"),
+        (7, "BIGINT", timedelta(hours=1), "lookback 1:00:00 doesn't fit .*: it must be a number"),
         (date(2024, 1, 1), "DATE", 7, "lookback 7 doesn't fit the cursor at: it must be a dura"),
         ("x7", "VARCHAR", 7, "it must be a duration, such as 2h"),
         ("x7", "VARCHAR", timedelta(hours=1), "'x7' is no time in ISO 8601: name its type"),
