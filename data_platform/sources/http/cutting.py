@@ -18,7 +18,8 @@ from data_platform.sources.http.troubles import CutShort
 VALUE = "value"
 """The column of records that aren't objects."""
 _WHITE = re.compile(r"[ \t\n\r]*")
-_LITERALS = ("true", "false", "null")
+_LITERALS = ("true", "false", "null", "-", ".", "e-", "e+")
+"""What the rest may begin where it is cut: words, and the parts of a number."""
 _ESCAPE = 6
 """Characters of the longest escape in a JSON string."""
 
@@ -82,7 +83,7 @@ def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
         not rest
         or error.msg.startswith("Unterminated string")
         or (error.msg.startswith("Invalid") and len(rest) <= _ESCAPE)
-        or any(word.startswith(rest) for word in (*_LITERALS, "-"))
+        or any(word.startswith(rest.lower()) for word in _LITERALS)
     )
 
 
