@@ -60,10 +60,14 @@ def raw_asset(node: RawNode) -> dg.AssetsDefinition:
 
 
 def _shown(said: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What a source says of each partition, its files as a table."""
+    """What a source says of each partition; the files of the newest one as a table.
+
+    Each row of every partition knows its file; a year of tables would be in the event log for good.
+    """
     shown = {key: dict(facts) for key, facts in said.items()}
-    for facts in shown.values():
-        if files := facts.pop(SOURCE_FILES, None):
+    for key, facts in shown.items():
+        files = facts.pop(SOURCE_FILES, None)
+        if files and key == max(shown):
             records = [dg.TableRecord(file) for file in files]
             facts[SOURCE_FILES] = dg.MetadataValue.table(records)
     return shown

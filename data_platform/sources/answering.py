@@ -61,4 +61,5 @@ def folders_of(source: AnySource) -> list[Path]:
         return []
     from data_platform.sources.files.finding import folder_of
 
-    return [folder_of(source.path)]
+    folder = folder_of(source.path)
+    return [folder, folder.resolve()]

@@ -212,7 +212,7 @@ def test_every_partition_has_the_numbers_that_are_plotted(shop: Shop) -> None:
     }
     raw = shop.told(report, "raw/orders")[DAYS[2]]
     assert set(raw) == {
-        "dagster/partition_row_count", "bytes", "rows_in", "seconds", "delta_version",
+        "dagster/partition_row_count", "bytes", "rows_in", "seconds", "delta_version", "files",
     }  # fmt: skip
     loaded = shop.told(report, "destinations/cities")[DAYS[2]]
     assert loaded["rows_loaded"] == loaded["dagster/partition_row_count"] == 3

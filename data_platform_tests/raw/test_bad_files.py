@@ -224,3 +224,34 @@ def test_lines_of_json_of_which_one_is_broken(project: Project) -> None:
     passage = project.land_source("orders")
     assert "a.jsonl: " in (outcome(passage, "bad_files").findings[""].detail or "")
     assert project.column("raw/orders", "id") == [3, 4]
+
+
+def test_a_copy_is_as_the_file_came(project: Project) -> None:
+    bad = put(project, "in/a.csv", "id,name\n1,größe,x\n".encode("cp1252"))
+    put(project, "in/b[1].csv", "id,name\n2\n")
+    put(project, "in/c.csv", "id,name\n3,z\n")
+    project.declare("sources:\n  orders: {type: file, path: in/*.csv, csv: {encoding: cp1252}}\n")
+    project.land_source("orders")
+    assert project.column("raw/orders", "id") == [3]
+    copies = {path.name.partition("-")[2]: path for path in kept(project)}
+    assert copies["a.csv"].read_bytes() == bad.read_bytes()
+    assert copies["b[1].csv"].read_text() == "id,name\n2\n"
+    assert not copies["b[1].csv"].is_symlink()
+
+
+def test_what_the_pipeline_says_wrong_is_no_fault_of_a_file(project: Project) -> None:
+    put(project, "in/a.csv", "id,name\n1,x\n")
+    project.declare("sources:\n  orders: {type: file, path: in/*.csv, csv: {delimiter: '\"'}}\n")
+    with pytest.raises(SourceError, match=r"(?i)quote"):
+        project.land_source("orders")
+    assert not kept(project)
+
+
+def test_a_line_that_is_too_long(project: Project) -> None:
+    put(project, "in/a.csv", f"id,name\n1,{'x' * 9_000_000}\n")
+    put(project, "in/b.csv", f"id,name\n2,{'y' * 3_000_000}\n")
+    project.declare("sources:\n  orders: {type: file, path: in/*.csv}\n")
+    passage = project.land_source("orders")
+    detail = outcome(passage, "bad_files").findings[""].detail or ""
+    assert "a line is longer than 4 MB" in detail
+    assert project.column("raw/orders", "id") == [2]

@@ -145,3 +145,21 @@ def test_a_path_that_means_nothing(project: Project, path: str, told: str) -> No
     [problem] = project.problems()
     assert told.replace("\\", "") in problem
     assert ".yaml:6:" in problem
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"a\xff.csv")).write_text("id\n1\n")
+    with pytest.raises(SourceError, match=r"the name of a file is no UTF-8: .*a\\udcff\.csv"):
+        find(f"{tmp_path}/*.csv", None)
+
+
+def test_a_link_to_a_file_elsewhere_is_read(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "real.csv"
+    elsewhere.write_text("id\n1\n")
+    (project.folder / "in").mkdir()
+    (project.folder / "in" / "a.csv").symlink_to(elsewhere)
+    project.declare("sources:\n  orders: {type: file, path: in/*.csv}\n")
+    project.land_source("orders")
+    assert project.rows("raw/orders") == [{"id": 1}]

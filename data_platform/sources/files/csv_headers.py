@@ -1,15 +1,36 @@
-"""The first line of a CSV file: the names of its columns.
+"""The lines of a CSV file: the first one names the columns, and none is too long.
 
 Called while a file is taken. DuckDB's own look at a file would skip lines that don't fit, and give
 names that nobody wrote.
 """
+
+from collections.abc import Iterator
 
 from data_platform.sources.files.found import BadFileError
 from data_platform.spec.sources import CsvFormat
 
 HEADER_BYTES = 1024 * 1024
 """A header is no longer."""
+LONGEST_LINE = 4 * 1024 * 1024
+"""Bytes of a line at most: a thread of DuckDB holds several pieces of twice as many."""
 _BOM = b"\xef\xbb\xbf"
+
+
+def short_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """What comes, as it comes; DuckDB drops a line that is longer than its buffer without a word.
+
+    Raises:
+        BadFileError: a line is too long.
+    """
+    length = 0
+    for chunk in chunks:
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        length += len(chunk) if first < 0 else first
+        if length > LONGEST_LINE and b"\r" not in chunk:
+            raise BadFileError("a line is longer than 4 MB")
+        if last >= 0:
+            length = len(chunk) - last - 1
+        yield chunk
 
 
 def header_of(head: bytes, csv: CsvFormat) -> tuple[str, ...]:
@@ -26,6 +47,8 @@ def header_of(head: bytes, csv: CsvFormat) -> tuple[str, ...]:
         raise BadFileError("it has no bytes")
     # What is wrong below the first line DuckDB says, with its line.
     fields = _first_record(head.removeprefix(_BOM).decode(errors="surrogateescape"), csv)
+    if len(head) >= HEADER_BYTES and not {*b"\r\n"} & {*head}:
+        raise BadFileError("line 1 is longer than a megabyte")
     if any(map(_is_damaged, fields)):
         raise BadFileError("line 1 isn't utf-8: name the file's encoding in csv.encoding")
     if not csv.header:
@@ -64,8 +87,6 @@ def _field(text: str, at: int, csv: CsvFormat) -> tuple[str, int]:
         return _quoted_field(text, at + 1, quote)
     ends = [text.find(sign, at) for sign in (csv.delimiter, "\n", "\r")]
     end = min((place for place in ends if place >= 0), default=len(text))
-    if end == len(text) and len(text) >= HEADER_BYTES // 4:
-        raise BadFileError("line 1 is longer than a megabyte")
     return text[at:end], end
 
 

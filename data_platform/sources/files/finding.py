@@ -89,10 +89,19 @@ def _find_local(pattern: str) -> list[Found]:
     paths = [pattern] if itself else glob.glob(pattern, recursive=True)  # noqa: PTH207
     found: dict[str, Found] = {}
     for path in paths:
+        _check_name(path)
         file = look_at(path)
         if file is not None:
             found.setdefault(os.path.realpath(path) if os.path.islink(path) else path, file)  # noqa: PTH114
     return list(found.values())
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="backslashreplace").decode()
+        raise SourceError(f"the name of a file is no UTF-8: {shown}; rename it") from None
 
 
 def look_at(path: str) -> Found | None:

@@ -41,6 +41,7 @@ class Taken:
         checksum: SHA-256 of its bytes, in hexadecimal digits.
         compression: of what is at `path`, in DuckDB's words.
         columns: of a CSV file.
+        copy: where its bytes are as they came; None means at `path`.
     """
 
     found: Found
@@ -48,6 +49,7 @@ class Taken:
     checksum: str
     compression: str = "none"
     columns: tuple[str, ...] = ()
+    copy: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from data_platform.plan.conversions import (
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.schemas import NO_MASKING, Masking
 from data_platform.plan.sources import Files
+from data_platform.sources.files.csv_headers import LONGEST_LINE
 from data_platform.sources.files.csv_types import fits, guessed, promised
 from data_platform.sources.files.found import Taken
 from data_platform.sources.json_records import records_query
@@ -27,8 +28,6 @@ from data_platform.spec.sources import CsvFormat
 
 READ_FROM = "_read_from"
 """The column that tells where DuckDB read a row."""
-LONGEST_LINE = 4 * 1024 * 1024
-"""Bytes of a line of CSV at most: a thread holds several pieces of twice as many."""
 SMALL = 16 * 1024 * 1024
 """Bytes of files up to which opening them all twice takes longer than looking at all rows."""
 _SHOWN = 60
@@ -143,7 +142,8 @@ def _csv_query(session: Session, csv: CsvFormat, files: Sequence[Taken], known: 
 
 def fitting(name: str, kind: str, known: Known) -> str:
     """A condition: a field of CSV may be a value of its column's type."""
-    right = promised(name, kind) if name in known.promised else fits(name, kind)
+    named = known.spelled(name) in known.promised
+    right = promised(name, kind) if named else fits(name, kind)
     return f"({quoted(name)} IS NULL OR {right})"
 
 
@@ -151,7 +151,7 @@ def _typed(name: str, kind: str, known: Known) -> str:
     """A field of CSV as its column's type; an error where it isn't of it."""
     if kind == "VARCHAR":
         return quoted(name)
-    exactly = name in known.promised
+    exactly = known.spelled(name) in known.promised
     value = (
         converted(name, Conversion(kind, kind))
         if exactly

@@ -37,6 +37,11 @@ _NO_FAULT_OF_FILES = (
     duckdb.InterruptException,
     duckdb.TransactionException,
     duckdb.FatalException,
+    duckdb.PermissionException,
+    # Such as a delimiter that is the quote too: the pipeline's.
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
 )
 _FULL = (
     "Out of Memory",
@@ -63,7 +68,8 @@ def bad_ones(question: Question, source: Files, files: Sequence[Taken], known: K
             question.work.go_on()
             reason = _why_bad(session, source, file, known)
             if reason is not None:
-                found.append(Bad(file.found, file.checksum, reason, Path(file.path)))
+                copy = file.copy or Path(file.path)
+                found.append(Bad(file.found, file.checksum, reason, copy))
     return found
 
 

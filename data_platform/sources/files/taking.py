@@ -26,10 +26,10 @@ import pyarrow as pa
 
 from data_platform.engine.object_store import ObjectStore
 from data_platform.engine.work import Work
-from data_platform.errors import SourceError
+from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.file_paths import compression_of
 from data_platform.plan.sources import Files
-from data_platform.sources.files.csv_headers import HEADER_BYTES, header_of
+from data_platform.sources.files.csv_headers import HEADER_BYTES, header_of, short_lines
 from data_platform.sources.files.found import Bad, BadFileError, Found, Taken
 
 CHUNK = 1024 * 1024
@@ -82,9 +82,11 @@ class Taker:
     def _take(self, number: int, file: Found) -> Taken | Bad:
         endings = "".join(Path(file.name).suffixes[-2:]).lower()
         kept = self.folder / f"{number}{re.sub('[^a-z0-9.]', '', endings)}"
-        raw = kept.open("wb") if file.path is None else None
+        # DuckDB may read the folder of the files, not where a link leads to.
+        fetched = file.path is None or file.path.is_symlink()
+        raw = kept.open("wb") if fetched else None
         hashed = _Hashed(self._pieces(file), raw)
-        place = file.path or kept
+        place = kept if fetched or file.path is None else file.path
         try:
             return self._look(hashed, file, place, kept)
         except BadFileError as bad:
@@ -97,7 +99,7 @@ class Taker:
     def _look(self, hashed: "_Hashed", file: Found, place: Path, kept: Path) -> Taken:
         if file.bytes == 0:
             raise BadFileError("it has no bytes")
-        compression = compression_of(file.name)
+        compression, copy = compression_of(file.name), place
         source = self.source
         encoding = codecs.lookup(source.csv.encoding).name if source.format == "csv" else "utf-8"
         again = encoding not in _READ_AS_IT_IS or (
@@ -109,10 +111,10 @@ class Taker:
             chunks = _written(_in_utf8(chunks, encoding), place)
         elif file.path is not None and _GLOB.search(str(place)):
             place = self._linked(place, kept)
-        head = _head(chunks)
+        head = _head(short_lines(chunks) if source.format == "csv" else chunks)
         hashed.drain()
         columns = header_of(head, source.csv) if source.format == "csv" else ()
-        return Taken(file, str(place), hashed.checksum, compression, columns)
+        return Taken(file, str(place), hashed.checksum, compression, columns, copy)
 
     @staticmethod
     def _linked(place: Path, kept: Path) -> Path:
@@ -131,6 +133,8 @@ class Taker:
                 while piece := opened.read(CHUNK):
                     self.work.go_on()
                     yield piece
+        except FileNotFoundError as error:
+            raise SourceUnavailable(f"{file.name} went away before it was read") from error
         except OSError as error:
             raise SourceError(f"{file.name} can't be read: {error.strerror}") from error
 
