@@ -6,6 +6,7 @@ through `tell`.
 """
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ STOP_AGAIN = 0.2
 """Seconds between two calls of what stops: one that came between two queries met none."""
 PATIENCE = 5.0
 """Seconds after which the thread that works is interrupted itself, if it is the main one."""
+_ENDS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,41 @@ def ended_after(
         finally:
             done.set()
             watcher.join()
+
+
+@contextmanager
+def ended_by_signals(work: Work) -> Generator[None]:
+    """Stop the work when somebody ends the run while the block runs, in the main thread.
+
+    Python calls a signal's handler once the main thread is back in Python: not as long as it waits
+    in C for rows that another thread reads. The signal's number is written to a pipe at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            if not _ENDS.intersection(os.read(reading, 64)):
+                continue
+            while not done.wait(STOP_AGAIN):
+                work.stop(PlatformError("Query interrupted: somebody ended the run"))
+
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        signal.set_wakeup_fd(before)
+        os.write(writing, b"\0")
+        watcher.join()
+        os.close(reading)
+        os.close(writing)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import dagster as dg
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.execution.plan.active import ActiveExecution
 
-from data_platform.engine.work import Moved, Work, ended_after
+from data_platform.engine.work import Moved, Work, ended_after, ended_by_signals
 from data_platform.errors import TimedOut
 from data_platform.plan.nodes import Node
 from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first
@@ -60,7 +60,7 @@ def limited(node: Node, tell: Callable[[Moved], None] | None = None) -> Generato
     """
     work = Work(tell)
     limit = node.timeout.total_seconds() if node.timeout else None
-    with ended_after(work, limit, functools.partial(_timed_out, node)):
+    with ended_by_signals(work), ended_after(work, limit, functools.partial(_timed_out, node)):
         yield work
 
 

@@ -123,3 +123,29 @@ def test_threads_may_count_at_once() -> None:
         thread.join()
     assert (work.moved.rows, work.moved.bytes) == (4_000, 8_000)
     assert len(told) == 4_000
+
+
+def test_a_signal_stops_what_the_main_thread_waits_for_in_another_language() -> None:
+    code = """
+import os, signal, threading
+import duckdb
+from data_platform.engine.work import Work, ended_by_signals
+
+work, connection = Work(), duckdb.connect()
+stopped = threading.Event()
+before = signal.set_wakeup_fd(-1)
+signal.signal(signal.SIGINT, lambda *_: None)  # who only waits for the main thread hears nothing
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    with ended_by_signals(work), work.stoppable(connection.interrupt):
+        connection.execute("SELECT sum(a.range * b.range) FROM range(1000000000) a, "
+                           "range(1000000000) b")
+except Exception as error:
+    print(error)
+assert signal.set_wakeup_fd(-1) == before
+assert threading.active_count() == 1
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "somebody ended the run" in ended.stdout
