@@ -28,6 +28,7 @@ PRELOADED = (
     "data_platform.definitions",
     "data_platform.instance.launcher",
     # What these import only where it is needed, which is in nearly every run.
+    "data_platform.sources.database.arriving",
     "data_platform.sources.database.postgres",
     "data_platform.sources.files.arriving",
     "data_platform.storage.workbench",

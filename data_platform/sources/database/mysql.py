@@ -96,7 +96,10 @@ def open_mysql(url: str, what: str) -> "Generator[MySQL]":
                 cursor.execute(f"SET time_zone = '+00:00', net_write_timeout = {IDLE_SECONDS}")
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-            yield MySQL(connection, address, what)
+            try:
+                yield MySQL(connection, address, what)
+            finally:
+                _let_go(connection)
     except pymysql.Error as error:
         code, about = (*error.args, "", "")[:2]
         message = f"{what} in mysql://{shown}: {about or code}"
@@ -175,13 +178,18 @@ class MySQL:
             cursor.execute(sql, values)
             yield cursor
         except BaseException:
-            # What is still to come isn't waited for; the connection is of no use any more.
-            if cursor._result is not None:  # noqa: SLF001
-                cursor._result.unbuffered_active = False  # noqa: SLF001
-            self._connection._force_close()  # noqa: SLF001
+            _let_go(self._connection)
             raise
         else:
             cursor.close()
+
+
+def _let_go(connection: "pymysql.Connection[SSCursor]") -> None:
+    """Close a connection; rows that are still to come aren't waited for."""
+    result: Any = connection._result  # noqa: SLF001
+    if result is not None:
+        result.unbuffered_active = False
+    connection._force_close()  # noqa: SLF001
 
 
 def _with_percents(sql: str, dialect: str) -> str:
