@@ -140,8 +140,16 @@ def test_connect_holds_a_pipeline_to_the_tables_columns(command, shop: Project):
     ("source", "message"),
     [
         (DAILY_SOURCE.replace("table: orders", "table: oders"), "oders"),
-        (DAILY_SOURCE.replace("cursor: at", "cursor: when"), "has no column 'when' for a cursor"),
-        (DAILY_SOURCE.replace("cursor: at", "cursor: id"), "cursor id of orders is BIGINT"),
+        (
+            DAILY_SOURCE.replace("cursor: at", "cursor: when"),
+            "table orders has no column when to be the cursor",
+        ),
+        (DAILY_SOURCE.replace("table: orders", 'query: "SELECT id, noze, at FROM orders"'), "noze"),
+        (
+            DAILY_SOURCE.replace("table: orders", 'query: "SELECT id FROM orders"'),
+            "has no column at",
+        ),
+        (DAILY_SOURCE.replace("cursor: at", "cursor: id"), "cursor id of table orders is BIGINT"),
     ],
 )
 def test_connect_finds_what_the_database_does_not_have(
