@@ -80,6 +80,7 @@ def offered(project: Project, monkeypatch: pytest.MonkeyPatch):
         ("query --format ", ["table", "json", "csv"]),
         ("completion ", list(SHELLS)),
         ("schema p", ["pipeline", "platform"]),
+        ("discover s", ["shop"]),
     ],
 )  # fmt: skip
 def test_words(offered: Offered, line: str, values: list[str]) -> None:
