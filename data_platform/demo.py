@@ -29,9 +29,7 @@ PIPELINE, MARKETING = "retail", "marketing"
 API_VARIABLE = "CAMPAIGN_API"
 """By which the pipeline finds the marketing system."""
 WORKSPACE = "workspace.yaml"
-YEAR = tuple(
-    Request(name, first="2017-01-01", end="2018-01-01") for name in (PIPELINE, MARKETING)
-)
+YEAR = tuple(Request(name, first="2017-01-01", end="2018-01-01") for name in (PIPELINE, MARKETING))
 _SOLD = """
 SELECT count(*), sum(round(sales_value::numeric, 2)) FROM transactions
 WHERE transaction_timestamp >= '2017-01-01' AND transaction_timestamp < '2018-01-01'

@@ -195,7 +195,7 @@ class KafkaResource(dg.ConfigurableResource):
         Raises:
             SourceError: an option can't be used, or confluent-kafka isn't installed.
         """
-        from data_platform.sources.kafka_clients import READING, made  # noqa: PLC0415
+        from data_platform.sources.topics.clients import READING, made  # noqa: PLC0415
 
         connection = self.resolved()
         consumer = made("Consumer", connection, **{**READING, **connection.options, **options})
@@ -215,7 +215,7 @@ class KafkaResource(dg.ConfigurableResource):
             StorageUnavailable: at the end, where a message didn't arrive.
             SourceError: an option can't be used, or confluent-kafka isn't installed.
         """
-        from data_platform.sources.kafka_clients import sending  # noqa: PLC0415
+        from data_platform.sources.topics.clients import sending  # noqa: PLC0415
 
         with sending(self.resolved(), options) as producer:
             yield producer

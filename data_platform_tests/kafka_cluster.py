@@ -11,7 +11,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from data_platform.sources.kafka_clients import TopicClient
+from data_platform.sources.topics.clients import TopicClient
 from data_platform.spec.platform import KafkaConnection
 
 QUIET = logging.getLogger("kafka_cluster")

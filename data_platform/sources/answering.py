@@ -44,7 +44,7 @@ def arriving(question: Question) -> AbstractContextManager[Arrival]:
 
             return from_files(question, source)
         case Topic():
-            from data_platform.sources.topics import arriving as from_topic
+            from data_platform.sources.topics.arriving import arriving as from_topic
 
             return from_topic(question, source)
         case PythonSource():

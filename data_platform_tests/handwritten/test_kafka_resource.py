@@ -3,7 +3,7 @@ from kafka_cluster import KafkaCluster
 
 from data_platform.errors import SourceError, StorageUnavailable
 from data_platform.resources import KafkaResource
-from data_platform.sources import kafka_clients
+from data_platform.sources.topics import clients
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_what_a_producer_sent_has_arrived_when_its_block_ends(
 def test_messages_that_do_not_arrive_are_an_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(kafka_clients, "PATIENCE", 0.5)
+    monkeypatch.setattr(clients, "PATIENCE", 0.5)
     nowhere = KafkaResource(bootstrap_servers="127.0.0.1:1")
     with (
         pytest.raises(StorageUnavailable, match="1 of the messages didn't arrive: no answer"),

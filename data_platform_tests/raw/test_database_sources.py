@@ -210,7 +210,10 @@ def test_a_missing_table_is_named(project: Project, postgres_url: str) -> None:
     ("columns", "message"),
     [
         ("id int", "table orders has no column at to be the cursor; it has id"),
-        ("id int, at text", "cursor at of table orders is VARCHAR: it must be a date or a timestamp"),
+        (
+            "id int, at text",
+            "cursor at of table orders is VARCHAR: it must be a date or a timestamp",
+        ),
     ],
 )
 def test_a_cursor_that_is_none_is_an_error(

@@ -6,7 +6,7 @@ from factories import Project
 from kafka_cluster import KafkaCluster, scanned
 from topic_project import Topics
 
-from data_platform.sources.kafka_clients import TopicClient
+from data_platform.sources.topics.clients import TopicClient
 
 
 @pytest.fixture

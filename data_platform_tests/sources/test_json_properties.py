@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from data_platform.engine.session import Session, open_session
 from data_platform.errors import SourceError
-from data_platform.sources.json_records import records_query
+from data_platform.sources.json_records.query import records_query
 
 Row = dict[str, Any]
 

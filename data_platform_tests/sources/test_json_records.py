@@ -11,8 +11,8 @@ import pytest
 
 from data_platform.engine.session import Session, open_session
 from data_platform.errors import SourceError
-from data_platform.sources.json_records import records_query
-from data_platform.sources.json_structure import MAX_DEPTH, MAX_KEYS, MAX_PATHS
+from data_platform.sources.json_records.query import records_query
+from data_platform.sources.json_records.structure import MAX_DEPTH, MAX_KEYS, MAX_PATHS
 
 Row = dict[str, Any]
 Read = Callable[..., tuple[dict[str, str], list[Row]]]

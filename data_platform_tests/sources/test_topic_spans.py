@@ -4,7 +4,7 @@ import pytest
 
 from data_platform.errors import SourceError
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.sources.topic_spans import (
+from data_platform.sources.topics.spans import (
     Bounds,
     Span,
     belongs,

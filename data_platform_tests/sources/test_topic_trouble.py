@@ -12,15 +12,15 @@ from data_platform.errors import PlatformError, SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources import Topic
-from data_platform.sources import kafka_clients
 from data_platform.sources.arrivals import Outside, Question
-from data_platform.sources.topics import arriving
+from data_platform.sources.topics import clients
+from data_platform.sources.topics.arriving import arriving
 from data_platform.spec.platform import KafkaConnection
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_clients, "PATIENCE", 1.0)
+    monkeypatch.setattr(clients, "PATIENCE", 1.0)
 
 
 class TestWork:

@@ -8,7 +8,7 @@ from topic_project import Topics, noticed, values
 
 from data_platform.errors import SourceError
 from data_platform.plan.naming import LOST, WHOLE
-from data_platform.sources.kafka_clients import READING, TopicClient
+from data_platform.sources.topics.clients import READING, TopicClient
 
 
 class TestColumns:

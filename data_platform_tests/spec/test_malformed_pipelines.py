@@ -253,9 +253,9 @@ BODIES = {
         "tags: [a, '§${NOWHERE}']\n".replace("'§", "§'"),
         "NOWHERE is not set",
     ),
-    "broken variable": ("§description: ${A B}\n", r"'\${A B}' is no variable: \${NAME} or"),
+    "broken variable": ("§description: ${A B}\n", r"'\${A B}' is no variable: \${NAME}, "),
     "open variable": ("§description: ${A\n", r"'\${A' is no variable"),
-    "file variable": ("§description: ${file:/run/x}\n", r"'\${file:/run/x}' is no variable"),
+    "file variable": ("§description: ${file:/run/x}\n", r"'\${file:/run/x}' can't stand here"),
     "secret as a number": (
         asset("retries: {§attempts: '${SECRET}'}"),
         r"expected a whole number, found '\${SECRET}': a variable is always a text",

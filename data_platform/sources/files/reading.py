@@ -23,7 +23,7 @@ from data_platform.plan.sources import Files
 from data_platform.sources.files.csv_headers import LONGEST_LINE
 from data_platform.sources.files.csv_types import fits, guessed, promised
 from data_platform.sources.files.found import Taken
-from data_platform.sources.json_records import records_query
+from data_platform.sources.json_records.query import records_query
 from data_platform.spec.sources import CsvFormat
 
 READ_FROM = "_read_from"

@@ -28,7 +28,7 @@ from data_platform.sources.http.questions import (
     values_of,
 )
 from data_platform.sources.http.requests import Answer, Request
-from data_platform.sources.json_records import records_query
+from data_platform.sources.json_records.query import records_query
 from data_platform.sources.translated import translated
 from data_platform.spec.http import NoPagination
 

@@ -1,7 +1,6 @@
 """Which columns the records of JSON become, and of which types: pure decisions.
 
-Called by `sources.json_records` with what `sources.json_structure` found and the types that the
-table's columns have.
+Called by `query` with what `structure` found and the types that the table's columns have.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import Conversion, inexact
 from data_platform.plan.expressions import quoted
-from data_platform.sources.json_structure import KeyPath, Kind, Structure, shown
+from data_platform.sources.json_records.structure import KeyPath, Kind, Structure, shown
 
 JOINT = "__"
 """Between the keys of a column's name."""

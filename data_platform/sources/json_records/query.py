@@ -16,15 +16,15 @@ from data_platform.engine.session import Session
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import Conversion, converted
 from data_platform.plan.expressions import literal, quoted
-from data_platform.sources.json_columns import Field, Misfit, fields_of, misfit, name_of
-from data_platform.sources.json_files import (
+from data_platform.sources.json_records.columns import Field, Misfit, fields_of, misfit, name_of
+from data_platform.sources.json_records.files import (
     MAX_DOCUMENT,
     MAX_RECORD,
     JsonFiles,
     explained,
     is_too_large,
 )
-from data_platform.sources.json_structure import pointer, pointers, structure_of
+from data_platform.sources.json_records.structure import pointer, pointers, structure_of
 
 _NUMBERS = itertools.count(1)
 _SHOWN = 60

@@ -1,6 +1,6 @@
 """Files of JSON as DuckDB reads them: which layout, how large, and what is wrong with one.
 
-Called by `sources.json_records`.
+Called by `query`.
 """
 
 import codecs
@@ -14,7 +14,7 @@ import duckdb
 
 from data_platform.errors import SourceError
 from data_platform.plan.expressions import literal, quoted
-from data_platform.sources.json_structure import pointer
+from data_platform.sources.json_records.structure import pointer
 
 MAX_RECORD = 16 * 2**20
 """Bytes of a record in the usual case; DuckDB's buffers have twice that."""

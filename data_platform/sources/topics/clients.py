@@ -1,6 +1,6 @@
 """Clients of Kafka: how they are configured, what their errors mean, how long they wait.
 
-Used by `sources.topics` and by the resource of hand-written assets. librdkafka connects in threads
+Used by `arriving` and by the resource of hand-written assets. librdkafka connects in threads
 of its own and goes on trying for ever: what it meets on the way comes by a callback, its log lines
 go to a logger of Python instead of the terminal.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from data_platform.engine.work import Work
 from data_platform.errors import PlatformError, SourceError, SourceUnavailable, StorageUnavailable
-from data_platform.sources.topic_spans import Bounds
+from data_platform.sources.topics.spans import Bounds
 from data_platform.spec.platform import KafkaConnection
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Reading spans of a topic to their ends, message by message.
 
-Called by `sources.topics`. Between a span's last message and its end there may be none: offsets of
+Called by `arriving`. Between a span's last message and its end there may be none: offsets of
 transactions' markers, of what was aborted or compacted. So a span ends where the server says that
 there is no more, or where a message stands behind it.
 """
@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from data_platform.sources import kafka_clients
-from data_platform.sources.kafka_clients import TopicClient, library
-from data_platform.sources.topic_spans import Span
+from data_platform.sources.topics import clients
+from data_platform.sources.topics.clients import TopicClient, library
+from data_platform.sources.topics.spans import Span
 
 if TYPE_CHECKING:
     from confluent_kafka import Message
@@ -56,7 +56,7 @@ class Reading:
             messages = consumer.consume(min(AT_ONCE, self._left), timeout=WAIT)
             if messages:
                 heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > kafka_clients.PATIENCE:
+            elif time.monotonic() - heard_at > clients.PATIENCE:
                 raise self._client.silent()
             self._take_all(messages, take)
         return self._next

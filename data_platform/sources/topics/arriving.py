@@ -19,11 +19,11 @@ from data_platform.plan.naming import LOST, OUTSIDE, PARTITION, WHOLE
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sources import Topic
 from data_platform.sources.arrivals import Arrival, Notice, Question
-from data_platform.sources.json_records import records_query
-from data_platform.sources.kafka_clients import TopicClient, reading
-from data_platform.sources.topic_messages import COLUMNS, line_of, timestamp_of
-from data_platform.sources.topic_reading import Reading
-from data_platform.sources.topic_spans import (
+from data_platform.sources.json_records.query import records_query
+from data_platform.sources.topics.clients import TopicClient, reading
+from data_platform.sources.topics.messages import COLUMNS, line_of, timestamp_of
+from data_platform.sources.topics.reading import Reading
+from data_platform.sources.topics.spans import (
     Bounds,
     belongs,
     cut,

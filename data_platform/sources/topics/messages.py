@@ -1,6 +1,6 @@
 """A message of Kafka as a line of JSON: its value's fields, with its own beside them.
 
-Called by `sources.topics`, message by message; the lines are read by `sources.json_records`. A
+Called by `arriving`, message by message; the lines are read by `sources.json_records`. A
 value that is an object isn't parsed here: its text becomes part of the line's as it is.
 """
 

@@ -1,6 +1,6 @@
 """Which offsets of a topic are read: pure decisions.
 
-Called by `sources.topics` with what the cluster says.
+Called by `arriving` with what the cluster says.
 """
 
 from bisect import bisect_right

@@ -1,6 +1,6 @@
 """What the records of JSON files are made of: their keys, level by level, and what each holds.
 
-Called by `sources.json_records`. Everything is decided over all records, by statements that stream
+Called by `query`. Everything is decided over all records, by statements that stream
 through them: nothing grows with their number.
 """
 

