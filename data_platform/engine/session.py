@@ -14,10 +14,9 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from data_platform.engine.work import Work
 from data_platform.plan.expressions import literal, quoted
@@ -30,6 +29,9 @@ from data_platform.plan.naming import (
     WHOLE,
 )
 from data_platform.spec.parameters import ParameterValue
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class LakeFiles:
     """
 
     paths: Sequence[str]
-    schema: pa.Schema
+    schema: "pa.Schema"
     partitioned: bool
     uniform: bool = False
     newest: Newest | None = None
@@ -142,7 +144,7 @@ class Session:
         self.run(f"CREATE TYPE {name} AS ENUM ({listed})")
         return name
 
-    def register(self, relation: str, reader: pa.RecordBatchReader | pa.Table) -> None:
+    def register(self, relation: str, reader: "pa.RecordBatchReader | pa.Table") -> None:
         """Make Arrow data readable under a name; a reader can be read once."""
         self.connection.register(relation, reader)
 
@@ -249,7 +251,7 @@ def _without_replaced(source: str, newest: Newest, names: str) -> str:
     )
 
 
-def _empty(schema: pa.Schema, names: str | None, further: Mapping[str, str]) -> str:
+def _empty(schema: "pa.Schema", names: str | None, further: Mapping[str, str]) -> str:
     """A relation without rows: partitions that exist have a file, so this is none of them."""
     types = {field.name: duckdb_type(field.type) for field in schema} | dict(further)
     if names is not None:
@@ -259,8 +261,10 @@ def _empty(schema: pa.Schema, names: str | None, further: Mapping[str, str]) -> 
 
 
 @functools.cache
-def duckdb_type(arrow: pa.DataType) -> str:
+def duckdb_type(arrow: "pa.DataType") -> str:
     """DuckDB's name of an Arrow type."""
+    import pyarrow as pa  # noqa: PLC0415 -- files are looked at where definitions load
+
     with duckdb.connect() as connection:
         connection.register("one", pa.table({"c": pa.array([], arrow)}))
         row = connection.execute("SELECT column_type FROM (DESCRIBE one)").fetchone()

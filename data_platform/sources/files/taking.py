@@ -22,8 +22,6 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, cast
 
-import pyarrow as pa
-
 from data_platform.engine.object_store import ObjectStore
 from data_platform.engine.work import Work
 from data_platform.errors import SourceError, SourceUnavailable
@@ -190,15 +188,19 @@ def _unpacked(hashed: _Hashed, compression: str) -> Iterator[bytes]:
             yield piece
         return
     buffered = io.BufferedReader(hashed, CHUNK)
+    stream = cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
+    broken: tuple[type[Exception], ...] = (EOFError, zlib.error, OSError)
+    if compression == "zstd":
+        # Imported here: where definitions load, it would take longer than all else.
+        import pyarrow as pa  # noqa: PLC0415
+
+        packed = pa.PythonFile(buffered, mode="r")
+        stream = cast("BinaryIO", pa.CompressedInputStream(packed, "zstd"))
+        broken = (*broken, pa.ArrowException)
     try:
-        if compression == "gzip":
-            stream = cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
-        else:
-            packed = pa.PythonFile(buffered, mode="r")
-            stream = cast("BinaryIO", pa.CompressedInputStream(packed, "zstd"))
         while piece := stream.read(CHUNK):
             yield piece
-    except (EOFError, zlib.error, OSError, pa.ArrowException) as error:
+    except broken as error:
         raise BadFileError(f"it is no whole {compression} file: {_first_line(error)}") from error
 
 
