@@ -13,6 +13,8 @@ from data_platform.plan.nodes import RawNode, StagingNode
 from data_platform.quality.gate import Passage
 from data_platform.raw.extraction import extract
 from data_platform.retail_data import FIRST_DAY
+from data_platform.sources.arrivals import Outside
+from data_platform.spec.platform import DatabaseConnection
 from data_platform.staging.computing import compute
 
 METADATA = {"run_id": "benchmark"}
@@ -24,7 +26,15 @@ def land(loaded: Loaded, name: str, days: int) -> int:
     assert isinstance(node, RawNode)
     first, end = FIRST_DAY.isoformat(), (FIRST_DAY + timedelta(days=days)).isoformat()
     keys = node.partitions.between(first, end) if node.partitions else [WHOLE]
-    return _rows(extract(node, keys, loaded.workbench(), loaded.connection_url, METADATA))
+    return _rows(extract(node, keys, loaded.workbench(), outside_of(loaded), METADATA))
+
+
+def outside_of(loaded: Loaded) -> Outside:
+    """The databases of the pipelines, as a step reaches them."""
+    return Outside(
+        lambda name: DatabaseConnection(type="database", url=loaded.connection_url(name)),
+        lambda text: text,
+    )
 
 
 def stage(loaded: Loaded, name: str) -> int:

@@ -119,10 +119,18 @@ class RetailPlatform:
         folder: of its own; the lake, the files and the pipelines are below it.
         shop_url, warehouse_url, dagster_url: its databases.
         first: the pipeline's first day.
+        marketing: whether the pipeline that stands on it is there too.
     """
 
     def __init__(
-        self, folder: Path, shop_url: str, warehouse_url: str, dagster_url: str, first: str = FIRST
+        self,
+        folder: Path,
+        shop_url: str,
+        warehouse_url: str,
+        dagster_url: str,
+        first: str = FIRST,
+        *,
+        marketing: bool = False,
     ) -> None:
         self.folder = folder
         self.shop_url = shop_url
@@ -130,6 +138,8 @@ class RetailPlatform:
         self.dagster_url = dagster_url
         self.pipelines = folder / "pipelines"
         shutil.copytree(PACKAGE_DIR / "pipelines", self.pipelines)
+        if not marketing:
+            shutil.rmtree(self.pipelines / "marketing")
         pipeline = self.pipelines / "retail" / "pipeline.yaml"
         text = pipeline.read_text().replace("start: 2017-01-01", f"start: {first}")
         pipeline.write_text(text)
@@ -233,7 +243,10 @@ class RetailPlatform:
         return {asset: snapshot.version for asset, snapshot in found.items() if snapshot}
 
     def ask_lake(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask SQL of the lake's tables, as `layer_name`, with the partition in `partition`."""
+        """Ask SQL of the lake's tables, as `layer_name`, with the partition in `partition`.
+
+        Where a row is from isn't there: it differs between installations.
+        """
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for asset in LAKE_ASSETS:
@@ -245,7 +258,9 @@ class RetailPlatform:
                     "true, hive_types = {'partition': VARCHAR}" if snapshot.partitioned else "false"
                 )
                 connection.execute(
-                    f"CREATE VIEW {asset.replace('/', '_')} AS FROM read_parquet({paths!r}, "
+                    f"CREATE VIEW {asset.replace('/', '_')} AS "
+                    "SELECT COLUMNS(lambda name: NOT starts_with(name, '_source_')) "
+                    f"FROM read_parquet({paths!r}, "
                     f"union_by_name = true, hive_partitioning = {hive})"
                 )
             return connection.execute(sql).fetchall()
@@ -283,11 +298,16 @@ UNPARTITIONED = (
 
 @contextmanager
 def retail_platform(
-    databases: Databases, folder: Path, first: str = FIRST, end: str = "2018-01-02"
+    databases: Databases,
+    folder: Path,
+    first: str = FIRST,
+    end: str = "2018-01-02",
+    *,
+    marketing: bool = False,
 ) -> Iterator[RetailPlatform]:
     """An installation over the shop's days from `first` to `end`, removed afterwards."""
     urls = databases.shop(first, end), databases.empty(), databases.dagster()
-    platform = RetailPlatform(folder, *urls, first=first)
+    platform = RetailPlatform(folder, *urls, first=first, marketing=marketing)
     try:
         yield platform
     finally:

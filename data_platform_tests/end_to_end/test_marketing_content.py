@@ -37,7 +37,10 @@ Marketed = tuple[RetailPlatform, RunReport]
 def marketed(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marketed]:
     """An installation where both pipelines have run, and the report of the second one."""
     folder = tmp_path_factory.mktemp("marketing")
-    with retail_platform(databases, folder) as platform, serving(RetailApi(0)) as api:
+    with (
+        retail_platform(databases, folder, marketing=True) as platform,
+        serving(RetailApi(0)) as api,
+    ):
         lay_targets(platform.files / "drop")
         platform.campaign_api = api.url
         assert platform.run().succeeded
