@@ -44,7 +44,10 @@ def record(figures: Figures) -> None:
 
 
 def write_report(path: Path) -> None:
-    """Write the report, if any campaign test has recorded figures; they are gone afterwards."""
+    """Write the report, if any campaign test has recorded figures; they are gone afterwards.
+
+    Rows of tests that didn't run this time stay as they are.
+    """
     files = sorted(_folder().glob("*.json"), key=lambda file: file.stat().st_mtime)
     if not files:
         return
@@ -52,14 +55,27 @@ def write_report(path: Path) -> None:
     for file in files:
         file.unlink()
     path.parent.mkdir(exist_ok=True)
-    path.write_text(report(found))
+    path.write_text(report(found, path.read_text() if path.exists() else ""))
 
 
-def report(found: list[Figures]) -> str:
-    """The page."""
-    rows = "\n".join(
-        f"| {one.what} | {one.times:,} | {one.outcome} | {one.seconds:,.0f} |" for one in found
-    )
+def report(found: list[Figures], before: str = "") -> str:
+    """The page.
+
+    Args:
+        found: this time.
+        before: the page as it was.
+    """
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    rows = {
+        line.split(" | ")[0].removeprefix("| "): line
+        for line in before.splitlines()
+        if line.startswith("| ") and not line.startswith("| what was done")
+    }
+    rows |= {
+        one.what: f"| {one.what} | {one.times:,} | {one.outcome} | {one.seconds:,.0f} | {today} |"
+        for one in found
+    }
+    table = "\n".join(rows[what] for what in sorted(rows))
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return f"""# Reliability
@@ -67,11 +83,11 @@ def report(found: list[Figures]) -> str:
 What `make campaign` did to the platform, and what came of it. The file is written by the tests in
 `data_platform_tests/faults`; a row is there only if its test passed.
 
-| what was done | times | what was found | seconds |
-|---|---:|---|---:|
-{rows}
+| what was done | times | what was found | seconds | on |
+|---|---:|---|---:|---|
+{table}
 
-Run on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores, {memory:.0f} GiB of memory,
+With {os.cpu_count()} cores, {memory:.0f} GiB of memory,
 {platform.system()}, Python {platform.python_version()}; {packages}; PostgreSQL from the embedded
 wheel, without fsync.
 """

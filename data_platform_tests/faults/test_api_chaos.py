@@ -15,7 +15,7 @@ RECORDS = 1000
 PAGE = 50
 FAULTY = 0.3
 EXTRACTIONS = 10
-FULL_EXTRACTIONS = int(os.environ.get("CAMPAIGN_API", "100"))
+FULL_EXTRACTIONS = int(os.environ.get("CAMPAIGN_EXTRACTIONS", "100"))
 PAGINATIONS = (
     {"type": "page", "page_size": PAGE},
     {"type": "offset", "page_size": PAGE, "total_path": "total"},
