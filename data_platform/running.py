@@ -9,11 +9,10 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -34,85 +33,21 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, PipelinePlan
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.run_settings import Values, run_values
-from data_platform.reporting.events import FAILED
 from data_platform.reporting.progress import watching
 from data_platform.run_config import run_config, settings_tag
+from data_platform.run_reports import (
+    AssetReport,
+    RunReport,
+    after_failure,
+    is_about,
+    is_interrupt,
+    why_again,
+    with_figures,
+)
 
 ORIGIN_TAG = "data_platform/origin"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster's own lines on the terminal; its event log has them all."""
-State = Literal["success", "failed", "skipped"]
-
-
-@dataclass(frozen=True)
-class AssetReport:
-    """What a run did to an asset.
-
-    Attributes:
-        key: of the asset.
-        state: how its step ended; `skipped` where something above it failed.
-        partitions: that were published, the unchanged ones included.
-        changed: those of them that have other rows than before.
-        rows_in, rows_out, quarantined: rows.
-        checks, passed: how many there are, and how many of them passed.
-        seconds: of its steps.
-        failed: partitions that weren't published.
-        message: why it failed.
-        kept, skipped: partitions that weren't read: their last good version stands; or there was
-            no need to.
-    """
-
-    key: Key
-    state: State = "skipped"
-    partitions: int = 0
-    changed: int = 0
-    rows_in: int = 0
-    rows_out: int = 0
-    quarantined: int = 0
-    checks: int = 0
-    passed: int = 0
-    seconds: float = 0.0
-    failed: tuple[str, ...] = ()
-    message: str | None = None
-    kept: int = 0
-    skipped: int = 0
-
-    def with_more(self, other: "AssetReport") -> "AssetReport":
-        """This and a follow-up of it together."""
-        return replace(
-            other,
-            partitions=self.partitions + other.partitions,
-            changed=self.changed + other.changed,
-            rows_in=self.rows_in + other.rows_in,
-            rows_out=self.rows_out + other.rows_out,
-            quarantined=self.quarantined + other.quarantined,
-            seconds=self.seconds + other.seconds,
-            failed=(*self.failed, *other.failed),
-            kept=self.kept + other.kept,
-            skipped=self.skipped + other.skipped,
-            message=self.message or other.message,
-            state="failed" if "failed" in (self.state, other.state) else other.state,
-        )
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What `run_pipeline` did.
-
-    Attributes:
-        run_ids: of Dagster's runs, follow-ups last.
-        assets: in the order in which they can run.
-        seconds: in all.
-    """
-
-    run_ids: tuple[str, ...]
-    assets: tuple[AssetReport, ...]
-    seconds: float
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether every asset was built for everything that was asked for."""
-        return all(asset.state == "success" for asset in self.assets)
 
 
 @dataclass(frozen=True)
@@ -148,11 +83,15 @@ class Progress(Protocol):
 
 
 @runtime_checkable
-class RowProgress(Protocol):
-    """Whoever shows a run row by row, besides."""
+class CloseProgress(Protocol):
+    """Whoever shows a run row by row and try by try, besides."""
 
     def moved(self, key: Key, moved: Moved) -> None:
         """A step has moved rows; called from any thread."""
+        ...
+
+    def will_retry(self, key: Key, why: str) -> None:
+        """A try has failed, and after a while there is another."""
         ...
 
 
@@ -222,7 +161,7 @@ class _Runner:
         run_id = make_new_run_id()
         self.run_ids.append(run_id)
         progress = self._progress
-        watcher = watching.set(progress.moved if isinstance(progress, RowProgress) else None)
+        watcher = watching.set(progress.moved if isinstance(progress, CloseProgress) else None)
         try:
             return self._execute(run_id, nodes, keys)
         except BaseException:
@@ -250,12 +189,12 @@ class _Runner:
         iterator = execute_run_iterator(InMemoryJob(job), run, self._instance)
         with closing(cast("Generator[dg.DagsterEvent]", iterator)) as events:
             for event in events:
-                if _is_interrupt(event):
+                if is_interrupt(event):
                     # Dagster would try the step again, and go on as after a failure. When the
                     # events are closed it records the run as failed.
                     raise KeyboardInterrupt
                 for node in by_step.get(event.step_key or "", ()):
-                    if _is_about(event, node):
+                    if is_about(event, node):
                         reports[node.key] = self._after(event, node, reports[node.key], keys)
         return reports
 
@@ -273,8 +212,11 @@ class _Runner:
         match event.event_type:
             case dg.DagsterEventType.STEP_START:
                 self._progress.started(node.key, len(own))
+            case dg.DagsterEventType.STEP_UP_FOR_RETRY:
+                if isinstance(self._progress, CloseProgress):
+                    self._progress.will_retry(node.key, why_again(event))
             case dg.DagsterEventType.STEP_OUTPUT:
-                return _with_figures(report, event.step_output_data.metadata or {})
+                return with_figures(report, event.step_output_data.metadata or {})
             case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 passed = event.asset_check_evaluation_data.passed
                 return replace(report, checks=report.checks + 1, passed=report.passed + passed)
@@ -284,83 +226,11 @@ class _Runner:
                 )
                 self._progress.finished(report)
             case dg.DagsterEventType.STEP_FAILURE:
-                report = _failed(event, report, own)
+                report = after_failure(event, report, own)
                 self._progress.finished(report)
             case _:
                 pass
         return report
-
-
-def _is_about(event: dg.DagsterEvent, node: AnyNode) -> bool:
-    """Whether an event of a step that makes several assets is about this one, or about all."""
-    key = event.asset_key
-    if key is None and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        key = event.asset_check_evaluation_data.asset_key
-    return key is None or key == asset_key(node.key)
-
-
-def _with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue]) -> AssetReport:
-    values = {
-        name: value.value
-        for name, value in metadata.items()
-        if isinstance(value, dg.IntMetadataValue)
-    }
-    if "partitions" not in values:
-        return report
-    return replace(
-        report,
-        partitions=values["partitions"],
-        changed=values.get("changed", 0),
-        rows_in=values.get("rows_in", 0),
-        rows_out=values.get("rows_out", 0),
-        quarantined=values.get("rows_quarantined", 0),
-        kept=values.get("partitions_kept", 0),
-        skipped=values.get("partitions_skipped", 0),
-    )
-
-
-def _is_interrupt(event: dg.DagsterEvent) -> bool:
-    """Whether somebody ended the run: Ctrl-C here, or a termination from the UI."""
-    match event.event_type:
-        case dg.DagsterEventType.RUN_CANCELED:
-            return True
-        case dg.DagsterEventType.RUN_FAILURE:
-            reason = event.job_failure_data.failure_reason
-            return reason == RunFailureReason.UNEXPECTED_TERMINATION
-        case dg.DagsterEventType.STEP_FAILURE:
-            error = event.step_failure_data.error
-        case dg.DagsterEventType.STEP_UP_FOR_RETRY:
-            error = event.step_retry_data.error
-        case _:
-            return False
-    while error is not None:
-        if error.cls_name in {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}:
-            return True
-        error = error.cause
-    return False
-
-
-def _failed(event: dg.DagsterEvent, report: AssetReport, own: tuple[str, ...]) -> AssetReport:
-    """The report after a failure: of the partitions that it names, or all that were asked for."""
-    data = event.step_failure_data
-    given = data.user_failure_data
-    metadata = given.metadata if given else {}
-    report = _with_figures(report, metadata)
-    listed = metadata.get(FAILED)
-    failed = (
-        tuple(str(key) for key in listed.value or ())
-        if isinstance(listed, dg.JsonMetadataValue)
-        else own
-    )
-    cause = (
-        data.error.cause.message
-        if data.error and data.error.cause
-        else data.error.message
-        if data.error
-        else ""
-    )
-    message = (given.description if given and given.description else cause).strip()
-    return replace(report, state="failed", failed=failed, message=message)
 
 
 def _tags(nodes: Sequence[AnyNode], keys: Sequence[str]) -> dict[str, str]:

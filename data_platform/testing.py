@@ -22,7 +22,8 @@ from data_platform.loading import Loaded, load
 from data_platform.observability.querying import ask
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import DestinationNode
-from data_platform.running import AssetReport, Request, RunReport, run_pipeline
+from data_platform.run_reports import AssetReport, RunReport
+from data_platform.running import Request, run_pipeline
 from data_platform.settings import environment, environment_with, load_settings
 
 

@@ -29,7 +29,8 @@ from data_platform.loading import Loaded, load
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.retail_data import lay_files, load_shop
-from data_platform.running import AssetReport, Request, RunReport, run_pipeline
+from data_platform.run_reports import AssetReport, RunReport
+from data_platform.running import Request, run_pipeline
 from data_platform.settings import PACKAGE_DIR, Settings, load_settings
 from data_platform.storage.lake import Lake, Snapshot
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from data_platform.engine.work import Moved
 from data_platform.plan.keys import Key
 from data_platform.reporting.progress import Telling, in_words, watching
-from data_platform.running import AssetReport
+from data_platform.run_reports import AssetReport
 from data_platform.terminal.run_tables import Ticker
 
 KEY = Key("raw", "shop", "orders")
@@ -93,6 +93,14 @@ def test_a_pipe_hears_nothing_of_it() -> None:
         ticker.finished(AssetReport(KEY, "success", partitions=1, rows_out=5, seconds=6.0))
 
     assert len(lines_in_pipe(show)) == 1
+
+
+def test_a_try_that_failed_is_told_with_its_reason_and_when_the_next_one_is() -> None:
+    why = f"{KEY}: 127.0.0.1:9: connection refused\nTry 1 of 4; the next one is in 30 s."
+    [line] = lines_in_pipe(lambda console: Ticker(console).will_retry(KEY, why))
+    assert line == (
+        "↻ raw/orders: 127.0.0.1:9: connection refused. Try 1 of 4; the next one is in 30 s."
+    )
 
 
 def test_a_partition_that_was_let_be_is_told() -> None:

@@ -16,7 +16,7 @@ from rich.text import Text
 from data_platform.engine.work import Moved
 from data_platform.plan.keys import Key
 from data_platform.reporting.progress import in_words
-from data_platform.running import AssetReport, RunReport
+from data_platform.run_reports import AssetReport, RunReport
 from data_platform.terminal.console import is_watched, room, say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, cut, print_table
 
@@ -57,23 +57,35 @@ class Ticker:
     def started(self, key: Key, partitions: int) -> None:
         """A step has begun."""
         if is_watched(self._console):
-            self._about = f"{_name(key)}  {_partitions(partitions)}"
-            self._spinner = Spinner("dots", self._line(self._about))
-            # What steps print goes to Dagster's compute logs, as without a spinner.
-            self._live = Live(
-                self._spinner,
-                console=self._console,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
+            self._show(f"{_name(key)}  {_partitions(partitions)}")
+
+    def _show(self, about: str) -> None:
+        """A spinner, until the step has something to say."""
+        self._about = about
+        self._spinner = Spinner("dots", self._line(about))
+        # What steps print goes to Dagster's compute logs, as without a spinner.
+        self._live = Live(
+            self._spinner,
+            console=self._console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
 
     def moved(self, key: Key, moved: Moved) -> None:
         """A step has moved rows: the spinner says how many; a thread may call it late."""
         spinner = self._spinner
         if spinner is not None and self._about.startswith(f"{_name(key)} "):
             spinner.update(text=self._line(f"{self._about}  {in_words(moved)}"))
+
+    def will_retry(self, key: Key, why: str) -> None:
+        """A try has failed, and after a while there is another."""
+        self.stop()
+        told = ". ".join(why.removeprefix(f"{key}: ").splitlines())
+        say(self._console, f"↻ {_name(key)}: {told}", POOR)
+        if is_watched(self._console):
+            self._show(f"{_name(key)}  waits for the next try")
 
     def _line(self, text: str) -> Text:
         return Text(cut(text, self._console.width - 4))

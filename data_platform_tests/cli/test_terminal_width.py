@@ -13,7 +13,7 @@ from data_platform.observability.freshness import Judgement
 from data_platform.observability.quarantine import Held
 from data_platform.observability.status import AssetStatus, Facts
 from data_platform.plan.keys import Key
-from data_platform.running import AssetReport, RunReport
+from data_platform.run_reports import AssetReport, RunReport
 from data_platform.terminal.console import make_console
 from data_platform.terminal.quarantine_tables import print_held
 from data_platform.terminal.run_tables import Ticker, print_report

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from retail_platform import Databases, RetailPlatform, retail_platform
 
-from data_platform.running import RunReport
+from data_platform.run_reports import RunReport
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from retail_platform import END, FIRST, Databases, RetailPlatform, outcome_of, r
 from data_platform.plan.keys import Key
 from data_platform.retail_api import RetailApi, serving
 from data_platform.retail_data import data_file, lay_targets
-from data_platform.running import RunReport
+from data_platform.run_reports import RunReport
 
 CAMPAIGNS = f"""
     WITH sound AS (

@@ -5,7 +5,7 @@ import pytest
 from dagster_records import key_of, materializations
 from retail_platform import RetailPlatform, days
 
-from data_platform.running import RunReport
+from data_platform.run_reports import RunReport
 
 Built = tuple[RetailPlatform, RunReport]
 LINEAGE = "dagster/column_lineage"

@@ -16,7 +16,7 @@ from retail_platform import (
 )
 
 from data_platform.retail_data import data_file
-from data_platform.running import RunReport
+from data_platform.run_reports import RunReport
 
 CHRISTMAS = "2017-12-25"
 Built = tuple[RetailPlatform, RunReport]

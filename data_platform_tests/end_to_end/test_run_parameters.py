@@ -19,7 +19,8 @@ from data_platform.errors import PermanentError
 from data_platform.loading import Loaded, load
 from data_platform.observability.querying import ask
 from data_platform.plan.keys import Key
-from data_platform.running import Request, RunReport, run_pipeline
+from data_platform.run_reports import RunReport
+from data_platform.running import Request, run_pipeline
 from data_platform.settings import PACKAGE_DIR, Settings
 from data_platform.testing import materialize
 

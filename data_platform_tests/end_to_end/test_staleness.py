@@ -3,7 +3,7 @@
 from dagster_records import not_fresh
 from retail_platform import RetailPlatform, days
 
-from data_platform.running import RunReport
+from data_platform.run_reports import RunReport
 
 CHANGED = "2017-12-27"
 

@@ -11,7 +11,7 @@ from retail_platform import RetailPlatform, days
 
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.running import RunReport
+from data_platform.run_reports import RunReport
 
 Built = tuple[RetailPlatform, RunReport]
 PARTITIONED = ["raw/transactions", "staging/transactions", "analytics/daily_revenue",

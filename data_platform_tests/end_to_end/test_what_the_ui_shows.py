@@ -15,7 +15,8 @@ from factories import DAYS, Project
 
 from data_platform.definitions import definitions_of
 from data_platform.loading import load
-from data_platform.running import Request, RunReport, run_pipeline
+from data_platform.run_reports import RunReport
+from data_platform.running import Request, run_pipeline
 from data_platform.settings import Settings
 
 PIPELINE = """

@@ -17,7 +17,8 @@ from data_platform.instance import launcher
 from data_platform.instance.storage import open_instance
 from data_platform.loading import load
 from data_platform.plan.keys import Key
-from data_platform.running import AssetReport, Request, run_pipeline
+from data_platform.run_reports import AssetReport
+from data_platform.running import Request, run_pipeline
 from data_platform.settings import load_settings
 
 _context = multiprocessing.get_context("forkserver")
