@@ -168,7 +168,7 @@ _CLOCKS = (
 _SERIES = frozenset({"range", "generate_series"})
 """Functions that may stand where a table does: they read nothing."""
 _OPEN_TYPES = (exp.PseudoType, exp.ObjectIdentifier)
-_ENDS = frozenset(
+VALUE_ENDS = frozenset(
     {
         TokenType.VAR,
         TokenType.IDENTIFIER,
@@ -344,7 +344,11 @@ def _with_dollars(text: str, names: Collection[str] | None = None) -> str:
     for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
         named = name.text in names if names is not None else name.token_type == TokenType.VAR
         named = named and colon.token_type == TokenType.COLON
-        if named and name.start == colon.end + 1 and not (before and before.token_type in _ENDS):
+        if (
+            named
+            and name.start == colon.end + 1
+            and not (before and before.token_type in VALUE_ENDS)
+        ):
             characters[colon.start] = "$"
     return "".join(characters)
 

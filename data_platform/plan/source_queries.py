@@ -17,6 +17,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokens import Token, TokenType  # pyright: ignore[reportPrivateImportUsage]
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.expressions import VALUE_ENDS
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.spec.platform import DatabaseConnection
 
@@ -37,19 +38,6 @@ _DIALECTS = {
 _SCHEME = re.compile(r"\b([a-z]+)(?:\+\w+)?://")
 _PARTITION = ("partition_key", "partition_start", "partition_end")
 _WATERMARK = "watermark"
-_VALUES_END = frozenset(
-    {
-        TokenType.VAR,
-        TokenType.IDENTIFIER,
-        TokenType.NUMBER,
-        TokenType.STRING,
-        TokenType.R_PAREN,
-        TokenType.R_BRACKET,
-        TokenType.L_BRACKET,
-        TokenType.PARAMETER,
-    }
-)
-"""After these a colon belongs to a slice, a struct or an alias."""
 _BEGINNINGS = frozenset(
     {
         TokenType.SELECT,
@@ -158,7 +146,7 @@ def _placeholders(tokens: Sequence[Token]) -> Iterator[Placeholder]:
             and name.start == colon.end + 1
             and name.token_type not in {TokenType.STRING, TokenType.IDENTIFIER, TokenType.NUMBER}
             and name.text.isidentifier()
-            and not (before and before.token_type in _VALUES_END)
+            and not (before and before.token_type in VALUE_ENDS)
         ):
             yield Placeholder(name.text, colon.start, name.end + 1)
 

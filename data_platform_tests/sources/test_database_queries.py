@@ -52,7 +52,6 @@ def test_a_query_with_a_cursor_is_asked_once_for_a_range(
     shop.execute(
         "CREATE TABLE orders AS SELECT * FROM (VALUES (1, timestamp '2024-01-01 10:00'), (2, '2024-01-02'), (3, '2024-01-03'), (4, NULL)) t (id, at)"
     )
-    shop.execute("CREATE SEQUENCE asked")
     database.query(
         "SELECT id, at, :partition_start AS since FROM orders -- a comment at the end",
         daily=True,
