@@ -15,7 +15,7 @@ from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, PARTITION, PARTITION_FIELD, ROW, WHOLE
 from data_platform.plan.nodes import LakeNode
-from data_platform.staging.computing import MOMENT, REASONS, RUN, SOURCE, VERSION
+from data_platform.staging.held import MOMENT, REASONS, RUN, SOURCE, VERSION
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
 
