@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from data_platform.engine.session import LakeFiles, Session
-from data_platform.plan.checks import relation_of
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import Input, Node
+from data_platform.plan.relations import relation_of
 
 
 class Upstream(Protocol):

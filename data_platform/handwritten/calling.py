@@ -19,9 +19,9 @@ from data_platform.engine.inputs import partitions_read
 from data_platform.engine.lake_frames import read_frame
 from data_platform.engine.session import Session
 from data_platform.handwritten.written import Parameter, WrittenStep
-from data_platform.plan.checks import relation_of
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import PythonNode
+from data_platform.plan.relations import relation_of
 from data_platform.storage.lake import Snapshot
 
 

@@ -10,7 +10,6 @@ from data_platform.plan.analytics import (
     query_schema,
     sql_text,
 )
-from data_platform.plan.checks import relation_of
 from data_platform.plan.declared import (
     Declared,
     by_key,
@@ -24,6 +23,7 @@ from data_platform.plan.nodes import AnalyticsNode, Input, LakeNode
 from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.queries import compile_query, parameters_of
+from data_platform.plan.relations import relation_of
 from data_platform.spec.asset import Window
 from data_platform.spec.pipeline import AnalyticsAsset
 

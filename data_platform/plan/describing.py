@@ -19,7 +19,6 @@ from data_platform.plan.check_kinds import (
     RowCountCheck,
     UniqueCheck,
 )
-from data_platform.plan.checks import relation_of
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import (
     AnalyticsNode,
@@ -35,6 +34,7 @@ from data_platform.plan.nodes import (
     Step,
 )
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Column
 from data_platform.plan.sources import (
     AnySource,

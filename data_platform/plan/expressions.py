@@ -1,7 +1,7 @@
 """The allow-list: which SQL of people may run, decided on its syntax tree.
 
-Called by `plan.steps`, `plan.checks` and `plan.queries` for every expression and statement. What
-passes reads the columns and assets that it names, and computes; nothing reaches files, network,
+Called by `plan.steps`, the modules of checks and `plan.queries` for every expression and statement.
+What passes reads the columns and assets that it names, and computes; nothing reaches files, network,
 environment, settings or other tables. What runs is generated from the tree that was looked at.
 """
 

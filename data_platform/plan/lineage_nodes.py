@@ -15,7 +15,6 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from data_platform.plan.check_kinds import Check, ReconcileCheck, RowCheck, UniqueCheck
-from data_platform.plan.checks import relation_of
 from data_platform.plan.expressions import quoted
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage_queries import QueryLineage
@@ -44,6 +43,7 @@ from data_platform.plan.nodes import (
     StagingNode,
     Step,
 )
+from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources import address_of
 

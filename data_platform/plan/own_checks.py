@@ -8,18 +8,15 @@ import functools
 
 from data_platform.errors import ConfigurationError, Location
 from data_platform.plan.check_kinds import Check
-from data_platform.plan.checks import (
-    compile_contract,
-    compile_rules,
-    named_apart,
-    relation_of,
-    unbound,
-)
+from data_platform.plan.checks import compile_rules, named_apart
+from data_platform.plan.contract_checks import compile_contract
 from data_platform.plan.declared import Declared, all_of, refused, same_partition
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import Input, Node
 from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
+from data_platform.plan.unbound_checks import unbound
 from data_platform.spec.asset import LakeAsset
 
 _NO_QUARANTINE = "quarantine belongs to staging assets: here a rule fails or warns"

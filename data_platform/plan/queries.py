@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.checks import relation_of
 from data_platform.plan.expressions import (
     parse_query,
     place_of_parameter,
@@ -21,6 +20,7 @@ from data_platform.plan.expressions import (
 from data_platform.plan.nodes import Input
 from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
 from data_platform.plan.ranges import range_statement
+from data_platform.plan.relations import relation_of
 
 PARAMETERS = {
     "partition_key": "VARCHAR",

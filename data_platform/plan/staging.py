@@ -10,14 +10,9 @@ from dataclasses import replace
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.check_kinds import Check, ConservationCheck
-from data_platform.plan.checks import (
-    Reads,
-    compile_contract,
-    compile_rules,
-    named_apart,
-    unbound,
-)
+from data_platform.plan.checks import compile_rules, named_apart
 from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
+from data_platform.plan.contract_checks import compile_contract
 from data_platform.plan.conversions import assignable, conversion_to, named_type
 from data_platform.plan.expressions import parse_expression, render
 from data_platform.plan.functions import Role, UserFunction
@@ -26,8 +21,10 @@ from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import Step, statement_of
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.parameters import RunParameters
+from data_platform.plan.rule_context import Reads
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Column, Schema
 from data_platform.plan.steps import StepBuilder
+from data_platform.plan.unbound_checks import unbound
 from data_platform.spec.pipeline import StagingAsset
 from data_platform.spec.transformations import (
     AddColumns,

@@ -7,11 +7,11 @@ import functools
 
 from data_platform.errors import Location
 from data_platform.plan.check_kinds import UniqueCheck
-from data_platform.plan.checks import relation_of
 from data_platform.plan.declared import Declared, same_partition
 from data_platform.plan.nodes import Input, LakeNode, StagingNode
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.own_checks import read_by_rule
+from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.plan.staging import StagingCompiler
 from data_platform.plan.thresholds import Tuning

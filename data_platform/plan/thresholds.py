@@ -1,7 +1,8 @@
 """Numbers by which checks judge, some of which a run may give: the bounds of ranges, tolerances.
 
-Called by `plan.checks` and `plan.staging_nodes`. A check holds the default and, in `tuned`, which
-of its numbers is which parameter; `quality` puts the values of the run in their place.
+Called by `plan.row_checks`, `plan.set_checks` and `plan.staging_nodes`. A check holds the default
+and, in `tuned`, which of its numbers is which parameter; `quality` puts the values of the run in
+their place.
 """
 
 from collections.abc import Callable

@@ -17,8 +17,9 @@ from data_platform.errors import ContractError
 from data_platform.plan.expressions import literal
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION
 from data_platform.plan.nodes import LakeNode, StagingNode
-from data_platform.quality.audit import Auditor, flag_names, flagged
+from data_platform.quality.audit import Auditor
 from data_platform.quality.outcomes import Audit, Outcome
+from data_platform.quality.row_counts import flag_names, flagged
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
 

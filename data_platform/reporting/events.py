@@ -26,11 +26,11 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 from data_platform.asset_specs import asset_key
 from data_platform.engine.inputs import partitions_read
 from data_platform.errors import PlatformError, TransientError
-from data_platform.plan.checks import relation_of
 from data_platform.plan.keys import Key
 from data_platform.plan.masking import MASKED
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import LakeNode, Node
+from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import NO_MASKING
 from data_platform.quality.outcomes import Outcome
 from data_platform.reporting.failure_texts import MAX_NAMED, failure_text

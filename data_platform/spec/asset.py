@@ -9,7 +9,8 @@ from pydantic import Field, Tag, model_validator
 
 from data_platform.spec.model import Model
 from data_platform.spec.parameters import Parameter, ParameterName
-from data_platform.spec.rules import Bound, Rule, Scalar
+from data_platform.spec.rule_model import Bound, Scalar
+from data_platform.spec.rules import Rule
 from data_platform.spec.times import Cron, Date, Duration, TimeZone
 from data_platform.spec.values import OnViolation, Owner, Tags, either
 from data_platform.spec.wording import problem

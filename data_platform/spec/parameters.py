@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from data_platform.spec.model import Model
-from data_platform.spec.rules import Scalar
+from data_platform.spec.rule_model import Scalar
 from data_platform.spec.values import Name
 from data_platform.spec.wording import problem, show
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from data_platform.spec.http import Auth, Rate
 from data_platform.spec.model import Model
-from data_platform.spec.rules import Scalar
+from data_platform.spec.rule_model import Scalar
 from data_platform.spec.values import Name
 from data_platform.spec.wording import problem
 

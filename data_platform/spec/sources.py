@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from data_platform.spec.asset import LakeAsset
 from data_platform.spec.http import Auth, JsonPath, NoPagination, Pagination, Rate, RequestRetry
 from data_platform.spec.model import Model
-from data_platform.spec.rules import Bound, Scalar
+from data_platform.spec.rule_model import Bound, Scalar
 from data_platform.spec.times import Duration
 from data_platform.spec.values import FunctionName, Names
 from data_platform.spec.wording import problem

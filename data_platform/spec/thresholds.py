@@ -1,6 +1,6 @@
 """Numbers by which rules judge: written out, or `:name` of a parameter that a run may give.
 
-Used by `spec.rules` and `spec.pipeline`.
+Used by `spec.row_rules`, `spec.set_rules` and `spec.pipeline`.
 """
 
 import re

@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from data_platform.spec.model import Model
-from data_platform.spec.rules import Scalar
+from data_platform.spec.rule_model import Scalar
 from data_platform.spec.single_key import Keyed, single_key_union
 from data_platform.spec.values import Expression, FunctionName, Names, Reference
 

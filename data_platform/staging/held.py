@@ -13,9 +13,9 @@ from data_platform.plan.check_kinds import RowCheck
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import StagingNode
-from data_platform.quality.audit import flag
 from data_platform.quality.gate import CANDIDATE
 from data_platform.quality.outcomes import Audit
+from data_platform.quality.row_counts import flag
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
 from data_platform.storage.workbench import Workbench

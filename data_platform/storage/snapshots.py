@@ -6,8 +6,8 @@ Called by the stages before they compute: a partition is only built from publish
 from collections.abc import Mapping, Sequence
 
 from data_platform.engine.inputs import partitions_read
-from data_platform.plan.checks import relation_of
 from data_platform.plan.nodes import Node
+from data_platform.plan.relations import relation_of
 from data_platform.storage.lake import Lake, Snapshot
 
 

@@ -18,15 +18,11 @@ from data_platform.plan.checks import compile_rules
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Input
 from data_platform.plan.schemas import Column, Schema
-from data_platform.quality.audit import Auditor, flagged
-from data_platform.spec.rules import (
-    AcceptedValues,
-    AnyRule,
-    ExpressionRule,
-    NotNull,
-    Range,
-    Unique,
-)
+from data_platform.quality.audit import Auditor
+from data_platform.quality.row_counts import flagged
+from data_platform.spec.row_rules import AcceptedValues, ExpressionRule, NotNull, Range
+from data_platform.spec.rules import AnyRule
+from data_platform.spec.set_rules import Unique
 
 SCHEMA = Schema((Column("d", "DOUBLE"), Column("s", "VARCHAR"), Column("n", "BIGINT")), closed=True)
 RULES: list[AnyRule] = [

@@ -15,7 +15,8 @@ from data_platform.spec.reading import (
     read_pipeline,
     read_workspace,
 )
-from data_platform.spec.rules import ForeignKey, Reconcile, Unique
+from data_platform.spec.row_rules import ForeignKey
+from data_platform.spec.set_rules import Reconcile, Unique
 from data_platform.spec.transformations import AddColumns, ConvertTypes, DropColumns
 from data_platform.spec.transformations import Union as UnionStep
 

@@ -1,0 +1,67 @@
+"""What a rule is compiled with: its effect, where it stands, what it may read and name.
+
+Made by `plan.checks` for each rule; `plan.row_checks` and `plan.set_checks` compile by it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from data_platform.errors import Location
+from data_platform.plan.check_kinds import Effect
+from data_platform.plan.functions import UserFunction
+from data_platform.plan.nodes import Input
+from data_platform.plan.parameters import RunParameters
+from data_platform.plan.schemas import Schema
+from data_platform.plan.thresholds import Tuning
+
+FindFunction = Callable[[str, Location], UserFunction]
+"""Finds the function that a rule names, or raises."""
+
+
+class Reads(Protocol):
+    """Makes the input that a rule reads."""
+
+    def __call__(self, reference: str, location: Location, *, whole: bool) -> Input:
+        """The input of a reference; `whole` where the rule asks for all of the upstream."""
+        ...
+
+
+@dataclass(frozen=True)
+class RuleContext:
+    """What a rule is compiled with.
+
+    Attributes:
+        effect: of the rule.
+        location: of the rule.
+        schema: the asset's columns, as far as known.
+        reads: makes the input that the rule reads.
+        function: finds the function that the rule names.
+        parameters: that the rule may name.
+    """
+
+    effect: Effect
+    location: Location
+    schema: Schema
+    reads: Reads
+    function: FindFunction
+    parameters: RunParameters
+
+    def tuning(self) -> Tuning:
+        """The numbers of one check."""
+        return Tuning(self.parameters, self.location)
+
+
+def bounds_in_words(low: object, high: object) -> str:
+    """The ends of a range."""
+    if low is None:
+        return f"at most {high}"
+    return f"at least {low}" if high is None else f"from {low} to {high}"
+
+
+def some(values: Iterable[object], most: int = 5) -> str:
+    """The first of them, and how many more there are."""
+    listed = [str(value) for value in values]
+    return ", ".join(listed[:most]) + (
+        f" and {len(listed) - most} more" if len(listed) > most else ""
+    )
