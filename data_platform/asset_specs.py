@@ -80,7 +80,7 @@ def quarantine_spec(node: LakeNode) -> dg.AssetSpec:
     )
 
 
-def check_specs(node: LakeNode, further: Sequence[Check] = ()) -> list[dg.AssetCheckSpec]:
+def check_specs(node: Node, further: Sequence[Check] = ()) -> list[dg.AssetCheckSpec]:
     """The checks of a node. None blocks in Dagster: what fails is never published to begin with."""
     return [
         dg.AssetCheckSpec(
@@ -212,6 +212,8 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
         metadata["retries"] = retries
     if node.schema.columns:
         metadata["dagster/column_schema"] = table_schema(node.schema)
+    if isinstance(node, LakeNode) and node.contract_version:
+        metadata["contract_version"] = node.contract_version
     match node:
         case RawNode():
             metadata["source"] = ": ".join(part for part in address_of(node.source) if part)

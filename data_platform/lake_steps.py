@@ -66,9 +66,7 @@ def lake_asset(
         given = given_values(context, node)
         workbench = replace(getattr(context.resources, LAKE).workbench(), given=given)
         metadata = {
-            "run_id": context.run.run_id,
-            "code_version": node.code_version,
-            "asset": str(node.key),
+            **commit_metadata(node, context.run.run_id),
             **changed_text(node, given),
         }
         events = newest_events(context, node)
@@ -79,6 +77,17 @@ def lake_asset(
         yield from report(context, node, passage, workbench, events, seconds)
 
     return step
+
+
+def commit_metadata(node: LakeAsset, run_id: str) -> dict[str, str]:
+    """What a commit in the lake says of itself: who made its rows, and what they are held to."""
+    version = {"contract_version": node.contract_version} if node.contract_version else {}
+    return {
+        "run_id": run_id,
+        "code_version": node.code_version,
+        "asset": str(node.key),
+        **version,
+    }
 
 
 def report(

@@ -19,7 +19,7 @@ from data_platform.engine.session import Session
 from data_platform.errors import PermanentError, PlatformError, SourceUnavailable, TimedOut
 from data_platform.handwritten.calling import Given, arguments, call
 from data_platform.handwritten.written import WrittenStep
-from data_platform.lake_steps import report_each
+from data_platform.lake_steps import commit_metadata, report_each
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
@@ -240,11 +240,7 @@ class _Run:
         sound = [key for key in sound if key not in silent]
         if not sound:
             return Passage(None, failed, [])
-        metadata = {
-            "run_id": self._context.run.run_id,
-            "code_version": node.code_version,
-            "asset": str(node.key),
-        }
+        metadata = commit_metadata(node, self._context.run.run_id)
         table = self._bench.lake.table(node.key)
         try:
             with self._bench.open(timezone=self._timezone) as (session, scratch):

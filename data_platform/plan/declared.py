@@ -61,7 +61,9 @@ class Declared(Generic[SpecT_co]):
                 self.at("pool"),
                 f"there is no pool {spec.pool!r} in platform.yaml; there are {known}",
             )
+        version = {"contract_version": spec.contract_version} if isinstance(spec, LakeAsset) else {}
         return {
+            **version,
             "key": self.key,
             "location": self.at(),
             "description": spec.description,

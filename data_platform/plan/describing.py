@@ -93,6 +93,7 @@ def describe_asset(node: AnyNode, home: Path | None = None) -> Description:
         **_layer(node),
         "columns": [_column(column) for column in node.schema.columns],
         "more_columns": not node.schema.closed,
+        "contract_version": lake.contract_version if lake else None,
         "quarantine": str(lake.quarantine_key) if lake and lake.has_quarantine else None,
         "checks": [_check(check, home) for check in (lake.checks if lake else ())],
         **_when(node),

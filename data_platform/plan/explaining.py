@@ -111,12 +111,11 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
         yield "writes", f"{place}, {target['write']}{column}"
     if told["quarantine"]:
         yield "quarantine", told["quarantine"]
-    if told["automation"]:
-        yield "runs", _mapping_words(told["automation"])
-    if told["freshness"]:
-        yield "freshness", _mapping_words(told["freshness"])
-    if told["retries"]:
-        yield "retries", _mapping_words(told["retries"])
+    if told["contract_version"]:
+        yield "contract", f"version {told['contract_version']}"
+    for label, key in (("runs", "automation"), ("freshness", "freshness"), ("retries", "retries")):
+        if told[key]:
+            yield label, _mapping_words(told[key])
     if told["pool"]:
         yield "pool", told["pool"]
 

@@ -146,6 +146,8 @@ class LakeNode(Node):
     checks: tuple[Check, ...] = ()
     contract: Schema | None = None
     """The columns that it promised, where it has a contract."""
+    contract_version: str | None = None
+    """Of the contract, where somebody counts."""
     unversioned: tuple[str, ...] = ()
     """Columns that read the clock: they don't count for the data version."""
     masking: Masking = NO_MASKING

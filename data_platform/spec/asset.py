@@ -5,7 +5,7 @@ The models of `spec.sources` and `spec.pipeline` are built on these; resolved by
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, Tag, ValidationInfo, field_validator, model_validator
 
 from data_platform.spec.model import Model
 from data_platform.spec.parameters import Parameter, ParameterName
@@ -13,6 +13,7 @@ from data_platform.spec.rule_model import Bound, Scalar
 from data_platform.spec.rules import Rule
 from data_platform.spec.times import Cron, Date, Duration, TimeZone
 from data_platform.spec.values import OnViolation, Owner, Tags, either
+from data_platform.spec.versions import ContractVersion
 from data_platform.spec.wording import problem
 
 
@@ -179,7 +180,18 @@ class LakeAsset(Asset):
 
     columns: dict[str, ColumnContract] = Field(default_factory=dict)
     """The contract: what leaves this asset."""
+    contract_version: ContractVersion | None = None
+    """Of the contract, as "1.2.0": a new first number tells readers that something breaks. None
+    means that nobody counts."""
     quality: list[Rule] = Field(default_factory=list[Rule])
     """What must be true before anything is published."""
     on_violation: OnViolation = "fail"
     """What its rules do unless they say otherwise."""
+
+    @field_validator("contract_version")
+    @classmethod
+    def _is_of_a_contract(cls, version: str | None, info: ValidationInfo) -> str | None:
+        """Columns with a mistake aren't among the data: that mistake is told alone."""
+        if version is not None and info.data.get("columns") == {}:
+            raise problem("version", "a version is of a contract: say what leaves in `columns`")
+        return version
