@@ -131,7 +131,13 @@ class Loaded:
         """The lake, and what the settings let one step take of the machine."""
         from data_platform.storage.workbench import Workbench  # noqa: PLC0415
 
-        return Workbench(self.lake(), self._settings.memory_limit, self._settings.threads)
+        masking = self.workspace.platform.masking
+        return Workbench(
+            self.lake(),
+            self._settings.memory_limit,
+            self._settings.threads,
+            masking_key=functools.partial(expand, masking.key, self._environ) if masking else None,
+        )
 
     def _problems_of(self, name: str) -> tuple[Problem, ...]:
         """What is wrong with a broken pipeline."""

@@ -4,6 +4,7 @@ Their texts keep `${VAR}` as written, so that no secret is in definitions, runs 
 resolved when a step connects.
 """
 
+import functools
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -45,12 +46,17 @@ class LakeResource(dg.ConfigurableResource):
     """The lake, and how much of the machine one step may take to work on it."""
 
     root: str = Field(description="The folder of all tables, from the project's home.")
+    masking_key: str | None = Field(
+        default=None, description="By reference: by which values that tell of a person are masked."
+    )
 
     def workbench(self) -> Workbench:
         """The lake with the settings of this machine."""
         settings = load_settings()
         root = settings.home / expand(self.root, environment())
-        return Workbench(Lake(root), settings.memory_limit, settings.threads)
+        written = self.masking_key
+        key = functools.partial(expand, written, environment()) if written is not None else None
+        return Workbench(Lake(root), settings.memory_limit, settings.threads, masking_key=key)
 
 
 class DatabaseResource(dg.ConfigurableResource):
@@ -241,7 +247,8 @@ def outside_of(resources: object) -> Outside:
 def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResource]:
     """The lake and all connections, by name."""
     connections = {name: _resource_of(spec) for name, spec in platform.connections.items()}
-    return {LAKE: LakeResource(root=platform.lake.root), **connections}
+    masking = platform.masking.key if platform.masking else None
+    return {LAKE: LakeResource(root=platform.lake.root, masking_key=masking), **connections}
 
 
 def _resource_of(spec: Connection) -> dg.ConfigurableResource:

@@ -20,6 +20,7 @@ import duckdb
 
 from data_platform.engine.work import Work
 from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.masks import MACROS, blocks_of
 from data_platform.plan.naming import (
     FILE,
     PARTITION,
@@ -100,6 +101,17 @@ class Session:
         self.run(f"SET VARIABLE {quoted(name)} = CAST($value AS {kind})", {"value": value})
         self.parameters[name] = value
 
+    def mask_by(self, key: str | None) -> None:
+        """Make masking possible, by a key where there is one: it is in no statement.
+
+        Raises:
+            PermanentError: the key is too short.
+        """
+        for macro in MACROS:
+            self.run(macro)
+        for name, block in blocks_of(key).items() if key is not None else ():
+            self.run(f"SET VARIABLE {quoted(name)} = $block", {"block": block})
+
     def columns(self, sql: str) -> dict[str, str]:
         """The names and types of what a statement would give."""
         return {str(row[0]): str(row[1]) for row in self.rows(f"DESCRIBE {sql}")}
@@ -141,7 +153,7 @@ class Session:
         self._shown += 1
         name = f"_files_{self._shown}"
         listed = ", ".join(map(literal, sorted(set(paths))))
-        self.run(f"CREATE TYPE {name} AS ENUM ({listed})")
+        self.run(f"CREATE TEMP TYPE {name} AS ENUM ({listed})")
         return name
 
     def register(self, relation: str, reader: "pa.RecordBatchReader | pa.Table") -> None:

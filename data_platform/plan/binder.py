@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import duckdb
 
+from data_platform.plan.masks import MACROS
+
 
 @contextmanager
 def binder() -> Generator[duckdb.DuckDBPyConnection]:
@@ -33,6 +35,8 @@ def _instance(_pid: int) -> duckdb.DuckDBPyConnection:
             "threads": "1",
         }
     )
+    for macro in MACROS:
+        connection.execute(macro)
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

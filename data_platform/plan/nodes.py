@@ -20,6 +20,7 @@ from data_platform.plan.sources import AnySource, Increments
 from data_platform.spec.asset import Automation, Freshness, Retries
 from data_platform.spec.parameters import Parameter
 from data_platform.spec.pipeline import Schedule
+from data_platform.spec.transformations import MaskMethod
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Step:
         python: the call whose results the SELECT reads, where this is one.
         converts: of a step that does nothing but convert columns, each column and the flag that
             tells whether it didn't convert, if there is one.
+        masks: of a step that masks columns, each column and how.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Step:
     lost: str | None = None
     python: PythonCall | None = None
     converts: tuple[tuple[str, str | None], ...] = ()
+    masks: tuple[tuple[str, MaskMethod], ...] = ()
 
     @property
     def keeps_rows_apart(self) -> bool:
@@ -102,6 +105,8 @@ class Node:
         timeout: how long its step may work; None means no limit.
         run_parameters: values that a run may be given, by name.
         automation: when it runs by itself; None means the pipeline's schedule.
+        checks: what must be true before anybody sees its rows.
+        masking: whose values stay unseen; set when all assets are known, by `plan.masking`.
     """
 
     key: Key
@@ -120,6 +125,8 @@ class Node:
     pool: str | None = None
     automation: Automation | None = None
     freshness: Freshness | None = None
+    checks: tuple[Check, ...] = ()
+    masking: Masking = NO_MASKING
 
     @property
     def code(self) -> str:
@@ -134,6 +141,11 @@ class Node:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
+    def masks(self) -> bool | None:
+        """Whether its statement masks values: True by the platform's key, False without it."""
+        return None
+
+    @property
     def step_name(self) -> str:
         """The name of the step that makes it."""
         return "__".join(self.key)
@@ -143,15 +155,12 @@ class Node:
 class LakeNode(Node):
     """An asset that is kept in the lake."""
 
-    checks: tuple[Check, ...] = ()
     contract: Schema | None = None
     """The columns that it promised, where it has a contract."""
     contract_version: str | None = None
     """Of the contract, where somebody counts."""
     unversioned: tuple[str, ...] = ()
     """Columns that read the clock: they don't count for the data version."""
-    masking: Masking = NO_MASKING
-    """Set when all assets are known, by `plan.masking`."""
 
     @property
     def has_quarantine(self) -> bool:
@@ -213,6 +222,12 @@ class StagingNode(LakeNode):
     def sql(self) -> str:
         """The whole statement."""
         return statement_of(self.steps, f"SELECT *\nFROM {self.steps[-1].name}")
+
+    @property
+    def masks(self) -> bool | None:
+        """By the key where a column's method is `hash`."""
+        methods = [method for step in self.steps for _, method in step.masks]
+        return "hash" in methods if methods else None
 
     @property
     def calls(self) -> tuple[PythonCall, ...]:
@@ -290,8 +305,9 @@ class DestinationNode(Node):
 
     @property
     def code(self) -> str:
-        """The target."""
-        return f"{self.connection}{self.table}{self.write}{self.partition_column}"
+        """The target, and the rules where there are some."""
+        rules = self.checks or ""
+        return f"{self.connection}{self.table}{self.write}{self.partition_column}{rules}"
 
 
 AnyNode = RawNode | StagingNode | AnalyticsNode | PythonNode | DestinationNode

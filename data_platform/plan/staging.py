@@ -32,6 +32,7 @@ from data_platform.spec.transformations import (
     ConvertType,
     ConvertTypes,
     FillNulls,
+    Mask,
     Python,
     RenameColumns,
     Round,
@@ -246,7 +247,7 @@ class StagingCompiler:
                     }
                 case RenameColumns():
                     done = {step.columns.get(name, name): kind for name, kind in done.items()}
-                case AddColumns() | Aggregate() | FillNulls() | Round():
+                case AddColumns() | Aggregate() | FillNulls() | Round() | Mask():
                     done = {name: kind for name, kind in done.items() if name not in step.columns}
                 case Union() | Python():
                     done = {}

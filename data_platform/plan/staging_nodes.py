@@ -5,7 +5,7 @@ Called by `plan.building`; the steps themselves are compiled by `plan.staging`.
 
 import functools
 
-from data_platform.errors import Location
+from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.check_kinds import UniqueCheck
 from data_platform.plan.declared import Declared, same_partition
 from data_platform.plan.nodes import Input, LakeNode, StagingNode
@@ -16,6 +16,7 @@ from data_platform.plan.schemas import Schema
 from data_platform.plan.staging import StagingCompiler
 from data_platform.plan.thresholds import Tuning
 from data_platform.spec.pipeline import StagingAsset
+from data_platform.spec.transformations import Mask
 
 
 def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
@@ -60,6 +61,7 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
         functools.partial(asset.function, partitions),
         asset.parameters,
     )
+    _require_masking_key(asset)
     steps, schema, contract, checks = compiler.compile()
     limit = spec.max_quarantine_percentage
     tuning = Tuning(asset.parameters, asset.at("max_quarantine_percentage"))
@@ -77,6 +79,25 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
         unversioned=compiler.momentary,
         **asset.common(),
     )
+
+
+def _require_masking_key(asset: Declared[StagingAsset]) -> None:
+    """See to it that platform.yaml names the key of masking where a column needs one."""
+    if asset.platform is None or asset.platform.masking is not None:
+        return
+    problems = [
+        Problem(
+            asset.at("transformations", number, "mask", "columns", column),
+            f"{column} is masked by `hash`, which needs the platform's key: name it in "
+            "platform.yaml as `masking: {key: ${MASKING_KEY}}`",
+        )
+        for number, step in enumerate(asset.spec.transformations)
+        if isinstance(step, Mask)
+        for column, method in step.columns.items()
+        if method == "hash"
+    ]
+    if problems:
+        raise ConfigurationError(problems)
 
 
 def _unique_keys(other: LakeNode, given: Input) -> tuple[frozenset[str], ...]:

@@ -17,6 +17,7 @@ from data_platform.plan.conversions import conversion_to, converted, inexact
 from data_platform.plan.expressions import literal, parse_expression, quoted, reads_clock, render
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
+from data_platform.plan.masks import masked_by
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
 from data_platform.plan.nodes import PythonCall, Step
 from data_platform.plan.other_side import OtherSide
@@ -56,6 +57,8 @@ class StepBuilder:
         self.hidden = list(HIDDEN_TYPES)
         self.momentary: set[str] = set()
         """Columns that read the clock."""
+        self.masked: set[str] = set()
+        """Columns that hold nothing but masked values, by their present names in lower case."""
         self._bad: dict[str, str] = {}
         """The flags of conversions, and the column that each is about by its present name."""
         self._on_violation: Effect = on_violation
@@ -87,6 +90,7 @@ class StepBuilder:
                 }
                 _require_free(named, (), lambda name: at("columns", name))
                 self._follow_clock(transformation.columns)
+                self.masked -= _lower(transformation.columns)
                 self._append("add_columns", f"SELECT {_all_but(named)}, {_aliased(named)}", at())
             case spec.RenameColumns():
                 self._rename(transformation, at, before)
@@ -120,6 +124,8 @@ class StepBuilder:
                     for name, digits in transformation.columns.items()
                 }
                 self._append("round", f"SELECT * REPLACE ({_aliased(rounded)})", at())
+            case spec.Mask():
+                self._mask(transformation, at, before)
             case spec.Python():
                 self._call(transformation, at)
             case _:
@@ -214,6 +220,8 @@ class StepBuilder:
         self._append("rename_columns", f"SELECT * RENAME ({names})", at(), f"WHERE TRUE OR {there}")
         self._bad = {flag: renamed.get(column, column) for flag, column in self._bad.items()}
         self.momentary = {renamed.get(column, column) for column in self.momentary}
+        new = {old.lower(): name.lower() for old, name in renamed.items()}
+        self.masked = {new.get(column, column) for column in self.masked}
 
     def _filter(self, transformation: spec.FilterRows, at: Locate) -> None:
         """A row about which a value that didn't convert leaves the condition unknown stays."""
@@ -260,6 +268,7 @@ class StepBuilder:
             transformation.columns, transformation.group_by, lambda name: at("columns", name)
         )
         self._follow_clock(transformation.columns)
+        self.masked -= _lower(transformation.columns)
         named = {
             name: self._expression(text, at("columns", name))
             for name, text in transformation.columns.items()
@@ -326,6 +335,7 @@ class StepBuilder:
             parts.append(
                 f"UNION ALL BY NAME\nSELECT *{exclude}{whole} FROM {quoted(other.relation)}"
             )
+        self.masked = set()
         self._append("union_all", "SELECT *", at(), "\n".join(parts), "reshapes")
 
     def _call(self, transformation: spec.Python, at: Locate) -> None:
@@ -348,6 +358,25 @@ class StepBuilder:
         flags = [flag for flag in self.hidden if flag not in HIDDEN_TYPES]
         self.hidden = [*HIDDEN_TYPES, *flags]
         self._bad = {}
+        self.masked = set()
+
+    def _mask(self, transformation: spec.Mask, at: Locate, before: Schema) -> None:
+        """Values become tokens or texts; the flags of what didn't convert before stay."""
+        columns = transformation.columns
+        unknown = [name for name in columns if name.lower() not in _lower(before.names)]
+        if unknown and before.closed:
+            problems = [
+                Problem(
+                    at("columns", name),
+                    f"no column {name!r} arrives here; there are {', '.join(before.names)}",
+                )
+                for name in unknown
+            ]
+            raise ConfigurationError(problems)
+        masked = {name: masked_by(method, name) for name, method in columns.items()}
+        self._append("mask", f"SELECT * REPLACE ({_aliased(masked)})", at())
+        self.steps[-1] = replace(self.steps[-1], masks=tuple(columns.items()))
+        self.masked |= _lower(columns)
 
     def _expression(self, text: str, location: Location) -> str:
         """An expression over the newest step's columns, and over one partition at a time.

@@ -22,6 +22,13 @@ class Lake(Model):
     """A folder; a relative one starts at the platform's home."""
 
 
+class MaskingSettings(Model):
+    """How values that tell of a person are masked."""
+
+    key: Annotated[str, Field(min_length=1, repr=False)]
+    """Of the tokens that `mask` makes by `hash`: at least 16 characters, by reference."""
+
+
 class DatabaseConnection(Model):
     """A database."""
 
@@ -98,3 +105,5 @@ class Platform(Model):
     """Outside systems, by the names that pipelines use."""
     pools: dict[Name, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """How many steps of each pool may run at once."""
+    masking: MaskingSettings | None = None
+    """None means that nothing can be masked by `hash`."""

@@ -1,7 +1,7 @@
 """Secrets that stand in a file as they are: a warning each, with its place.
 
-Called by `spec.reading`. Only what looks secret by its key is looked at, `auth` and headers; a text
-with a `${...}` in it is by reference. Must not show a value.
+Called by `spec.reading`. Only what looks secret by its key is looked at: `auth`, headers, and the
+key of `masking`; a text with a `${...}` in it is by reference. Must not show a value.
 """
 
 import re
@@ -24,7 +24,12 @@ def looks_secret(header: str) -> bool:
 
 
 def written_secrets(document: Document) -> tuple[Problem, ...]:
-    """A warning for each secret that is written out in `auth` or `headers`."""
+    """A warning for each secret that is written out in `auth`, `headers` or `masking`."""
+    outsides = (outside for section in _SECTIONS for outside in _below(document.root, section))
+    named = [
+        *(found for each in outsides for found in (*_of_auth(each.node), *_of_headers(each.node))),
+        *_of_masking(document.root),
+    ]
     found = (
         Problem(
             Location(document.path, child.line, child.column),
@@ -32,9 +37,7 @@ def written_secrets(document: Document) -> tuple[Problem, ...]:
             "variable, ${NAME}, or a file, ${file:/run/secrets/name}",
             warning=True,
         )
-        for section in _SECTIONS
-        for outside in _below(document.root, section)
-        for name, child in (*_of_auth(outside.node), *_of_headers(outside.node))
+        for name, child in named
         if _is_written_out(child)
     )
     return tuple(sorted(found))
@@ -57,6 +60,12 @@ def _of_headers(node: Node) -> Iterator[tuple[str, Child]]:
     for name, child in headers.node.children.items() if headers else ():
         if isinstance(name, str) and looks_secret(name):
             yield name, child
+
+
+def _of_masking(root: Node) -> Iterator[tuple[str, Child]]:
+    masking = root.children.get("masking")
+    if masking and "key" in masking.node.children:
+        yield "key", masking.node.children["key"]
 
 
 def _is_written_out(child: Child) -> bool:

@@ -180,6 +180,21 @@ class Round(Keyed):
     """`{column: digits}`; negative digits round to tens, hundreds and so on."""
 
 
+MaskMethod = Literal["hash", "redact", "partial"]
+
+
+class Mask(Keyed):
+    """Make values that tell of a person unreadable: `{column: hash, redact or partial}`."""
+
+    whole_field: ClassVar[str | None] = "columns"
+
+    kind: Literal["mask"]
+    """The transformation."""
+    columns: dict[str, MaskMethod] = Field(min_length=1)
+    """`hash` gives the same value the same token, by the platform's key; `redact` one text for all;
+    `partial` keeps the last four characters, at most a third of the value."""
+
+
 class Python(Keyed):
     """Give the rows to a function, and go on with those that it returns."""
 
@@ -211,6 +226,7 @@ AnyTransformation = (
     | Union
     | FillNulls
     | Round
+    | Mask
     | Python
 )
 Transformation = Annotated[

@@ -3,13 +3,14 @@
 Made by `resources` from settings and platform.yaml; handed to the stages and to the command.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_platform.engine.session import Session, open_session
 from data_platform.engine.work import Work
+from data_platform.errors import PermanentError
 from data_platform.plan.nodes import Node
 from data_platform.plan.parameters import SQL_TYPES, values_of
 from data_platform.spec.parameters import ParameterValue
@@ -27,6 +28,8 @@ class Workbench:
         threads: of DuckDB for one step; None means one a core.
         given: values of parameters that the run was given, of the step's asset.
         work: of the step, by which its statements are ended from outside.
+        masking_key: gives the platform's key, where platform.yaml names one; it is asked for where
+            a statement needs it, and kept nowhere else.
     """
 
     lake: Lake
@@ -34,6 +37,7 @@ class Workbench:
     threads: int | None = None
     given: Mapping[str, ParameterValue] = field(default_factory=dict[str, ParameterValue])
     work: Work = field(default_factory=Work)
+    masking_key: Callable[[], str] | None = field(default=None, repr=False)
 
     @contextmanager
     def open(
@@ -60,4 +64,22 @@ class Workbench:
             if node is not None:
                 for name, value in values_of(node.run_parameters, self.given).items():
                     session.set(name, value, SQL_TYPES[node.run_parameters[name].type])
+                if node.masks is not None:
+                    session.mask_by(self._key(node) if node.masks else None)
             yield session, scratch
+
+    def _key(self, node: Node) -> str:
+        """The key by which a node's values are masked.
+
+        Raises:
+            PermanentError: there is none.
+        """
+        if self.masking_key is None:
+            raise PermanentError(
+                f"{node.key} masks by `hash`, and nothing gives the platform's key: platform.yaml "
+                "names it as `masking: {key: ${MASKING_KEY}}`"
+            )
+        try:
+            return self.masking_key()
+        except PermanentError as error:
+            raise PermanentError(f"the key of `masking` in platform.yaml: {error}") from None
