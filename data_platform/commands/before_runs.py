@@ -64,15 +64,20 @@ def discover(connection: str, table: str | None, style: str) -> None:
 
 
 @click.command(epilog="Example: data-platform schema pipeline > pipeline.schema.json")
-@click.argument("of", default="pipeline", type=click.Choice(["pipeline", "platform"]))
+@click.argument("of", default="pipeline", type=click.Choice(["pipeline", "platform", "tests"]))
 def schema(of: str) -> None:
     """Print the JSON Schema of the language.
 
-    For editors: of pipeline.yaml, or of platform.yaml.
+    For editors: of pipeline.yaml, of platform.yaml, or of tests.yaml.
     """
-    from data_platform.spec.json_schema import pipeline_schema, platform_schema  # noqa: PLC0415
+    from data_platform.spec import json_schema  # noqa: PLC0415
 
-    print_json(pipeline_schema() if of == "pipeline" else platform_schema())
+    schemas = {
+        "pipeline": json_schema.pipeline_schema,
+        "platform": json_schema.platform_schema,
+        "tests": json_schema.tests_schema,
+    }
+    print_json(schemas[of]())
 
 
 @click.command(epilog="Example: data-platform explain retail --asset staging/retail/transactions")

@@ -186,7 +186,7 @@ def show_answers(
     if paths:
         # The path of its file with each row would be as much as the row: it is a number in memory.
         names = f"files of {relation}"
-        session.run(f"CREATE TYPE {quoted(names)} AS ENUM ({', '.join(map(literal, paths))})")
+        session.run(f"CREATE TEMP TYPE {quoted(names)} AS ENUM ({', '.join(map(literal, paths))})")
         select = _reading(paths, keys, quoted(names))
     else:
         select = _nothing(otherwise)

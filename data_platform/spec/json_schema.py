@@ -1,4 +1,4 @@
-"""JSON Schemas of `pipeline.yaml` and `platform.yaml`, for editors and for `data-platform schema`.
+"""JSON Schemas of what people write in YAML, for editors and for `data-platform schema`.
 
 Made of the models, so that they can't differ from what is read; turned into what a person writes:
 single-key rules and their short forms, `${VAR}` wherever a text stands. They tell what a file may
@@ -11,6 +11,7 @@ from typing import Any, cast
 from data_platform.spec.model import Model
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.platform import Platform
+from data_platform.spec.tests import Tests
 
 Schema = dict[str, Any]
 
@@ -27,6 +28,11 @@ def pipeline_schema() -> Schema:
 def platform_schema() -> Schema:
     """The schema of `platform.yaml`."""
     return _schema(Platform)
+
+
+def tests_schema() -> Schema:
+    """The schema of `tests.yaml`."""
+    return _schema(Tests)
 
 
 def _schema(model: type[Model]) -> Schema:

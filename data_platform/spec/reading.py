@@ -129,9 +129,9 @@ def read_pipeline(
     try:
         document = read_document(file)
     except ConfigurationError as error:
-        return BrokenPipeline(name, file, _bounded(error.problems), guess_assets(name, file))
+        return BrokenPipeline(name, file, bounded(error.problems), guess_assets(name, file))
     data, unset = expand_document(document, environ)
-    spec, problems = _validated(Pipeline, data, document, unset)
+    spec, problems = validated(Pipeline, data, document, unset)
     if spec and spec.pipeline != name:
         message = f"pipeline {show(document.data['pipeline'])} stands in the folder {show(name)}"
         text = f"{message}: both must have one name"
@@ -149,13 +149,13 @@ def read_platform(folder: Path) -> tuple[Platform, Document | None, tuple[Proble
     try:
         document = read_document(file)
     except ConfigurationError as error:
-        return Platform(), None, _bounded(error.problems)
+        return Platform(), None, bounded(error.problems)
     wrong = check_document(document)
-    platform, problems = _validated(Platform, document.data, document, wrong)
+    platform, problems = validated(Platform, document.data, document, wrong)
     return platform or Platform(), document, problems
 
 
-def _validated(
+def validated(
     model: type[Read], data: object, document: Document, found: tuple[Problem, ...]
 ) -> tuple[Read | None, tuple[Problem, ...]]:
     """The model, and what is wrong; one problem a place, since one mistake leads to others."""
@@ -166,10 +166,10 @@ def _validated(
         result = model.model_validate(data)
     except ValidationError as error:
         problems += [p for p in problems_of(error, document) if p.location not in places]
-    return result, _bounded(problems)
+    return result, bounded(problems)
 
 
-def _bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def bounded(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Problems in order; of very many the first ones."""
     ordered = sorted(problems)
     if len(ordered) > MAX_PROBLEMS:

@@ -60,13 +60,26 @@ class Workbench:
             ) as session,
             self.work.stoppable(session.connection.interrupt),
         ):
-            session.work = self.work
-            if node is not None:
-                for name, value in values_of(node.run_parameters, self.given).items():
-                    session.set(name, value, SQL_TYPES[node.run_parameters[name].type])
-                if node.masks is not None:
-                    session.mask_by(self._key(node) if node.masks else None)
+            self.prepare(session, node)
             yield session, scratch
+
+    def prepare(self, session: Session, node: Node | None) -> None:
+        """Give a session what the statements of an asset need.
+
+        Args:
+            session: new.
+            node: the asset whose statements run; None means nobody's.
+
+        Raises:
+            PermanentError: it masks by a key, and there is none.
+        """
+        session.work = self.work
+        if node is None:
+            return
+        for name, value in values_of(node.run_parameters, self.given).items():
+            session.set(name, value, SQL_TYPES[node.run_parameters[name].type])
+        if node.masks is not None:
+            session.mask_by(self._key(node) if node.masks else None)
 
     def _key(self, node: Node) -> str:
         """The key by which a node's values are masked.
