@@ -18,11 +18,18 @@ from data_platform.plan.check_kinds import (
     UniqueCheck,
     with_values,
 )
+from data_platform.plan.expressions import literal
 from data_platform.plan.naming import PARTITION
-from data_platform.quality.candidates import Candidate, counted, examples
-from data_platform.quality.outcomes import Audit, Finding, Outcome
+from data_platform.quality.candidates import Candidate, examples
+from data_platform.quality.outcomes import MAX_EXAMPLES, Audit, Finding, Outcome
 from data_platform.quality.python_checks import judge
-from data_platform.quality.row_counts import count_rows, flag, held_back, judge_rows, numbered
+from data_platform.quality.row_counts import (
+    breaking,
+    count_rows,
+    held_back,
+    judge_rows,
+    numbered,
+)
 from data_platform.quality.set_rules import judge_reconcile, judge_row_count, judge_unique
 
 SMALLEST_JUDGED_BY_PERCENTAGE = 100
@@ -34,8 +41,8 @@ class Auditor:
 
     Args:
         session: in which the relation is.
-        relation: as `flagged` makes it.
-        checks: in the order in which they were flagged.
+        relation: with the asset's columns and `_partition`.
+        checks: of the asset.
         keys: the partitions to judge, those without rows included.
         other_partitions: a relation of the asset's other published partitions, for keys that are
             unique in the whole asset; None where there are none.
@@ -60,36 +67,40 @@ class Auditor:
 
     def run(self) -> Audit:
         """Judge everything."""
-        rows, broken = count_rows(self._session, self._relation, self._checks, self._keys)
+        session, relation, checks = self._session, self._relation, self._checks
+        conditions = breaking(session, relation, checks)
+        counts = count_rows(session, relation, checks, conditions, self._keys)
+        rows = counts.rows
         findings = {
-            number: {key: judge_rows(check, rows[key], broken[number][key]) for key in self._keys}
-            for number, check in numbered(self._checks)
+            number: {
+                key: judge_rows(check, rows[key], counts.broken[number][key]) for key in self._keys
+            }
+            for number, check in numbered(checks)
         }
-        held = held_back(self._checks, findings)
-        quarantined = counted(
-            self._session,
-            f"SELECT {PARTITION}, COUNT(*) FROM {self._relation} WHERE {held} GROUP BY 1",
-        )
+        held, quarantined = held_back(session, relation, checks, conditions, findings, counts)
         candidate = Candidate(
             self._session, self._relation, held, self._keys, rows, quarantined, self._others
         )
         outcomes = [
-            self._row_outcome(number, check, findings[number])
+            self._row_outcome(check, conditions[number], findings[number])
             if isinstance(check, RowCheck)
             else _judged(candidate, check)
             for number, check in enumerate(self._checks)
             if not isinstance(check, ConservationCheck)  # judged by staging
         ]
         failed = self._failed(outcomes, rows, quarantined)
-        return Audit(tuple(outcomes), rows, quarantined, held, failed)
+        named = {checks[number].name: condition for number, condition in conditions.items()}
+        return Audit(tuple(outcomes), rows, quarantined, held, failed, named)
 
     def _row_outcome(
-        self, number: int, check: RowCheck, findings: Mapping[str, Finding]
+        self, check: RowCheck, condition: str, findings: Mapping[str, Finding]
     ) -> Outcome:
         outcome = Outcome(check, findings)
         if outcome.verdict == "pass" or not outcome.offending:
             return outcome
-        query = f"SELECT * FROM {self._relation} WHERE {flag(number)}"
+        # Of the partitions with most of them alone: the others needn't be looked at again.
+        worst = ", ".join(literal(key) for key, _ in outcome.worst(MAX_EXAMPLES))
+        query = f"SELECT * FROM {self._relation} WHERE {PARTITION} IN ({worst}) AND ({condition})"
         return Outcome(check, findings, examples(self._session, query, check.columns))
 
     def _failed(

@@ -4,7 +4,7 @@ Made by `quality.audit`; read by the stages, which report it, and by nobody who 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from data_platform.plan.check_kinds import Check
@@ -87,6 +87,7 @@ class Audit:
         quarantined: rows held back, by partition.
         held_back: a condition over the audited relation, true on rows that are held back.
         failed: why a partition isn't published, by partition.
+        conditions: true on rows that break a row-level check, by its name.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -94,3 +95,4 @@ class Audit:
     quarantined: Mapping[str, int]
     held_back: str
     failed: Mapping[str, str]
+    conditions: Mapping[str, str] = field(default_factory=dict[str, str])

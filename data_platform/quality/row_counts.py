@@ -1,36 +1,36 @@
-"""Row-level checks: what breaks them is flagged, counted by partition and held back.
+"""Row-level checks: which rows break them, how many by partition, and which are held back.
 
-Called by `quality.audit` and by the gate, which makes the flagged relation. One scan, grouped by
-partition, counts all of them.
+Called by `quality.audit`. Rows aren't marked: a condition costs less to evaluate again, on the few
+checks that are broken, than a column of every check in every row. One scan, grouped by partition,
+counts all of them; each foreign key is one join before it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from data_platform.engine.session import Session
 from data_platform.plan.check_kinds import Check, RowCheck
-from data_platform.plan.expressions import literal
+from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import PARTITION
+from data_platform.quality.candidates import counted
 from data_platform.quality.outcomes import Finding
 
-
-def flag(number: int) -> str:
-    """The name of the column that says whether a row breaks the check of this number."""
-    return f"_breaks_{number}"
+NEVER = "FALSE"
 
 
-def flagged(relation: str, checks: Sequence[Check]) -> str:
-    """A SELECT of a relation with a flag for each row-level check."""
-    flags = "".join(
-        f",\n  COALESCE({check.offends}, FALSE) AS {flag(number)}"
-        for number, check in enumerate(checks)
-        if isinstance(check, RowCheck)
-    )
-    return f"SELECT *{flags}\nFROM {relation}"
+@dataclass(frozen=True)
+class RowCounts:
+    """What one scan tells.
 
+    Attributes:
+        rows: by partition.
+        broken: offending rows of each row-level check, by its number and the partition.
+        strictly_held: rows that a check without tolerance holds back, by partition.
+    """
 
-def flag_names(checks: Sequence[Check]) -> list[str]:
-    """The names of the columns that `flagged` adds."""
-    return [flag(number) for number, check in enumerate(checks) if isinstance(check, RowCheck)]
+    rows: Mapping[str, int]
+    broken: Mapping[int, Mapping[str, int]]
+    strictly_held: Mapping[str, int]
 
 
 def numbered(checks: Sequence[Check]) -> list[tuple[int, RowCheck]]:
@@ -38,28 +38,76 @@ def numbered(checks: Sequence[Check]) -> list[tuple[int, RowCheck]]:
     return [(number, check) for number, check in enumerate(checks) if isinstance(check, RowCheck)]
 
 
-def count_rows(
-    session: Session, relation: str, checks: Sequence[Check], keys: Sequence[str]
-) -> tuple[dict[str, int], dict[int, dict[str, int]]]:
-    """Rows by partition, and offending rows of each row-level check, in one scan.
+def breaking(session: Session, relation: str, checks: Sequence[Check]) -> dict[int, str]:
+    """Conditions that are true on rows that break a check and false on others, by its number.
 
     Args:
         session: in which the relation is.
-        relation: as `flagged` makes it.
-        checks: in the order in which they were flagged.
+        relation: with the asset's columns.
+        checks: of the asset.
+    """
+    return {
+        number: _unknown_keys(session, relation, number, check)
+        if check.references
+        else f"COALESCE({check.offends}, FALSE)"
+        for number, check in numbered(checks)
+    }
+
+
+def _unknown_keys(session: Session, relation: str, number: int, check: RowCheck) -> str:
+    """The condition of a foreign key, whose join is made once: the keys that it misses are kept."""
+    table = f"_unknown_{number}"
+    columns = ", ".join(map(quoted, check.columns))
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE {table} AS "
+        f"SELECT DISTINCT {columns} FROM {relation} WHERE {check.offends}"
+    )
+    ((unknown,),) = session.rows(f"SELECT COUNT(*) FROM {table}")
+    if not unknown:
+        return NEVER
+    key = columns if len(check.columns) == 1 else f"ROW({columns})"
+    return f"COALESCE({key} IN (SELECT {key} FROM {table}), FALSE)"
+
+
+def count_rows(
+    session: Session,
+    relation: str,
+    checks: Sequence[Check],
+    conditions: Mapping[int, str],
+    keys: Sequence[str],
+) -> RowCounts:
+    """Count everything in one scan.
+
+    Args:
+        session: in which the relation is.
+        relation: with the asset's columns and `_partition`.
+        checks: of the asset.
+        conditions: of the row-level checks, as `breaking` gives them.
         keys: the partitions to judge, those without rows included.
     """
-    numbers = [number for number, _ in numbered(checks)]
-    counts = "".join(f", COUNT_IF({flag(number)})" for number in numbers)
-    found = session.rows(f"SELECT {PARTITION}, COUNT(*){counts} FROM {relation} GROUP BY 1")
-    by_key = {str(row[0]): row[1:] for row in found}
-    nothing = (0,) * (len(numbers) + 1)
-    rows = {key: int(by_key.get(key, nothing)[0]) for key in keys}
-    broken = {
-        number: {key: int(by_key.get(key, nothing)[position + 1]) for key in keys}
-        for position, number in enumerate(numbers)
-    }
-    return rows, broken
+    asked = {number: text for number, text in conditions.items() if text != NEVER}
+    marks = "".join(f", {text} AS _breaks_{number}" for number, text in asked.items())
+    counts = "".join(f", COUNT_IF(_breaks_{number})" for number in asked)
+    strict = [
+        f"_breaks_{number}"
+        for number, check in numbered(checks)
+        if number in asked and check.effect == "quarantine" and not check.max_percentage
+    ]
+    held = f", COUNT_IF({' OR '.join(strict)})" if strict else ", 0"
+    found = session.rows(
+        f"SELECT {PARTITION}, COUNT(*){held}{counts} "
+        f"FROM (SELECT {PARTITION}{marks} FROM {relation}) GROUP BY 1"
+    )
+    by_key = {str(key): numbers for key, *numbers in found}
+    nothing = [0] * (len(asked) + 2)
+    by_column = [[int(by_key.get(key, nothing)[n]) for key in keys] for n in range(len(nothing))]
+    rows, strictly_held, *broken = [dict(zip(keys, column, strict=True)) for column in by_column]
+    by_number = dict(zip(asked, broken, strict=True))
+    return RowCounts(
+        rows,
+        {number: by_number.get(number, dict.fromkeys(keys, 0)) for number in conditions},
+        {key: count for key, count in strictly_held.items() if count},
+    )
 
 
 def judge_rows(check: RowCheck, rows: int, offending: int) -> Finding:
@@ -76,14 +124,29 @@ def judge_rows(check: RowCheck, rows: int, offending: int) -> Finding:
     return Finding(rows, offending, "pass" if tolerated else check.effect)
 
 
-def held_back(checks: Sequence[Check], findings: Mapping[int, Mapping[str, Finding]]) -> str:
+def held_back(
+    session: Session,
+    relation: str,
+    checks: Sequence[Check],
+    conditions: Mapping[int, str],
+    findings: Mapping[int, Mapping[str, Finding]],
+    counts: RowCounts,
+) -> tuple[str, Mapping[str, int]]:
     """The rows that a check with effect quarantine acts on: none where its tolerance holds.
 
     Args:
-        checks: in the order in which they were flagged.
+        session: in which the relation is.
+        relation: with the asset's columns and `_partition`.
+        checks: of the asset.
+        conditions: of the row-level checks, as `breaking` gives them.
         findings: of the row-level checks, by number and partition.
+        counts: of the scan.
+
+    Returns:
+        A condition that is true on them, and how many there are, by partition.
     """
     parts: list[str] = []
+    tolerant = False
     for number, check in numbered(checks):
         acting = [
             key for key, finding in findings[number].items() if finding.verdict == "quarantine"
@@ -95,5 +158,11 @@ def held_back(checks: Sequence[Check], findings: Mapping[int, Mapping[str, Findi
             if check.max_percentage
             else ""
         )
-        parts.append(f"({flag(number)}{where})")
-    return " OR ".join(parts) or "FALSE"
+        tolerant = tolerant or bool(where)
+        parts.append(f"({conditions[number]}{where})")
+    condition = " OR ".join(parts) or NEVER
+    if not tolerant:
+        return condition, counts.strictly_held
+    # Where a tolerance doesn't hold is known only now.
+    query = f"SELECT {PARTITION}, COUNT(*) FROM {relation} WHERE {condition} GROUP BY 1"
+    return condition, counted(session, query)

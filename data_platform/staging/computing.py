@@ -1,6 +1,6 @@
 """Staging: one statement over a range of partitions, its audit, quarantine and commit.
 
-Called by `staging.assets`. The rows are computed once, flagged, and then written where they belong.
+Called by `staging.assets`. The rows are computed once, judged, and then written where they belong.
 """
 
 from collections.abc import Mapping, Sequence

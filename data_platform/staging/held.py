@@ -15,7 +15,6 @@ from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import StagingNode
 from data_platform.quality.gate import CANDIDATE
 from data_platform.quality.outcomes import Audit
-from data_platform.quality.row_counts import flag
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
 from data_platform.storage.workbench import Workbench
@@ -68,9 +67,9 @@ def _quarantine_relation(
 ) -> str:
     reasons = [
         f"CASE WHEN {condition} THEN {literal(label)} END"
-        for number, check in enumerate(node.checks)
+        for check in node.checks
         if isinstance(check, RowCheck) and check.effect == "quarantine"
-        for label, condition in _reasons(number, check).items()
+        for label, condition in _reasons(check, audit.conditions[check.name]).items()
     ]
     versions = ", ".join(
         f"({literal(key)}, {literal(version.data_version)})"
@@ -94,11 +93,11 @@ def _quarantine_relation(
     return "_quarantine"
 
 
-def _reasons(number: int, check: RowCheck) -> dict[str, str]:
+def _reasons(check: RowCheck, breaks: str) -> dict[str, str]:
     """Labels and conditions: a check of several columns names the one that is broken."""
     if len(check.parts) > 1:
         return {f"{check.name}: {column}": condition for column, condition in check.parts.items()}
-    return {check.name: flag(number)}
+    return {check.name: breaks}
 
 
 def publish_quarantine(

@@ -19,7 +19,6 @@ from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Input
 from data_platform.plan.schemas import Column, Schema
 from data_platform.quality.audit import Auditor
-from data_platform.quality.row_counts import flagged
 from data_platform.spec.row_rules import AcceptedValues, ExpressionRule, NotNull, Range
 from data_platform.spec.rules import AnyRule
 from data_platform.spec.set_rules import Unique
@@ -42,7 +41,7 @@ Row = tuple[float | None, str | None, int | None]
 DAYS = ("2024-01-01", "2024-01-02")
 
 
-def reads(reference: str, place: Location, whole: bool) -> Input:
+def reads(reference: str, location: Location, whole: bool) -> Input:
     raise AssertionError(reference)
 
 
@@ -97,8 +96,7 @@ def test_the_audit_agrees_with_a_plain_reading(
     )
     session.register("rows", table)
     session.run(
-        "CREATE OR REPLACE TEMP TABLE candidate AS "
-        + flagged("(SELECT *, '' AS _file, 0 AS _row FROM rows)", checks())
+        "CREATE OR REPLACE TEMP TABLE candidate AS SELECT *, '' AS _file, 0 AS _row FROM rows"
     )
     audit = Auditor(session, "candidate", checks(), DAYS).run()
     for day, rows in zip(DAYS, days, strict=True):
