@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Mapping
 
 from data_platform.errors import PermanentError
-from data_platform.plan.expressions import quoted
 from data_platform.spec.transformations import MaskMethod
 
 REDACTED = "[redacted]"
@@ -60,9 +59,9 @@ MACROS = (
 """What a database must know before a statement that masks; made anew they are the same."""
 
 
-def masked_by(method: MaskMethod, column: str) -> str:
-    """The SQL of a column's masked values; NULL stays NULL."""
-    return f"{FUNCTIONS[method]}({quoted(column)})"
+def masked_by(method: MaskMethod, value: str) -> str:
+    """The SQL of masked values, of SQL that gives values; NULL stays NULL."""
+    return f"{FUNCTIONS[method]}({value})"
 
 
 def stronger(one: MaskMethod, other: MaskMethod) -> MaskMethod:

@@ -373,7 +373,7 @@ class StepBuilder:
                 for name in unknown
             ]
             raise ConfigurationError(problems)
-        masked = {name: masked_by(method, name) for name, method in columns.items()}
+        masked = {name: masked_by(method, quoted(name)) for name, method in columns.items()}
         self._append("mask", f"SELECT * REPLACE ({_aliased(masked)})", at())
         self.steps[-1] = replace(self.steps[-1], masks=tuple(columns.items()))
         self.masked |= _lower(columns)
