@@ -7,11 +7,16 @@ means one column; where tables are open, a name may mean several, and then it is
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlglot import exp
 
-from data_platform.plan.expressions import AGGREGATES
+from data_platform.plan.allowed_functions import AGGREGATES
 from data_platform.plan.lineage_relations import NOTHING, Made, Origin, Relation, union_of
+from data_platform.plan.masks import FUNCTIONS
+
+_CLEARING = frozenset({*FUNCTIONS.values(), "approx_count_distinct", "count_star", "regr_count"})
+"""Functions that sqlglot knows no class for, and whose result tells no value."""
 
 
 @dataclass(frozen=True)
@@ -95,56 +100,104 @@ class Gathering:
     def made(self, expression: exp.Expr, scope: Scope) -> Made:
         """What an expression is made of."""
         found = _Found()
-        self._walk(expression, scope, found, in_window=False)
-        made = Made(frozenset(found.values), frozenset(found.windows))
+        self._walk(expression, scope, found, _Way())
+        column = _passing(expression)
+        passed = column is not None and scope.resolve(column).passed
+        values = frozenset(found.values)
+        made = Made(values, frozenset(found.windows), values - found.exposed, passed)
         self.named |= made.all
         return made
 
-    def _walk(self, node: exp.Expr, scope: Scope, found: "_Found", *, in_window: bool) -> None:
+    def _walk(self, node: exp.Expr, scope: Scope, found: "_Found", way: "_Way") -> None:
+        if _clears(node):
+            way = way._replace(cleared=True)
         match node:
-            case exp.Column() if not isinstance(node.this, exp.Star):
-                found.add(scope.resolve(node), in_window=in_window)
             case exp.Column():
-                table = scope.table(node.table)
-                found.add(table.relation.whole if table else NOTHING, in_window=in_window)
+                found.add(_named(node, scope), way)
             case exp.Star() | exp.Columns():
                 if not isinstance(node.parent, exp.Count):
                     whole = union_of(table.relation.whole for table in scope.tables)
-                    found.add(whole, in_window=in_window)
+                    found.add(whole, way)
             case exp.Query():
                 relation = self._query(node, scope)
                 counts = not isinstance(node.parent, exp.Exists)
-                found.add(relation.whole if counts else NOTHING, in_window=in_window)
+                found.add(relation.whole if counts else NOTHING, way)
             case exp.Window():
-                self._walk(node.this, scope, found, in_window=in_window)
+                self._walk(node.this, scope, found, way)
                 for part in _parts_of(node, scope):
-                    self._walk(part, scope, found, in_window=True)
+                    self._walk(part, scope, found, way._replace(in_window=True))
             case exp.Comprehension():
-                self._comprehension(node, scope, found, in_window=in_window)
+                self._comprehension(node, scope, found, way)
             case _:
                 for child in node.iter_expressions():
-                    self._walk(child, scope, found, in_window=in_window)
+                    self._walk(child, scope, found, way)
 
     def _comprehension(
-        self, node: exp.Comprehension, scope: Scope, found: "_Found", *, in_window: bool
+        self, node: exp.Comprehension, scope: Scope, found: "_Found", way: "_Way"
     ) -> None:
         """`[f(x) for x in xs if g(x)]`: `x` is no column."""
         own = Scope(scope, aliases={node.expression.name.lower(): NOTHING})
         for child in node.iter_expressions():
-            self._walk(child, own, found, in_window=in_window)
+            self._walk(child, own, found, way)
+
+
+class _Way(NamedTuple):
+    """Below what a column stands: a window's parts, or something that clears values."""
+
+    in_window: bool = False
+    cleared: bool = False
 
 
 @dataclass
 class _Found:
     values: set[Origin] = field(default_factory=set[Origin])
     windows: set[Origin] = field(default_factory=set[Origin])
+    exposed: set[Origin] = field(default_factory=set[Origin])
 
-    def add(self, made: Made, *, in_window: bool) -> None:
+    def add(self, made: Made, way: _Way) -> None:
         self.windows |= made.windows
-        if in_window:
+        if way.in_window:
             self.windows |= made.values
-        else:
-            self.values |= made.values
+            return
+        self.values |= made.values
+        if not way.cleared:
+            self.exposed |= made.exposed
+
+
+def _named(column: exp.Column, scope: Scope) -> Made:
+    """What a column is made of, or `t.*`."""
+    if not isinstance(column.this, exp.Star):
+        return scope.resolve(column)
+    table = scope.table(column.table)
+    return table.relation.whole if table else NOTHING
+
+
+def _clears(node: exp.Expr) -> bool:
+    """Whether something tells no value of what stands below it: counts, tests for NULL, masks."""
+    match node:
+        case exp.Count() | exp.CountIf() | exp.ApproxDistinct():
+            return True
+        case exp.Filter():
+            return _clears(node.this)
+        case exp.Is():
+            return isinstance(node.expression, exp.Null)
+        case exp.Anonymous():
+            return node.name.lower() in _CLEARING
+        case _:
+            return False
+
+
+def _passing(expression: exp.Expr) -> exp.Column | None:
+    """The column whose values an expression gives as they are, of another type, or masked."""
+    match expression:
+        case exp.Column() if not isinstance(expression.this, exp.Star):
+            return expression
+        case exp.Alias() | exp.Paren() | exp.Cast() | exp.Coalesce() | exp.Round():
+            return _passing(expression.this)
+        case exp.Anonymous() if expression.name.lower() in FUNCTIONS.values():
+            return _passing(expression.expressions[0])
+        case _:
+            return None
 
 
 def _parts_of(window: exp.Window, scope: Scope) -> Iterable[exp.Expr]:

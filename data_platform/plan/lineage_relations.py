@@ -62,13 +62,23 @@ class Made:
     Attributes:
         values: whose values it is computed from.
         windows: that part or order the windows in which it is computed.
+        cleared: of these values those that it tells nothing of: counted, tested for NULL, masked.
+        passed: whether it is one column's values as they are: under a new name, of another type,
+            masked.
     """
 
     values: frozenset[Origin] = frozenset()
     windows: frozenset[Origin] = frozenset()
+    cleared: frozenset[Origin] = frozenset()
+    passed: bool = field(default=False, compare=False)
 
     def __or__(self, other: "Made") -> "Made":
-        return Made(self.values | other.values, self.windows | other.windows)
+        return union_of((self, other))
+
+    @property
+    def exposed(self) -> frozenset[Origin]:
+        """Whose values can be read off it."""
+        return self.values - self.cleared
 
     @property
     def all(self) -> frozenset[Origin]:
@@ -125,7 +135,7 @@ class Relation:
         """What a column is made of that may be among the further ones."""
         lower = name.lower()
         origins = [Origin(rest.asset, lower) for rest in self.rest if lower not in rest.without]
-        made = Made(frozenset(origins)) | self.mixed
+        made = Made(frozenset(origins), passed=len(origins) == 1) | self.mixed
         return made if made.all else None
 
     def __getitem__(self, name: str) -> Made | None:
@@ -163,7 +173,10 @@ def relation_over(asset: Asset, schema: Schema, hidden: Iterable[str] = ()) -> R
         schema: its columns, as far as they are known.
         hidden: names of the platform's own columns, which are made of nothing.
     """
-    own = tuple((c.name, Made(frozenset({Origin(asset, c.name.lower())}))) for c in schema.columns)
+    own = tuple(
+        (c.name, Made(frozenset({Origin(asset, c.name.lower())}), passed=True))
+        for c in schema.columns
+    )
     beside = tuple((name, NOTHING) for name in hidden)
     rest = () if schema.closed else (Rest(asset, frozenset(hidden)),)
     return Relation((*own, *beside), rest)
@@ -191,11 +204,13 @@ def unfollowed(relation: Relation, carried: Iterable[str]) -> Relation:
 
 def union_of(makes: Iterable[Made]) -> Made:
     """All of these together."""
-    listed = list(makes)
-    return Made(
-        frozenset[Origin]().union(*(made.values for made in listed)),
-        frozenset[Origin]().union(*(made.windows for made in listed)),
-    )
+    listed = [made for made in makes if made.all]
+    if len(listed) == 1:
+        return listed[0]
+    values = frozenset[Origin]().union(*(made.values for made in listed))
+    exposed = frozenset[Origin]().union(*(made.exposed for made in listed))
+    windows = frozenset[Origin]().union(*(made.windows for made in listed))
+    return Made(values, windows, values - exposed)
 
 
 def names_of(columns: Iterable[tuple[str, Made]]) -> Iterator[str]:
