@@ -169,7 +169,12 @@ def _names(with_: exp.With, table: exp.Table) -> bool:
             seen += [cte] if with_.recursive else []
             break
         seen.append(cte)
-    return any(cte.alias.lower() == table.name.lower() for cte in seen)
+    return any(_folded(cte.alias) == _folded(table.name) for cte in seen)
+
+
+def _folded(name: str) -> str:
+    """A name as DuckDB compares it: to Python the Kelvin sign's small letter is a `k` too."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
 def culprit(text: str, location: Location, message: str) -> Location:
