@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_specs import asset_spec, step_options
+from data_platform.asset_specs import asset_spec, check_specs, step_options
 from data_platform.destinations.loading import Loading, deliver
 from data_platform.instance.circuit_store import CircuitStore
 from data_platform.plan.naming import WHOLE
@@ -21,10 +21,12 @@ from data_platform.reporting.events import (
     record_materializations,
     results,
 )
+from data_platform.reporting.failure_texts import rollback_text
 from data_platform.reporting.figures import rows_label
 from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.reporting.tries import trying
+from data_platform.reporting.unjudged import as_judged_before
 from data_platform.resources import LAKE
 from data_platform.sources.circuits import guarded
 
@@ -32,7 +34,11 @@ from data_platform.sources.circuits import guarded
 def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
     """The asset of a destination."""
 
-    @dg.multi_asset(specs=[asset_spec(node)], **step_options(node, {LAKE, node.connection}))
+    @dg.multi_asset(
+        specs=[asset_spec(node)],
+        check_specs=check_specs(node),
+        **step_options(node, {LAKE, node.connection}),
+    )
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if node.partitions else [WHOLE]
         workbench = getattr(context.resources, LAKE).workbench()
@@ -70,9 +76,27 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
             "rows_in": delivered,
             "rows_out": delivered,
         }
-        yield from results(node, [], loading.failed, None, figures, text)
+        yield from results(
+            node,
+            loading.outcomes,
+            {**loading.failed, **dict.fromkeys(loading.undone, "rolled back with another")},
+            loading.standing if loading.rolled_back else None,
+            figures,
+            text,
+            _why(node, loading),
+        )
+        if not loading.outcomes:
+            names = [check.name for check in node.checks]
+            yield from as_judged_before(context, node, names, "the table had all that there is")
 
     return step
+
+
+def _why(node: DestinationNode, loading: Loading) -> str | None:
+    """Why a load was rolled back; None where it wasn't."""
+    if not loading.rolled_back:
+        return None
+    return rollback_text(node, loading.broken, len(loading.undone), loading.standing)
 
 
 def _figures(
@@ -96,7 +120,7 @@ def _range_report(
     context: dg.AssetExecutionContext, node: DestinationNode, loading: Loading, seconds: float
 ) -> str | None:
     """The report of a load of several partitions."""
-    if len(loading.versions) + len(loading.failed) <= 1:
+    if len(loading.versions) + len(loading.failed) + len(loading.undone) <= 1:
         return None
     rows = {key: version.rows for key, version in loading.versions.items()}
     facts = RangeFacts(
@@ -104,7 +128,10 @@ def _range_report(
         changed=len(loading.loaded),
         failed=loading.failed,
         rows_in=rows,
-        phases={"load": seconds},
+        outcomes=loading.outcomes,
+        phases={"load": seconds - loading.judging, "judge": loading.judging}
+        if loading.outcomes
+        else {"load": seconds},
         ended=ended_steps(context),
         step=str(node.key),
     )

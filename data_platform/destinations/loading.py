@@ -1,21 +1,24 @@
 """Destinations: published partitions of the lake, carried into a table.
 
 Called by `destinations.assets`. What is loaded is one snapshot of the asset; partitions whose
-version the table holds already are left alone.
+version the table holds already are left alone. Where there are rules, the table is judged before
+the commit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from data_platform.destinations.judging import Judging
 from data_platform.engine.work import Work
 from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
+from data_platform.quality.outcomes import Outcome
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
-from data_platform.storage.warehouse import Target, Version, load
+from data_platform.storage.warehouse import Target, Version, ledger, load
 from data_platform.storage.workbench import Workbench
 
 BATCH_ROWS = 122_880
@@ -29,20 +32,41 @@ class Loading:
     Attributes:
         versions: of the partitions that the table holds now.
         loaded: those that were brought in; the others were there.
-        failed: why a partition isn't loaded, by partition.
-        upstreams: the snapshot that was read, by relation.
+        absent: why a partition couldn't be loaded at all, by partition.
+        broken: which rules a partition broke; then the whole load was rolled back.
+        upstreams: the snapshots that were read, by relation.
+        outcomes: of the rules, over the partitions that were brought in; none where the table had
+            all of them.
+        undone: the partitions that broke no rule, but were rolled back with one that did.
+        standing: data versions that the table holds on, of partitions that were rolled back.
+        judging: seconds of reading back and judging.
     """
 
     versions: Mapping[str, Version]
     loaded: frozenset[str]
-    failed: Mapping[str, str]
+    absent: Mapping[str, str]
+    broken: Mapping[str, str] = field(default_factory=dict[str, str])
     upstreams: Mapping[str, Snapshot] = field(default_factory=dict)
+    outcomes: Sequence[Outcome] = ()
+    undone: frozenset[str] = frozenset()
+    standing: Mapping[str, str] = field(default_factory=dict[str, str])
+    judging: float = 0.0
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Why a partition isn't loaded, those not named that were rolled back with one."""
+        return {**self.absent, **self.broken}
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether rules undid the load."""
+        return bool(self.broken)
 
 
 def deliver(
     node: DestinationNode, keys: Sequence[str], workbench: Workbench, url: str, run_id: str
 ) -> Loading:
-    """Load partitions of an asset into its table.
+    """Load partitions of an asset into its table, all of them or none.
 
     Args:
         node: the destination.
@@ -54,6 +78,7 @@ def deliver(
     Raises:
         StorageUnavailable: the database can't be reached.
         StorageError: the table doesn't fit, or the database refuses.
+        ContractError: a value isn't what a rule takes it for.
     """
     snapshots = snapshots_of(node, workbench.lake)
     absent = missing_inputs(node, keys, snapshots)
@@ -82,8 +107,30 @@ def deliver(
             return _counted(session.connection.sql(query).to_arrow_reader(BATCH_ROWS), work)
 
         work = workbench.work
-        loaded = load(url, target, versions, columns, rows, run_id, work)
-    return Loading(versions, frozenset(loaded), absent, snapshots)
+        judge = Judging(node, target, session, snapshots) if node.checks else None
+        loaded = load(url, target, versions, columns, rows, run_id, work, judge)
+    told = Loading(versions, frozenset(loaded), absent, upstreams=snapshots)
+    return _judged(told, judge, url, target) if judge else told
+
+
+def _judged(loading: Loading, judge: Judging, url: str, target: Target) -> Loading:
+    """A load with what its rules found; of one that was rolled back nothing stands."""
+    audit = judge.audit
+    if audit is None:
+        return loading
+    loading = replace(loading, outcomes=audit.outcomes, judging=judge.seconds)
+    if not audit.failed:
+        return loading
+    undone = audit.rows.keys() - audit.failed.keys()
+    kept = {key: one for key, one in loading.versions.items() if key not in audit.rows}
+    held = ledger(url, target.full_name)
+    return replace(
+        loading,
+        versions=kept,
+        broken=audit.failed,
+        undone=frozenset(undone),
+        standing={key: held[key].data_version for key in audit.rows if key in held},
+    )
 
 
 def _counted(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:

@@ -95,7 +95,7 @@ def describe_asset(node: AnyNode, home: Path | None = None) -> Description:
         "more_columns": not node.schema.closed,
         "contract_version": lake.contract_version if lake else None,
         "quarantine": str(lake.quarantine_key) if lake and lake.has_quarantine else None,
-        "checks": [_check(check, home) for check in (lake.checks if lake else ())],
+        "checks": [_check(check, home) for check in node.checks],
         **_when(node),
         "code_version": node.code_version,
     }
@@ -282,7 +282,7 @@ def _column(column: Column) -> Description:
         "type": column.type,
         "nullable": column.nullable,
         "unique": column.unique,
-        "pii": column.pii,
+        "pii": bool(column.pii),
         "description": column.description,
     }
 

@@ -5,6 +5,7 @@ Called by `plan.building`.
 
 from data_platform.plan.declared import Declared, refused, same_partition
 from data_platform.plan.nodes import DestinationNode
+from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.source_queries import connection_dialect
 from data_platform.spec.asset import Retries
 from data_platform.spec.pipeline import DatabaseDestination
@@ -37,6 +38,8 @@ def destination_node(asset: Declared[DatabaseDestination]) -> DestinationNode:
             asset.at("write"),
             f"`replace` would leave one partition of {spec.from_}: use replace_partition",
         )
+    inputs = (same_partition(source, partitions),)
+    checks, inputs = compile_own_checks(asset, source.schema, partitions, inputs)
     return DestinationNode(
         source=source.key,
         connection=spec.connection,
@@ -44,8 +47,9 @@ def destination_node(asset: Declared[DatabaseDestination]) -> DestinationNode:
         write=write,
         partition_column=spec.partition_column,
         partitions=partitions,
-        inputs=(same_partition(source, partitions),),
+        inputs=inputs,
         schema=source.schema,
+        checks=checks,
         contract=source.contract,
         **asset.common(Retries()),
     )

@@ -275,15 +275,13 @@ def _counting(lineage: Lineage, keys: Iterable[Key]) -> list[Judgement]:
     return [
         Judgement(Origin(key, EVERY), key, check.name, check.effect)
         for key in keys
-        if isinstance(node := lineage.plan[key], LakeNode)
-        for check in node.checks
+        for check in lineage.plan[key].checks
         if isinstance(check, RowCountCheck)
     ]
 
 
 def _effects(lineage: Lineage, key: Key) -> dict[str, str]:
-    node = lineage.plan[key]
-    return {c.name: c.effect for c in node.checks} if isinstance(node, LakeNode) else {}
+    return {c.name: c.effect for c in lineage.plan[key].checks}
 
 
 # Up -------------------------------------------------------------------------------------------

@@ -37,7 +37,6 @@ from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import (
     AnalyticsNode,
     DestinationNode,
-    LakeNode,
     Node,
     RawNode,
     StagingNode,
@@ -46,6 +45,7 @@ from data_platform.plan.nodes import (
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources import address_of
+from data_platform.spec.transformations import MaskMethod
 
 Schemas = Callable[[Key], Schema]
 """The columns of an asset, as far as they are known."""
@@ -62,6 +62,23 @@ class TellsLineage(Protocol):
 
 
 Checks = Mapping[str, frozenset[Origin]]
+_FUNCTION = "function"
+"""In place of a connection: what a function between two steps gives."""
+
+
+@dataclass(frozen=True)
+class StepsLineage:
+    """What goes into the steps of a staging asset that lineage as a whole doesn't tell.
+
+    Attributes:
+        relation: its columns; those of a function are made of the function.
+        calls: what each function between two steps gets, by what stands for it in `relation`.
+        masks: each column that is masked, how, and what it is made of.
+    """
+
+    relation: Relation
+    calls: Mapping[Asset, Made]
+    masks: tuple[tuple[str, MaskMethod, Made], ...]
 
 
 @dataclass(frozen=True)
@@ -100,10 +117,34 @@ def lineage_of(node: Node, schemas: Schemas) -> NodeLineage:
         case StagingNode() | AnalyticsNode():
             return _computed(node, schemas)
         case DestinationNode():
-            source = relation_over(node.source, schemas(node.source))
-            return NodeLineage(_leaving(node, source), reads=frozenset({node.source}))
+            leaving = _leaving(node, relation_over(node.source, schemas(node.source)))
+            checks = functools.partial(_checks, node, leaving, schemas)
+            return NodeLineage(leaving, reads=frozenset({node.source}), _find_checks=checks)
         case _:
             return _opaque(node, schemas)
+
+
+def steps_of(node: StagingNode, schemas: Schemas) -> StepsLineage | None:
+    """What goes into the steps of a staging asset; None where its SQL can't be followed.
+
+    Args:
+        node: the asset.
+        schemas: of its upstreams.
+    """
+    seen: list[tuple[Step, Relation]] = []
+    try:
+        relation = _last_step(node, QueryLineage(_bases(node, schemas, hidden=True)), seen)
+    except (SqlglotError, RecursionError):
+        return None
+    calls: dict[Asset, Made] = {
+        _given_by(step): got.whole for step, got in seen if step.python is not None
+    }
+    masks: list[tuple[str, MaskMethod, Made]] = [
+        (column, method, after[column] or NOTHING)
+        for step, after in seen
+        for column, method in step.masks
+    ]
+    return StepsLineage(_leaving(node, relation), calls, tuple(masks))
 
 
 def outside_of(node: RawNode) -> Outside:
@@ -156,14 +197,28 @@ def _opaque(node: Node, schemas: Schemas) -> NodeLineage:
     return NodeLineage(relation, {}, frozenset(keys), transparent=False, _find_checks=checks)
 
 
-def _last_step(node: StagingNode, follower: QueryLineage) -> Relation:
-    """Step by step, so that what deduplicates is told from what filters."""
+def _last_step(
+    node: StagingNode, follower: QueryLineage, seen: list[tuple[Step, Relation]] | None = None
+) -> Relation:
+    """Step by step, so that what deduplicates is told from what filters.
+
+    Args:
+        node: the asset.
+        follower: of its SQL.
+        seen: gets what functions get, and what comes out of masks; with it, what a function gives
+            is made of the function.
+    """
     tables: dict[str, Relation] = {}
     relation = Relation()
     carried = _own_columns(node)
     for step in node.steps:
         if step.effect == "python":
-            relation = tables[step.name.lower()] = unfollowed(relation, carried)
+            before, relation = relation, unfollowed(relation, carried)
+            if seen is not None:
+                seen.append((step, before))
+                rest = Rest(_given_by(step), frozenset(names_of(relation.columns)))
+                relation = Relation(relation.columns, (rest,))
+            tables[step.name.lower()] = relation
             continue
         if step.converts:
             relation = tables[step.name.lower()] = _converted(step, relation, follower)
@@ -176,7 +231,13 @@ def _last_step(node: StagingNode, follower: QueryLineage) -> Relation:
             for origin in own.rows:
                 follower.rows.setdefault(origin, set()).add(Use.DEDUPLICATE)
         tables[step.name.lower()] = relation
+        if seen is not None and step.masks:
+            seen.append((step, relation))
     return relation
+
+
+def _given_by(step: Step) -> Outside:
+    return Outside(_FUNCTION, step.name)
 
 
 def _converted(step: Step, relation: Relation, follower: QueryLineage) -> Relation:
@@ -264,7 +325,6 @@ def _checks(node: Node, steps: Relation, schemas: Schemas) -> Checks:
         steps: its last step, which has the flags of conversions.
         schemas: of other assets.
     """
-    checks = node.checks if isinstance(node, LakeNode) else ()
     columns = node.schema.names
     flags = _own_columns(node) - set(HIDDEN_TYPES)
     own = relation_over(node.key, node.schema, HIDDEN_TYPES)
@@ -272,7 +332,7 @@ def _checks(node: Node, steps: Relation, schemas: Schemas) -> Checks:
     candidate = Relation((*own.columns, *flagged), own.rest)
     base = _bases(node, schemas, hidden=True)
     found: dict[str, frozenset[Origin]] = {}
-    for check in checks:
+    for check in node.checks:
         made = _read_by_check(check, candidate, base)
         named = {
             Origin(node.key, name.lower())

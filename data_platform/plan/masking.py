@@ -16,13 +16,13 @@ from data_platform.plan.check_kinds import ReconcileCheck
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage import Lineage
 from data_platform.plan.lineage_relations import EVERY, Made
-from data_platform.plan.nodes import LakeNode, Plan, StagingNode
+from data_platform.plan.nodes import DestinationNode, LakeNode, Node, Plan, StagingNode
 from data_platform.plan.schemas import NO_MASKING, Masking
 
 MASKED = "•••"
 """In place of a value."""
 
-_NodeT = TypeVar("_NodeT", bound=LakeNode)
+_NodeT = TypeVar("_NodeT", bound=Node)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ Tracing = Callable[[LakeNode], Trace | None]
 
 
 def masked(plan: Plan, tracing: Tracing | None = None) -> Plan:
-    """The plan with the masking of every asset of the lake.
+    """The plan with the masking of every asset, a destination having that of what it loads.
 
     Args:
         plan: finished.
@@ -55,14 +55,10 @@ def masked(plan: Plan, tracing: Tracing | None = None) -> Plan:
     if not any(marked.values()):
         return plan
     masks = _Spread(nodes, marked, tracing or _lineage(plan)).masks()
+    outside = [node for node in plan.nodes if isinstance(node, DestinationNode)]
+    masks |= {node.key: masks.get(node.source, NO_MASKING) for node in outside}
     pipelines = tuple(
-        replace(
-            pipeline,
-            nodes=tuple(
-                _masked_node(node, masks) if isinstance(node, LakeNode) else node
-                for node in pipeline.nodes
-            ),
-        )
+        replace(pipeline, nodes=tuple(_masked_node(node, masks) for node in pipeline.nodes))
         for pipeline in plan.pipelines
     )
     return Plan(pipelines)

@@ -1,4 +1,4 @@
-"""The contract and rules of an asset that has no quarantine: of raw and analytics.
+"""The contract and rules of an asset that has no quarantine: of raw, analytics, destinations.
 
 Called by the modules that build their nodes; staging has its own way, since its rules may hold
 rows back.
@@ -18,12 +18,17 @@ from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.plan.unbound_checks import unbound
 from data_platform.spec.asset import LakeAsset
+from data_platform.spec.pipeline import DatabaseDestination
 
 _NO_QUARANTINE = "quarantine belongs to staging assets: here a rule fails or warns"
+_NO_QUARANTINE_OUTSIDE = (
+    "a table outside has no quarantine: what is loaded has passed staging, so a rule of a "
+    "destination fails, and the load is rolled back, or warns"
+)
 
 
 def compile_own_checks(
-    asset: Declared[LakeAsset],
+    asset: Declared[LakeAsset] | Declared[DatabaseDestination],
     schema: Schema,
     partitions: DailyPartitions | None,
     inputs: tuple[Input, ...] = (),
@@ -40,20 +45,22 @@ def compile_own_checks(
         ConfigurationError: all that is wrong with them.
     """
     spec = asset.spec
+    lake = isinstance(spec, LakeAsset)
+    no_quarantine = _NO_QUARANTINE if lake else _NO_QUARANTINE_OUTSIDE
     if spec.on_violation == "quarantine":
-        raise refused(asset.at("on_violation"), _NO_QUARANTINE)
+        raise refused(asset.at("on_violation"), no_quarantine)
     read = {relation_of(given): given for given in inputs}
     others: dict[str, Schema] = {}
 
     def reads(reference: str, location: Location, *, whole: bool) -> Input:
         other = asset.upstream(reference, location, None)
-        given = read_by_rule(other, partitions, location, whole=whole)
+        given = read_by_rule(other, partitions, whole=whole)
         read.setdefault(relation_of(given), given)
         others[relation_of(given)] = other.schema
         return given
 
     checks = compile_contract(
-        spec.columns,
+        spec.columns if lake else {},
         spec.on_violation,
         schema,
         lambda name: asset.at("columns", name),
@@ -67,30 +74,22 @@ def compile_own_checks(
         reads,
         functools.partial(asset.function, partitions, "rule"),
         asset.parameters,
+        partitions,
     )
     for check in checks:
         if check.effect == "quarantine":
-            raise refused(check.location, _NO_QUARANTINE)
+            raise refused(check.location, no_quarantine)
     if wrong := unbound(checks, schema, others, HIDDEN_TYPES):
         raise ConfigurationError(wrong)
     return named_apart(checks), tuple(read.values())
 
 
-def read_by_rule(
-    upstream: Node, partitions: DailyPartitions | None, location: Location, *, whole: bool
-) -> Input:
+def read_by_rule(upstream: Node, partitions: DailyPartitions | None, *, whole: bool) -> Input:
     """What a rule of an asset reads of an upstream.
 
     Args:
         upstream: the other asset.
         partitions: of the asset that has the rule.
-        location: of the rule.
         whole: whether it asks for all of the upstream.
     """
-    if whole:
-        return all_of(upstream)
-    if partitions is not None and upstream.partitions is None:
-        raise refused(
-            location, f"{upstream.key} has no partitions that this asset's could be compared with"
-        )
-    return same_partition(upstream, partitions)
+    return all_of(upstream) if whole else same_partition(upstream, partitions)

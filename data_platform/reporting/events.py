@@ -29,9 +29,8 @@ from data_platform.errors import PlatformError, TransientError
 from data_platform.plan.keys import Key
 from data_platform.plan.masking import MASKED
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import LakeNode, Node
+from data_platform.plan.nodes import Node
 from data_platform.plan.relations import relation_of
-from data_platform.plan.schemas import NO_MASKING
 from data_platform.quality.outcomes import Outcome
 from data_platform.reporting.failure_texts import MAX_NAMED, failure_text
 from data_platform.storage.lake import Snapshot
@@ -120,6 +119,7 @@ def results(
     standing: Mapping[str, str] | None,
     figures: Mapping[str, int],
     report: str | None = None,
+    why: str | None = None,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """What a step yields after its materializations: check results, then success or failure.
 
@@ -130,6 +130,7 @@ def results(
         standing: the data version that stands instead, by partition; None where it isn't known.
         figures: of the step as a whole, for its log and the closing table of a run.
         report: Markdown about the range of partitions, where there was one.
+        why: it failed, in words, where that is more than a reason a partition.
 
     Raises:
         dagster.Failure: partitions failed; it names them, and isn't retried.
@@ -144,7 +145,8 @@ def results(
         yield _check_result(node, outcome, failed, standing or {})
     if failed:
         metadata = {**told, FAILED: dg.MetadataValue.json(sorted(failed))}
-        raise dg.Failure(failure_text(node, failed, standing), metadata, allow_retries=False)
+        text = why or failure_text(node, failed, standing)
+        raise dg.Failure(text, metadata, allow_retries=False)
 
 
 def joined(failures: Sequence[dg.Failure]) -> dg.Failure:
@@ -292,9 +294,8 @@ def _check_result(
 
 def _example(node: Node, row: Mapping[str, str]) -> dict[str, str]:
     """An offending row for everybody who looks at Dagster: what tells of a person is masked."""
-    masking = node.masking if isinstance(node, LakeNode) else NO_MASKING
     return {
-        name: MASKED if masking.hides(name) else value[:EXAMPLE_WIDTH]
+        name: MASKED if node.masking.hides(name) else value[:EXAMPLE_WIDTH]
         for name, value in list(row.items())[:EXAMPLE_COLUMNS]
     }
 

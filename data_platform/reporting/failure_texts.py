@@ -6,7 +6,7 @@ Called by `reporting.events` for the failure that Dagster shows and the command 
 from collections.abc import Mapping
 
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import LakeNode, Node
+from data_platform.plan.nodes import Node
 
 MAX_NAMED = 10
 """Failed partitions that a failure names with their reasons."""
@@ -35,6 +35,32 @@ def failure_text(
     return f"{text}\n{_next_step(node, failed)}"
 
 
+def rollback_text(
+    node: Node, broken: Mapping[str, str], undone: int, standing: Mapping[str, str]
+) -> str:
+    """The text of a load that was rolled back by its rules.
+
+    Args:
+        node: the destination.
+        broken: which rule a partition broke, by partition.
+        undone: how many partitions broke none, but were loaded in the same transaction.
+        standing: the data version that the table still has, by partition.
+    """
+    if list(broken) == [WHOLE]:
+        text = f"{node.key} was rolled back ({_stands(broken, standing)}): {broken[WHOLE]}"
+    else:
+        whole = len(broken) + undone
+        loads = "1 partition" if whole == 1 else f"{whole} partitions"
+        which = "it" if whole == 1 else f"{len(broken)} of them"
+        lines = [f"{node.key}: the load of {loads} was rolled back, since {which} broke a rule:"]
+        lines += [f"  {key}: {reason}" for key, reason in sorted(broken.items())[:MAX_NAMED]]
+        if len(broken) > MAX_NAMED:
+            lines.append(f"  and {len(broken) - MAX_NAMED} more")
+        lines.append("The table and its ledger are as they were before.")
+        text = "\n".join(lines)
+    return f"{text}\n{_next_step(node, broken)}"
+
+
 def _stands(failed: Mapping[str, str], standing: Mapping[str, str] | None) -> str:
     if standing is None:
         return "what was there before stands"
@@ -51,6 +77,6 @@ def _next_step(node: Node, failed: Mapping[str, str]) -> str:
     first = min(failed)
     partition = f" --partition {first}" if first != WHOLE else ""
     others = ", and the other partitions likewise" if len(failed) > 1 else ""
-    look = "Its checks show offending rows. " if isinstance(node, LakeNode) and node.checks else ""
+    look = "Its checks show offending rows. " if node.checks else ""
     command = f"data-platform run {node.key.pipeline}{partition}"
     return f"{look}Mend what is named, then: {command}{others}"

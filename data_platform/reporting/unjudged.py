@@ -1,7 +1,7 @@
 """Checks of a step that had nothing to judge: they stand as they were judged last.
 
-Called by `lake_steps`: Dagster wants a result of every check of a step that succeeds, and neither
-a pass nor a failure would be true of rows that nobody looked at.
+Called by `lake_steps` and `destinations.assets`: Dagster wants a result of every check of a step
+that succeeds, and neither a pass nor a failure would be true of rows that nobody looked at.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from data_platform.asset_specs import asset_key
-from data_platform.plan.nodes import LakeNode
+from data_platform.plan.nodes import Node
 
 
 def as_judged_before(
-    context: dg.AssetExecutionContext, node: LakeNode, names: Sequence[str], why: str
+    context: dg.AssetExecutionContext, node: Node, names: Sequence[str], why: str
 ) -> Iterator[dg.AssetCheckResult]:
     """The last results of checks again.
 

@@ -11,11 +11,20 @@ from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
 
 from data_platform.spec.asset import Asset, LakeAsset, Partitions, Window
 from data_platform.spec.model import Model
+from data_platform.spec.rules import Rule
 from data_platform.spec.sources import Source
 from data_platform.spec.thresholds import Percentage
 from data_platform.spec.times import Cron, TimeZone
 from data_platform.spec.transformations import Transformation
-from data_platform.spec.values import Name, Owner, PipelineName, Reference, Tags, either
+from data_platform.spec.values import (
+    Name,
+    OnViolation,
+    Owner,
+    PipelineName,
+    Reference,
+    Tags,
+    either,
+)
 from data_platform.spec.wording import problem
 
 _TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
@@ -89,6 +98,10 @@ class DatabaseDestination(Asset):
     """None means replace_partition where there are partitions, replace otherwise."""
     partition_column: Name | None = None
     """The column that holds the partition; None means that `_partition` is added."""
+    quality: list[Rule] = Field(default_factory=list[Rule])
+    """What must be true of the table after the load, before anybody sees it."""
+    on_violation: OnViolation = "fail"
+    """What its rules do unless they say otherwise: `fail` rolls the load back, `warn` tells."""
 
 
 class Pipeline(Model):

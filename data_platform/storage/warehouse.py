@@ -23,7 +23,7 @@ from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.schemas import Schema
 
 if TYPE_CHECKING:
-    from adbc_driver_postgresql.dbapi import Cursor
+    from adbc_driver_postgresql.dbapi import Connection, Cursor
 
 LEDGER = "data_platform.loads"
 _POSTGRES = {
@@ -101,6 +101,8 @@ class Version:
 
 Rows = Callable[[Sequence[str]], pa.RecordBatchReader]
 """Gives the rows of some partitions, with the partition column where it is added."""
+Judge = Callable[["Connection", Sequence[str]], bool]
+"""Looks at the partitions that were loaded, before the commit: whether they may stay."""
 
 
 def load(
@@ -111,6 +113,7 @@ def load(
     rows: Rows,
     run_id: str,
     work: Work | None = None,
+    judge: Judge | None = None,
 ) -> list[str]:
     """Bring versions of partitions into the table, those that are there already left out.
 
@@ -122,6 +125,7 @@ def load(
         rows: reads them.
         run_id: for the ledger.
         work: by which it is ended from outside; then nothing of it stays.
+        judge: asked before the commit; where it says no, nothing of it stays.
 
     Returns:
         The partitions that were loaded.
@@ -152,6 +156,9 @@ def load(
                 target.table_name, reader, mode="append", db_schema_name=target.schema_name
             )
             _enter(cursor, target, {key: versions[key] for key in due}, run_id)
+            if judge is not None and not judge(connection, due):
+                connection.rollback()
+                return []
             connection.commit()
             return due
     except Unreachable as error:

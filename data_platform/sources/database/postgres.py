@@ -26,6 +26,7 @@ from data_platform.engine.postgres import (
     result_columns,
     translated_stream,
 )
+from data_platform.engine.postgres_types import DIRECT, TIMES
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.source_queries import filled
@@ -44,32 +45,6 @@ if TYPE_CHECKING:
 
 BYTES_A_ROW = 128
 """A guess, to turn a number of rows into the size of a batch."""
-_DIRECT = {
-    "smallint": ("SMALLINT", pa.int16()),
-    "integer": ("INTEGER", pa.int32()),
-    "bigint": ("BIGINT", pa.int64()),
-    "oid": ("BIGINT", pa.int64()),
-    "real": ("FLOAT", pa.float32()),
-    "double precision": ("DOUBLE", pa.float64()),
-    "boolean": ("BOOLEAN", pa.bool_()),
-    "text": ("VARCHAR", pa.string()),
-    "bytea": ("BLOB", pa.binary()),
-}
-_TIMES = {
-    "date": ("DATE", pa.date32(), "DATE '4800-01-01 (BC)'"),
-    "timestamp without time zone": (
-        "TIMESTAMP",
-        pa.timestamp("us"),
-        "TIMESTAMP '4800-01-01 (BC) 00:00:00'",
-    ),
-    "timestamp with time zone": (
-        "TIMESTAMP WITH TIME ZONE",
-        pa.timestamp("us", "UTC"),
-        "TIMESTAMPTZ '4800-01-01 (BC) 00:00:00+00'",
-    ),
-}
-"""Types of time, with a moment before all that PostgreSQL knows: the driver turns `infinity`, and
-times that Arrow can't hold, into one before it."""
 _SETTINGS = {
     "DateStyle": "ISO",
     "IntervalStyle": "postgres",
@@ -147,10 +122,10 @@ class Postgres:
 def _column(column: ResultColumn) -> SourceColumn:
     name, declared = column.name, column.declared
     asked = quoted(name)
-    if declared in _DIRECT:
-        kind, wire = _DIRECT[declared]
+    if declared in DIRECT:
+        kind, wire = DIRECT[declared]
         return direct(name, declared, kind, wire, asked)
-    if declared in _TIMES:
+    if declared in TIMES:
         return _time(name, declared)
     if declared == "money":
         # Three digits behind the point are the most that any locale has.
@@ -163,7 +138,7 @@ def _column(column: ResultColumn) -> SourceColumn:
 
 
 def _time(name: str, declared: str) -> SourceColumn:
-    kind, wire, beginning = _TIMES[declared]
+    kind, wire, beginning = TIMES[declared]
     message = literal(
         f"column {name} holds infinity, or a time that is none in Arrow: read it with a query that "
         f"has NULLIF({name}, 'infinity'), or casts it to text"
