@@ -259,13 +259,20 @@ def _quarantine_events(node: LakeAsset, passage: Passage) -> dict[str, Partition
     """One for each partition that was published, also where nothing was held back."""
     written = passage.quarantine.versions if passage.quarantine else {}
     rows = rows_label(node)
-    nothing = PartitionEvent("empty", {rows: 0})
-    return {
-        key: PartitionEvent(written[key].data_version, {rows: written[key].rows})
-        if key in written
-        else nothing
-        for key in (passage.publication.versions if passage.publication else ())
-    }
+    nothing = PartitionEvent("empty", {rows: 0, "rows_open": 0, "rows_discarded": 0})
+    found: dict[str, PartitionEvent] = {}
+    for key in passage.publication.versions if passage.publication else ():
+        if key not in written:
+            found[key] = nothing
+            continue
+        version, discarded = written[key], passage.discarded.get(key, 0)
+        figures = {
+            rows: version.rows,
+            "rows_open": version.rows - discarded,
+            "rows_discarded": discarded,
+        }
+        found[key] = PartitionEvent(version.data_version, figures)
+    return found
 
 
 def _totals(passage: Passage) -> dict[str, int]:

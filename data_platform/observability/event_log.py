@@ -12,7 +12,7 @@ from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterInstance
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, LakeNode, RawNode
+from data_platform.plan.nodes import AnyNode, RawNode, StagingNode
 from data_platform.plan.notices import notices_of
 
 
@@ -79,5 +79,5 @@ def _severity(record: AssetCheckExecutionRecord) -> AssetCheckSeverity | None:
 
 
 def _check_names(node: AnyNode) -> list[str]:
-    names = [check.name for check in node.checks] if isinstance(node, LakeNode) else []
-    return [*names, *notices_of(node)] if isinstance(node, RawNode) else names
+    names = [check.name for check in node.checks]
+    return [*names, *notices_of(node)] if isinstance(node, RawNode | StagingNode) else names

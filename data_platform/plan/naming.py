@@ -52,5 +52,8 @@ LAST_GOOD = "last_good"
 LOST = "lost_messages"
 """The check of raw that warns of messages which were deleted before they were read."""
 
+CORRECTIONS = "corrections"
+"""The check of staging that warns of decisions about rows of quarantine that have no effect."""
+
 NOT_EMPTY = "not_empty"
 """The check behind `on_empty` of a source: rows came."""

@@ -1,12 +1,13 @@
-"""Checks of raw assets that only warn: what a source notices on the way, and keeps nothing back.
+"""Checks that only warn: what a source or staging notices on the way, and keeps nothing back.
 
-Asked by `raw` for the outcomes, by `raw.assets` for what Dagster shows, and by `status`.
+Asked by `raw` and `staging` for the outcomes and for what Dagster shows, and by `status`.
 """
 
 from data_platform.errors import Location
 from data_platform.plan.check_kinds import RowCountCheck
 from data_platform.plan.naming import (
     BAD_FILES,
+    CORRECTIONS,
     LAST_GOOD,
     LOOKBACK,
     LOST,
@@ -14,7 +15,7 @@ from data_platform.plan.naming import (
     OUTSIDE,
     WITHOUT_CURSOR,
 )
-from data_platform.plan.nodes import RawNode
+from data_platform.plan.nodes import RawNode, StagingNode
 from data_platform.plan.sources import DatabaseQuery, DatabaseTable, Files, Topic
 
 _ABOUT = {
@@ -24,12 +25,15 @@ _ABOUT = {
     WITHOUT_CURSOR: "Every row has a value of the cursor.",
     LAST_GOOD: "The source could be read; else its last good version stands.",
     LOST: "No message was deleted before it was read.",
+    CORRECTIONS: "Every row that was corrected or discarded in quarantine came again.",
     LOOKBACK: "Every partition that was read again could be published.",
 }
 
 
-def notices_of(node: RawNode) -> tuple[str, ...]:
-    """The names of the checks that a raw asset has besides its rules."""
+def notices_of(node: RawNode | StagingNode) -> tuple[str, ...]:
+    """The names of the checks that an asset has besides its rules."""
+    if isinstance(node, StagingNode):
+        return (CORRECTIONS,) if node.has_quarantine else ()
     names = [NEW_COLUMNS]
     source = node.source
     if isinstance(source, DatabaseTable | DatabaseQuery) and source.cursor and node.partitions:

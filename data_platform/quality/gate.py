@@ -42,6 +42,7 @@ class Passage:
         kept: why a partition wasn't read, whose last good version stands though it isn't failed.
         skipped: why a partition wasn't asked for at all, though nothing is wrong with it.
         said: what a person's function says of a partition, by partition.
+        discarded: rows of quarantine that somebody discarded, by partition.
     """
 
     publication: Publication | None
@@ -56,6 +57,7 @@ class Passage:
     kept: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    discarded: Mapping[str, int] = field(default_factory=dict)
 
 
 class Gate:

@@ -4,11 +4,16 @@ import dagster as dg
 
 from data_platform.lake_steps import lake_asset
 from data_platform.plan.nodes import StagingNode
+from data_platform.plan.notices import notice_check, notices_of
 from data_platform.staging.computing import compute
 
 
 def staging_asset(node: StagingNode) -> dg.AssetsDefinition:
     """The asset of a staging node."""
+    notices = [notice_check(name, node.location) for name in notices_of(node)]
     return lake_asset(
-        node, lambda _, keys, workbench, metadata: compute(node, keys, workbench, metadata), set()
+        node,
+        lambda _, keys, workbench, metadata: compute(node, keys, workbench, metadata),
+        set(),
+        notices,
     )

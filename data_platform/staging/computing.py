@@ -17,6 +17,7 @@ from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import StagingNode
 from data_platform.quality.gate import Gate, Passage
 from data_platform.staging.conservation import conserved, rows_in
+from data_platform.staging.corrections import apply_decisions, corrections_outcome
 from data_platform.staging.held import publish_quarantine, write_quarantine
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.workbench import Workbench
@@ -45,12 +46,14 @@ def compute(
         return Passage(None, absent, [])
     with workbench.open(node=node) as (session, scratch):
         show_inputs(session, node, ready, snapshots)
+        corrected = apply_decisions(session, node, ready, snapshots, workbench.lake)
         if broken := run_calls(session, node, ready, scratch):
             absent = {**absent, **broken}
             ready = [key for key in ready if key not in broken]
             if not ready:
                 return Passage(None, absent, [])
             show_inputs(session, node, ready, snapshots)
+            corrected = apply_decisions(session, node, ready, snapshots, workbench.lake)
         _stage(session, node)
         gate = Gate(session, node, workbench.lake.table(node.key), scratch, ready, metadata)
         gate.make_candidate(STAGED, stored=True)
@@ -58,10 +61,12 @@ def compute(
         written = gate.write_sound(audit, computed=True)
         with gate.timed("write"):
             quarantined = write_quarantine(
-                session, node, audit, written, scratch, workbench, metadata
+                session, node, audit, written, scratch, workbench, metadata, corrected
             )
         with gate.timed("audit"):
-            conservation = conserved(session, node, ready, snapshots, audit, written, quarantined)
+            conservation = conserved(
+                session, node, ready, snapshots, audit, written, quarantined, corrected.discarded
+            )
         failed = {
             **absent,
             **audit.failed,
@@ -76,12 +81,13 @@ def compute(
         return Passage(
             publication,
             failed,
-            [conservation, *audit.outcomes],
+            [conservation, *corrections_outcome(node, ready, corrected), *audit.outcomes],
             rows_in(node, ready, snapshots),
             sound,
             beside,
             snapshots,
             gate.phases,
+            discarded={k: n for k, n in corrected.discarded.items() if k not in failed},
         )
 
 

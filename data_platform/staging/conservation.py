@@ -23,8 +23,9 @@ def conserved(
     audit: Audit,
     written: Written | None,
     quarantined: Written | None,
+    discarded: Mapping[str, int],
 ) -> Outcome:
-    """Rows in = out + quarantined + filtered + deduplicated, by partition."""
+    """Rows in = out + quarantined + discarded + filtered + deduplicated, by partition."""
     check = next(check for check in node.checks if isinstance(check, ConservationCheck))
     kept = _rows_kept_apart(node.steps)
     came = rows_in(node, keys, snapshots)
@@ -43,15 +44,24 @@ def conserved(
             findings[key] = Finding(came[key], 0, "pass", "not published")
             continue
         out = written.versions[key].rows if written and whole_way else merged.get(key, 0)
-        held = quarantined.versions[key].rows if quarantined and key in quarantined.versions else 0
+        gone = discarded.get(key, 0)
+        held = _held(quarantined, key) - gone if node.has_quarantine else 0
         left_out = {name: counts.get(key, 0) for name, counts in lost.items()}
-        missing = came[key] - out - held - sum(left_out.values())
+        missing = came[key] - out - held - gone - sum(left_out.values())
         steps = "".join(f" + {count:,} by {name}" for name, count in left_out.items())
-        detail = f"{came[key]:,} in = {out:,} out + {held:,} quarantined{steps}"
+        dropped = f" + {gone:,} discarded" if gone else ""
+        detail = f"{came[key]:,} in = {out:,} out + {held:,} quarantined{dropped}{steps}"
         if missing:
             detail = f"{detail}: {abs(missing):,} {'lost' if missing > 0 else 'too many'}"
         findings[key] = Finding(came[key], abs(missing), "fail" if missing else "pass", detail)
     return Outcome(check, findings)
+
+
+def _held(quarantined: Written | None, key: str) -> int:
+    """Rows that were written to quarantine, discarded ones included."""
+    if quarantined is None or key not in quarantined.versions:
+        return 0
+    return quarantined.versions[key].rows
 
 
 def _rows_kept_apart(steps: tuple[Step, ...]) -> tuple[Step, ...]:

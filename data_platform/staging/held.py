@@ -4,17 +4,19 @@ Called by `staging.computing` once the audit has told which rows they are. Commi
 that it stands beside, whose version it names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from data_platform.engine.session import Session
 from data_platform.plan.check_kinds import RowCheck
 from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.naming import FILE, PARTITION, ROW
+from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
 from data_platform.plan.nodes import StagingNode
 from data_platform.quality.gate import CANDIDATE
 from data_platform.quality.outcomes import Audit
+from data_platform.staging.corrections import DECIDED, Corrected, partition_key
+from data_platform.staging.identities import ROW_ID, identified
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
 from data_platform.storage.workbench import Workbench
@@ -28,6 +30,12 @@ RUN, MOMENT, VERSION, REASONS, SOURCE = (
 )
 """What quarantine keeps with a row: run, moment, published version beside it, why, from where."""
 
+DISCARDED = "_discarded"
+"""Why somebody discarded a row; NULL where it waits for a correction."""
+
+OWN = (ROW_ID, REASONS, DISCARDED, VERSION, SOURCE, RUN, MOMENT)
+"""The columns of quarantine that aren't the row's."""
+
 
 def write_quarantine(
     session: Session,
@@ -37,17 +45,21 @@ def write_quarantine(
     scratch: Path,
     workbench: Workbench,
     metadata: Mapping[str, str],
+    corrected: Corrected,
 ) -> Written | None:
-    """The rows that are held back, as they came, with all their reasons."""
+    """The rows that are held back or discarded, as they came, with all their reasons."""
     if not node.has_quarantine or written is None:
         return None
     standing = workbench.lake.table(node.quarantine_key).snapshot()
     held = [
-        key for key in written.versions if audit.quarantined.get(key) or _had_rows(standing, key)
+        key
+        for key in written.versions
+        if audit.quarantined.get(key) or corrected.discarded.get(key) or _had_rows(standing, key)
     ]
     if not held:
         return None
-    relation = _quarantine_relation(session, node, audit, written, metadata)
+    _gather_rows(session, node, audit, held, corrected)
+    relation = _quarantine_relation(session, node, written, metadata, corrected)
     select = stored_select(session, relation, [PARTITION])
     keys = ", ".join(map(literal, held))
     tail = f"FROM {relation} WHERE {PARTITION} IN ({keys})"
@@ -62,33 +74,64 @@ def write_quarantine(
     )
 
 
-def _quarantine_relation(
-    session: Session, node: StagingNode, audit: Audit, written: Written, metadata: Mapping[str, str]
-) -> str:
+def _gather_rows(
+    session: Session, node: StagingNode, audit: Audit, keys: Sequence[str], corrected: Corrected
+) -> None:
+    """Make `_held_rows`: the rows of the source that are held back, and those discarded."""
     reasons = [
         f"CASE WHEN {condition} THEN {literal(label)} END"
         for check in node.checks
         if isinstance(check, RowCheck) and check.effect == "quarantine"
         for label, condition in _reasons(check, audit.conditions[check.name]).items()
     ]
+    session.run(
+        f"CREATE TEMP TABLE _held AS SELECT {FILE}, {ROW}, "
+        f"list_filter([{', '.join(reasons)}], lambda r: r IS NOT NULL) "
+        f"AS {REASONS}, CAST(NULL AS VARCHAR) AS {DISCARDED} "
+        f"FROM {CANDIDATE} WHERE {audit.held_back}"
+    )
+    if corrected.any:
+        session.run(
+            f"INSERT INTO _held SELECT {FILE}, {ROW}, reasons, because FROM {DECIDED} "
+            f"WHERE kind = 'discard' AND partition_key IN ({', '.join(map(literal, keys))})"
+        )
+    session.run(
+        f"CREATE TEMP TABLE _held_rows AS SELECT s.*, h.{REASONS}, h.{DISCARDED} "
+        f"FROM {corrected.came} s JOIN _held h ON s.{FILE} = h.{FILE} AND s.{ROW} = h.{ROW}"
+    )
+
+
+def _quarantine_relation(
+    session: Session,
+    node: StagingNode,
+    written: Written,
+    metadata: Mapping[str, str],
+    corrected: Corrected,
+) -> str:
+    """Rows that are held, with what is known of them beside."""
     versions = ", ".join(
         f"({literal(key)}, {literal(version.data_version)})"
         for key, version in written.versions.items()
     )
-    session.run(
-        f"CREATE TEMP TABLE _held AS SELECT {FILE}, {ROW}, "
-        f"list_filter([{', '.join(reasons)}], lambda r: r IS NOT NULL) "
-        f"AS {REASONS} FROM {CANDIDATE} WHERE {audit.held_back}"
-    )
+    came, key = corrected.came, partition_key(node)
+    columns = session.columns(f"SELECT * EXCLUDE ({', '.join(HIDDEN_TYPES)}) FROM {came}")
+    # Rows that are equal to a held one count for its number: those that may be are found by a
+    # hash that costs little, and known by one that is the same tomorrow.
+    values = ", ".join(map(quoted, columns))
+    alike = f"HASH({values}) IN (SELECT HASH({values}) FROM _held_rows)"
+    within = f"{PARTITION} IN (SELECT {PARTITION} FROM _held_rows)"
+    known = identified(session, came, key, rows=f"{within} AND {alike}")
+    session.run(f"CREATE TEMP TABLE _known AS {known}")
     moment = datetime.now(UTC).isoformat()
     session.run(
-        f"CREATE TEMP VIEW _quarantine AS SELECT s.* EXCLUDE ({FILE}, {ROW}), h.{REASONS}, "
-        f"v.version AS {VERSION}, SPLIT_PART(parse_filename(s.{FILE}, true), '-', 1) AS {SOURCE}, "
+        f"CREATE TEMP VIEW _quarantine AS SELECT k.{ROW_ID}, "
+        f"s.* EXCLUDE ({', '.join([*HIDDEN_TYPES, REASONS, DISCARDED])}), {key} AS {PARTITION}, "
+        f"s.{REASONS}, s.{DISCARDED}, v.version AS {VERSION}, "
+        f"SPLIT_PART(parse_filename(s.{FILE}, true), '-', 1) AS {SOURCE}, "
         f"{literal(metadata.get('run_id', ''))} AS {RUN}, "
         f"TIMESTAMPTZ {literal(moment)} AS {MOMENT} "
-        f"FROM {quoted(node.source.relation)} s "
-        f"JOIN _held h ON s.{FILE} = h.{FILE} AND s.{ROW} = h.{ROW} "
-        f"JOIN (VALUES {versions}) v(key, version) ON v.key = s.{PARTITION}"
+        f"FROM _held_rows s JOIN _known k ON s.{FILE} = k.{FILE} AND s.{ROW} = k.{ROW} "
+        f"JOIN (VALUES {versions}) v(key, version) ON v.key = {key}"
     )
     return "_quarantine"
 

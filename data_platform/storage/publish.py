@@ -251,6 +251,9 @@ def _data_versions(
 def _hashed(name: str, kind: str, *, computed: bool) -> str:
     if computed and kind in {"DOUBLE", "FLOAT"}:
         return f"FORMAT('{{:.{SIGNIFICANT_DIGITS - 1}e}}', CAST({quoted(name)} AS DOUBLE))"
+    if kind.endswith("[]"):
+        # No list, a list of nothing and a list of NULL have one hash.
+        return f"CAST({quoted(name)} AS VARCHAR)"
     return quoted(name)
 
 
