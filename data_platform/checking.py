@@ -12,6 +12,7 @@ from data_platform.errors import PermanentError, Problem
 from data_platform.loading import Loaded, load
 from data_platform.settings import Settings
 from data_platform.spec.reading import PIPELINE_FILE, PLATFORM_FILE
+from data_platform.spec.reading_tests import TESTS_FILE
 
 _YAML = (".yaml", ".yml")
 
@@ -51,10 +52,10 @@ def check(
     """
     if path is None:
         loaded = load(settings, environ, connect=connect)
-        return Checked(len(_folders(loaded)), loaded.problems)
+        return Checked(len(_folders(loaded)), _problems(loaded, environ))
     path = path.absolute()
     folder = _pipelines_folder(path)
-    settings = _with_folder(settings, folder)
+    settings = settings_for(settings, folder)
     loaded = load(settings, environ, connect=connect)
     scope = path.parent if path.name == PIPELINE_FILE else path
     pipelines = [
@@ -63,8 +64,19 @@ def check(
     if not pipelines and path.is_dir():
         raise PermanentError(f"{path}: there is no pipeline in this folder")
     return Checked(
-        len(pipelines), tuple(p for p in loaded.problems if _within(p.location.file, scope))
+        len(pipelines),
+        tuple(p for p in _problems(loaded, environ) if _within(p.location.file, scope)),
     )
+
+
+def _problems(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """What is wrong with pipelines and their unit tests."""
+    if not any((folder / TESTS_FILE).is_file() for folder in _folders(loaded)):
+        return loaded.problems
+    # Rows are Arrow's, which takes longer to import than all the rest.
+    from data_platform.unit_tests.finding import Suite  # noqa: PLC0415
+
+    return tuple(sorted({*loaded.problems, *Suite(loaded, environ).problems()}))
 
 
 def _pipelines_folder(path: Path) -> Path:
@@ -87,8 +99,11 @@ def _is_pipeline(folder: Path) -> bool:
     return any(entry.suffix in _YAML for entry in folder.iterdir())
 
 
-def _with_folder(settings: Settings, folder: Path) -> Settings:
-    """All folders of the settings where it is one of them: platform.yaml is in the first."""
+def settings_for(settings: Settings, folder: Path) -> Settings:
+    """The settings with a pipelines folder: it alone, or all where it is one of them.
+
+    `platform.yaml` is in the first.
+    """
     known = {entry.resolve() for entry in settings.pipelines_dirs}
     if folder.resolve() not in known:
         return replace(settings, pipelines_dirs=(folder,))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from data_platform.commands import before_runs, beginning, looking, runs
+from data_platform.commands import before_runs, beginning, looking, runs, testing
 from data_platform.errors import PermanentError
 from data_platform.settings import read_env_file
 from data_platform.terminal.commands import Commands
@@ -29,6 +29,7 @@ for _command in (
     before_runs.check,
     before_runs.discover,
     before_runs.schema,
+    testing.run_unit_tests,
     before_runs.explain,
     before_runs.lineage,
     runs.run,

@@ -47,7 +47,8 @@ class TestsFile:
 
 def is_tests_file(path: Path) -> bool:
     """Whether a file holds unit tests of a pipeline: by its name, and what stands beside it."""
-    return path.name == TESTS_FILE and path.with_name(PIPELINE_FILE).is_file()
+    beside = path.with_name(PIPELINE_FILE)
+    return path.name == TESTS_FILE and path.is_file() and beside.is_file()
 
 
 def read_tests(path: Path, environ: Mapping[str, str]) -> TestsFile:
