@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from data_platform.commands import before_runs, beginning, looking, runs, testing
+from data_platform.commands import before_runs, beginning, contract, looking, runs, testing
 from data_platform.errors import PermanentError
 from data_platform.settings import read_env_file
 from data_platform.terminal.commands import Commands
@@ -32,6 +32,7 @@ for _command in (
     testing.run_unit_tests,
     before_runs.explain,
     before_runs.lineage,
+    contract.contract,
     runs.run,
     runs.demo,
     looking.query,

@@ -36,14 +36,22 @@ _BOUNDS = {
 }
 
 
-def problems_of(error: ValidationError, document: Document) -> list[Problem]:
-    """One problem an error, at the place of its key; of very many the first `MAX_ERRORS`."""
+def problems_of(
+    error: ValidationError, document: Document, below: tuple[str, ...] = ()
+) -> list[Problem]:
+    """One problem an error, at the place of its key; of very many the first `MAX_ERRORS`.
+
+    Args:
+        error: of a model.
+        document: that was read.
+        below: the way to what the model was made of; none is the whole document.
+    """
     errors = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
-    return [_problem(details, document) for details in errors]
+    return [_problem(details, document, below) for details in errors]
 
 
-def _problem(details: ErrorDetails, document: Document) -> Problem:
-    kind, keys = details["type"], details["loc"]
+def _problem(details: ErrorDetails, document: Document, below: tuple[str, ...]) -> Problem:
+    kind, keys = details["type"], (*below, *details["loc"])
     if kind == "union_tag_invalid":
         keys = (*keys, _discriminator(details))
     written = keys[-2] if keys[-1:] == (_OF_KEY,) else document.written(*keys)
