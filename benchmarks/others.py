@@ -1,4 +1,4 @@
-"""The environment in which contestants run that the platform doesn't depend on: dlt, psycopg.
+"""The environment of contestants that the platform doesn't depend on: dlt, pandera, psycopg.
 
     python benchmarks/others.py
 
@@ -56,4 +56,4 @@ def install() -> None:
 
 if __name__ == "__main__":
     install()
-    print(f"{ENVIRONMENT}: {versions(_PYTHON, 'dlt', 'psycopg', 'pandas')}")
+    print(f"{ENVIRONMENT}: {versions(_PYTHON, 'dlt', 'pandas', 'pandera', 'psycopg')}")

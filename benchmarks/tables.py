@@ -18,7 +18,7 @@ from others import RESULTS, ROOT, installed, python_of_others, versions
 
 DOCS = ROOT / "docs" / "benchmarks.md"
 OURS = ("dagster", "dagster-postgres", "duckdb", "deltalake", "pyarrow", "adbc-driver-postgresql")
-OTHERS = ("dlt", "pandas", "psycopg", "sqlalchemy")
+OTHERS = ("dlt", "pandas", "pandera", "polars", "psycopg", "sqlalchemy")
 Column = tuple[str, Callable[[Sequence[Run]], str]]
 """A title and the text of a contestant's cell."""
 
