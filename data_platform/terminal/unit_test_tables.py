@@ -18,6 +18,7 @@ from data_platform.terminal.values import as_text
 from data_platform.unit_tests.comparing import RowDifference, TableDifference
 from data_platform.unit_tests.finding import FoundTest
 from data_platform.unit_tests.judging import Judgement
+from data_platform.unit_tests.planning import REASONS, WRITTEN_REASONS
 
 MOST_ROWS = 20
 """Of a table; how many more there are is told."""
@@ -48,6 +49,7 @@ def print_test(
     console.print(line, soft_wrap=True)
     if not judgement.passed:
         print_judgement(console, judgement)
+        say(console, f"  {test.file.locate('tests', test.number)}", QUIET)
 
 
 def print_judgement(console: Console, judgement: Judgement) -> None:
@@ -75,7 +77,7 @@ def print_difference(console: Console, difference: TableDifference) -> None:
     shown = difference.rows[:MOST_ROWS]
     print_table(
         console,
-        [Column(" "), *_columns(difference.columns, shown)],
+        [Column(" "), *_columns(_named(difference), shown)],
         [_row(row, len(difference.columns)) for row in shown],
     )
     if len(difference.rows) > MOST_ROWS:
@@ -115,6 +117,11 @@ class _Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def _named(difference: TableDifference) -> list[str]:
+    """The columns as tests write them."""
+    return [WRITTEN_REASONS if name == REASONS else name for name in difference.columns]
 
 
 def _columns(names: Sequence[str], rows: Sequence[RowDifference]) -> list[Column]:
