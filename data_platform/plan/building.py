@@ -19,6 +19,8 @@ from data_platform.plan.keys import Key
 from data_platform.plan.masking import masked
 from data_platform.plan.nodes import AnyNode, LakeNode, PipelinePlan, Plan, RawNode
 from data_platform.plan.parameters import RunParameters
+from data_platform.plan.personal import Personal, followed
+from data_platform.plan.personal_problems import Places, problems_of, warnings_of
 from data_platform.plan.python_nodes import python_node
 from data_platform.plan.raw_nodes import SourceColumns, raw_node
 from data_platform.plan.staging_nodes import staging_node
@@ -111,10 +113,11 @@ class _Builder:
         for key in sorted(self._declared, key=lambda key: layers.index(key.layer)):
             with suppress(_Unbuildable):  # its own problems are kept
                 self._node(key)
+        personal = self._follow_personal()
         sound = [
             file for file in self._workspace.pipelines if not self._problems[file.spec.pipeline]
         ]
-        plan = masked(Plan(tuple(self._pipeline_plan(file) for file in sound)))
+        plan = masked(Plan(tuple(self._pipeline_plan(file) for file in sound)), personal)
         broken = {
             name: tuple(key for key in self._declared if key.pipeline == name)
             for name, problems in self._problems.items()
@@ -130,6 +133,35 @@ class _Builder:
             | set(self._warnings)
         )
         return BuiltPlan(plan, tuple(problems), broken)
+
+    def _follow_personal(self) -> Personal:
+        """Personal data of all that could be built, also beside mistakes of another kind."""
+        plan = Plan(tuple(self._pipeline_plan(file) for file in self._workspace.pipelines))
+        personal = followed(plan)
+        places = Places(self._declared, self._at)
+        refused_at = problems_of(plan, personal, places)
+        for key, problems in refused_at.items():
+            self._problems[key.pipeline] += problems
+        self._warnings += warnings_of(personal, places)
+        self._leave_out_below(plan, set(refused_at))
+        return personal
+
+    def _leave_out_below(self, plan: Plan, gone: set[Key]) -> None:
+        """Leave out of other pipelines what is made of something that isn't there."""
+        while below := [
+            (node.key, upstream)
+            for node in plan.nodes
+            if node.key not in gone
+            and (upstream := next((given.key for given in node.inputs if given.key in gone), None))
+        ]:
+            for key, upstream in below:
+                gone.add(key)
+                if self._problems[key.pipeline]:
+                    continue
+                own = upstream.pipeline == key.pipeline
+                problem = None if own else Problem(self._at(key)(), _left_out_below(upstream))
+                self._left_out[key] = problem
+                self._built[key] = None
 
     def _declare(self, handwritten: Mapping[str, Sequence[Handwritten]]) -> dict[Key, Handwritten]:
         """Add what functions make to what YAML declares; no asset may be there twice."""
@@ -175,10 +207,7 @@ class _Builder:
         except _Unbuildable as error:
             upstream = Key.parse(str(error))
             if upstream.pipeline != key.pipeline:
-                message = (
-                    f"{upstream}, which it reads, has errors: it is left out until they are mended"
-                )
-                self._left_out[key] = Problem(self._at(key)(), message)
+                self._left_out[key] = Problem(self._at(key)(), _left_out_below(upstream))
             elif upstream in self._left_out:
                 self._left_out[key] = None
             raise _Unbuildable(str(key)) from None
@@ -274,6 +303,10 @@ class _Builder:
             or f"pipeline {target.pipeline} has {', '.join(known) or 'none'}"
         )
         raise refused(location, f"there is no asset {reference}; {hint}")
+
+
+def _left_out_below(upstream: Key) -> str:
+    return f"{upstream}, which it reads, has errors: it is left out until they are mended"
 
 
 def _run_parameters(spec: Asset, at: Callable[..., Location]) -> RunParameters:

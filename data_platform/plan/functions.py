@@ -64,6 +64,7 @@ class UserFunction:
         place: where it is defined, as `file:line`.
         takes: parameters of the asset that it has parameters for.
         values: of those.
+        discreet: whether what it says may name a person, so that its words are left out.
     """
 
     written: str
@@ -78,6 +79,7 @@ class UserFunction:
     values: Mapping[str, ParameterValue] = field(
         default_factory=dict[str, ParameterValue], repr=False
     )
+    discreet: bool = field(default=False, repr=False)
 
     def load(self) -> Callable[..., Any]:
         """The function itself, imported where that hasn't happened yet."""

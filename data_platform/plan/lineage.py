@@ -10,9 +10,15 @@ from collections.abc import Iterator, Mapping
 
 from data_platform.errors import PermanentError
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage_nodes import NodeLineage, lineage_of, outside_of
+from data_platform.plan.lineage_nodes import (
+    NodeLineage,
+    StepsLineage,
+    lineage_of,
+    outside_of,
+    steps_of,
+)
 from data_platform.plan.lineage_relations import EVERY, Asset, Origin, Outside
-from data_platform.plan.nodes import AnyNode, DestinationNode, Plan, RawNode
+from data_platform.plan.nodes import AnyNode, DestinationNode, Plan, RawNode, StagingNode
 from data_platform.plan.schemas import Column, Schema
 
 _NEAR = 0.75
@@ -54,6 +60,11 @@ class Lineage:
             if first not in self._followed:
                 self._follow(node)
         return self._followed[key]
+
+    def steps_of(self, node: StagingNode) -> StepsLineage | None:
+        """What goes into the functions and masks of a staging asset, where it can be followed."""
+        self.of(node.key)
+        return steps_of(node, self._schema)
 
     def readers(self, asset: Asset) -> list[Key]:
         """The assets that read one, also those whose checks alone do."""

@@ -77,7 +77,7 @@ class StepsLineage:
     """
 
     relation: Relation
-    calls: Mapping[Asset, Made]
+    calls: Mapping[Asset, Relation]
     masks: tuple[tuple[str, MaskMethod, Made], ...]
 
 
@@ -136,8 +136,8 @@ def steps_of(node: StagingNode, schemas: Schemas) -> StepsLineage | None:
         relation = _last_step(node, QueryLineage(_bases(node, schemas, hidden=True)), seen)
     except (SqlglotError, RecursionError):
         return None
-    calls: dict[Asset, Made] = {
-        _given_by(step): got.whole for step, got in seen if step.python is not None
+    calls: dict[Asset, Relation] = {
+        _given_by(step): got for step, got in seen if step.python is not None
     }
     masks: list[tuple[str, MaskMethod, Made]] = [
         (column, method, after[column] or NOTHING)

@@ -1,23 +1,29 @@
-"""Whose values stay unseen: columns marked `pii: true`, and what is made of them.
+"""Whose values stay unseen: what of each asset tells of a person, once all of them are known.
 
-Called by `plan.building` once all assets are known. What isn't marked itself is found by its name
-and by what it is made of; where that can't be told, everything below something personal is hidden.
+Called by `plan.building` with what `plan.personal` followed. What goes into a column that is marked
+or masked is hidden in the assets above it too; a masked value may be shown. Quarantine keeps what
+is masked masked, and of an asset of personal data nobody else's words are passed on.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import sqlglot
 from sqlglot import exp
 
-from data_platform.plan.check_kinds import ReconcileCheck
+from data_platform.plan.check_kinds import Check, PythonCheck, ReconcileCheck
+from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
-from data_platform.plan.lineage_relations import EVERY, Made
-from data_platform.plan.nodes import DestinationNode, LakeNode, Node, Plan, StagingNode
+from data_platform.plan.lineage_nodes import StepsLineage
+from data_platform.plan.lineage_relations import EVERY, Made, Origin
+from data_platform.plan.masks import stronger
+from data_platform.plan.nodes import DestinationNode, LakeNode, Node, Plan, RawNode, StagingNode
+from data_platform.plan.personal import Personal
 from data_platform.plan.schemas import NO_MASKING, Masking
+from data_platform.plan.sources import PythonSource
+from data_platform.spec.transformations import MaskMethod
 
 MASKED = "•••"
 """In place of a value."""
@@ -25,54 +31,72 @@ MASKED = "•••"
 _NodeT = TypeVar("_NodeT", bound=Node)
 
 
-@dataclass(frozen=True)
-class Trace:
-    """What the columns of an asset are made of.
-
-    Attributes:
-        columns: by name in lower case, the columns of upstreams; `EVERY` means any of one.
-        others: what columns that aren't named may be made of, those apart that pass under their
-            own names.
-    """
-
-    columns: Mapping[str, frozenset[tuple[Key, str]]]
-    others: frozenset[tuple[Key, str]] = frozenset()
-
-
-Tracing = Callable[[LakeNode], Trace | None]
-"""Gives what an asset's columns are made of; None where that isn't known."""
-
-
-def masked(plan: Plan, tracing: Tracing | None = None) -> Plan:
+def masked(plan: Plan, personal: Personal) -> Plan:
     """The plan with the masking of every asset, a destination having that of what it loads.
 
     Args:
         plan: finished.
-        tracing: what the columns of an asset are made of; None means what the plan's lineage says.
+        personal: what was followed in it, or in a larger one.
     """
-    nodes = [node for node in plan.nodes if isinstance(node, LakeNode)]
-    marked = {node.key: frozenset(_marked(node)) for node in nodes}
-    if not any(marked.values()):
+    if not personal.relations:
         return plan
-    masks = _Spread(nodes, marked, tracing or _lineage(plan)).masks()
-    outside = [node for node in plan.nodes if isinstance(node, DestinationNode)]
-    masks |= {node.key: masks.get(node.source, NO_MASKING) for node in outside}
+    masks = _Hiding(plan, personal).masks()
     pipelines = tuple(
-        replace(pipeline, nodes=tuple(_masked_node(node, masks) for node in pipeline.nodes))
+        replace(pipeline, nodes=tuple(_masked(node, masks, personal) for node in pipeline.nodes))
         for pipeline in plan.pipelines
     )
     return Plan(pipelines)
 
 
-def _masked_node(node: _NodeT, masks: Mapping[Key, Masking]) -> _NodeT:
-    """A node with its masking, and with its checks that must not tell a value."""
-    checks = tuple(
-        replace(check, masked=True)
-        if isinstance(check, ReconcileCheck) and _tells(node.key, check, masks)
-        else check
-        for check in node.checks
+def _masked(node: _NodeT, masks: Mapping[Key, Masking], personal: Personal) -> _NodeT:
+    """A node with its masking, and with its checks and functions that must not tell a value."""
+    own = masks.get(node.key, NO_MASKING)
+    discreet = any(
+        masks.get(key, NO_MASKING) != NO_MASKING
+        for key in (node.key, *(given.key for given in node.inputs))
     )
-    return replace(node, masking=masks[node.key], checks=checks)
+    checks = tuple(
+        _discreet_check(node.key, check, masks, discreet=discreet) for check in node.checks
+    )
+    found = replace(node, masking=own, discreet=discreet, checks=checks)
+    match found:
+        case StagingNode():
+            return replace(
+                found,
+                held_masked=_held_masked(found, personal),
+                steps=tuple(
+                    replace(
+                        step,
+                        python=replace(
+                            step.python, function=_discreet(step.python.function, discreet=discreet)
+                        ),
+                    )
+                    if step.python
+                    else step
+                    for step in found.steps
+                ),
+            )
+        case RawNode(source=PythonSource() as source):
+            function = _discreet(source.function, discreet=discreet)
+            return replace(found, source=replace(source, function=function))
+        case _:
+            return found
+
+
+def _discreet(function: UserFunction, *, discreet: bool) -> UserFunction:
+    return replace(function, discreet=discreet)
+
+
+def _discreet_check(
+    own: Key, check: Check, masks: Mapping[Key, Masking], *, discreet: bool
+) -> Check:
+    match check:
+        case ReconcileCheck():
+            return replace(check, masked=_tells(own, check, masks))
+        case PythonCheck():
+            return replace(check, function=_discreet(check.function, discreet=discreet))
+        case _:
+            return check
 
 
 def _tells(own: Key, check: ReconcileCheck, masks: Mapping[Key, Masking]) -> bool:
@@ -85,108 +109,127 @@ def _tells(own: Key, check: ReconcileCheck, masks: Mapping[Key, Masking]) -> boo
     )
 
 
-def _lineage(plan: Plan) -> Tracing:
-    lineage = Lineage(plan)
-
-    def trace(node: LakeNode) -> Trace:
-        relation = lineage.of(node.key).relation
-        columns = {name.lower(): _origins(made) for name, made in relation.columns}
-        return Trace(columns, _origins(relation.mixed))
-
-    return trace
+# Quarantine -----------------------------------------------------------------------------------
 
 
-def _origins(made: Made) -> frozenset[tuple[Key, str]]:
-    """The columns of assets whose values it has; what only orders a window isn't seen."""
-    return frozenset((key, column) for key, column in made.values if isinstance(key, Key))
+def _held_masked(node: StagingNode, personal: Personal) -> dict[str, MaskMethod]:
+    """Columns of a source that quarantine must not keep as they came, and how it keeps them.
+
+    Those whose values the asset masks, by the same method, the stronger of two; and those that
+    tell of a person and don't leave the asset as they are: its readers are not to see them here.
+    """
+    if not node.has_quarantine:
+        return {}
+    trails = personal.of(node.source)
+    found: dict[str, MaskMethod] = {}
+    steps = personal.steps.get(node.key)
+    for _, method, made in steps.masks if steps else ():
+        for origin in _through(made, steps):
+            names = [*trails] if origin.column == EVERY else [origin.column]
+            for name in names if origin.asset == node.source else ():
+                found[name] = stronger(method, found.get(name, method))
+    leaving = _leaving(node, personal)
+    for name in trails:
+        if name not in leaving:
+            found.setdefault(name, "redact")
+    return {name: method for name, method in found.items() if name != EVERY}
 
 
-def _marked(node: LakeNode) -> Iterable[str]:
-    for schema in (node.schema, node.contract):
-        for column in schema.columns if schema else ():
-            if column.pii:
-                yield column.name.lower()
+def _leaving(node: StagingNode, personal: Personal) -> set[str]:
+    """The columns of its source that leave a staging asset as they are."""
+    relation = personal.relations[node.key]
+    told = {
+        origin.column
+        for _, made in relation.columns
+        if made.passed
+        for origin in made.exposed
+        if origin.asset == node.source
+    }
+    passing = {
+        name
+        for rest in relation.rest
+        if rest.asset == node.source
+        for name in personal.of(node.source)
+        if name not in rest.without
+    }
+    return told | passing
 
 
-class _Spread:
-    """Spreads marks along the plan until nothing changes.
+def _through(made: Made, steps: StepsLineage | None) -> Iterator[Origin]:
+    """Columns of assets of which something is made, also through functions between steps."""
+    for origin in made.values:
+        got = steps.calls.get(origin.asset) if steps else None
+        if got is None:
+            yield origin
+        else:
+            yield from _through(got.whole, steps)
+
+
+# What is hidden -------------------------------------------------------------------------------
+
+
+class _Hiding:
+    """Gathers what each asset hides.
 
     Args:
-        nodes: all assets of the lake.
-        marked: the columns that each marks itself.
-        tracing: what the columns of an asset are made of.
+        plan: whose assets.
+        personal: what was followed.
     """
 
-    def __init__(
-        self, nodes: Sequence[LakeNode], marked: Mapping[Key, frozenset[str]], tracing: Tracing
-    ) -> None:
-        self._nodes = {node.key: node for node in nodes}
-        self._marked = marked
-        self._traces = {node.key: tracing(node) for node in nodes}
+    def __init__(self, plan: Plan, personal: Personal) -> None:
+        self._plan = plan
+        self._personal = personal
         self._hidden: dict[Key, set[str]] = defaultdict(set)
-        self._blind: set[Key] = set()
-        """Assets of whose unnamed columns nothing is known, but that they may be personal."""
+        self._closed: set[Key] = set()
+        """Assets of which nothing is shown: what goes into something marked isn't known."""
+        self._seen: set[Origin] = set()
 
     def masks(self) -> dict[Key, Masking]:
-        """What each asset hides."""
-        for key, names in self._marked.items():
-            self._hidden[key] |= names
-        before = -1
-        while before != (before := self._size()):
-            for node in self._nodes.values():
-                self._from_above(node)
-                self._to_above(node)
-        return {key: self._mask(key) for key in self._nodes}
-
-    def _size(self) -> int:
-        return len(self._blind) + sum(map(len, self._hidden.values()))
+        """What each asset hides; destinations what their sources do."""
+        for key, trails in self._personal.trails.items():
+            self._hidden[key] |= trails.keys()
+        for node in self._plan.nodes:
+            if isinstance(node, StagingNode):
+                for made in self._covered(node):
+                    self._hide_above(made, self._personal.steps.get(node.key))
+        found = {n.key: self._mask(n.key) for n in self._plan.nodes if isinstance(n, LakeNode)}
+        outside = [node for node in self._plan.nodes if isinstance(node, DestinationNode)]
+        return found | {node.key: found.get(node.source, NO_MASKING) for node in outside}
 
     def _mask(self, key: Key) -> Masking:
-        hidden = frozenset(self._hidden[key])
-        if key not in self._blind:
+        hidden = frozenset(self._hidden.get(key, ()))
+        if key in self._closed:
+            return Masking(hidden - {EVERY}, frozenset())
+        if EVERY not in hidden:
             return Masking(hidden)
-        trace = self._traces[key]
-        return Masking(hidden, frozenset(trace.columns) - hidden if trace else frozenset())
+        names = {name.lower() for name, _ in self._personal.relations[key].columns}
+        return Masking(hidden - {EVERY}, frozenset(names - hidden))
 
-    def _hides(self, origin: tuple[Key, str]) -> bool:
-        key, name = origin
-        if key not in self._nodes:
-            return False
-        if name == EVERY:
-            return bool(self._hidden[key]) or key in self._blind
-        return self._mask(key).hides(name)
+    def _covered(self, node: StagingNode) -> Iterator[Made]:
+        """What goes into its columns that are marked or masked."""
+        steps = self._personal.steps.get(node.key)
+        yield from (made for _, _, made in (steps.masks if steps else ()))
+        relation = steps.relation if steps else self._personal.relations[node.key]
+        for schema in (node.contract, node.schema):
+            for column in schema.columns if schema else ():
+                if column.pii and (made := relation[column.name]):
+                    yield made
 
-    def _from_above(self, node: LakeNode) -> None:
-        """A column is personal that is made of one which is, or has its name."""
-        upstreams = [given.key for given in node.inputs if given.key in self._nodes]
-        for key in upstreams:
-            self._hidden[node.key] |= self._hidden[key]
-        trace = self._traces[node.key]
-        if trace is None:
-            if any(self._hides((key, EVERY)) for key in upstreams):
-                self._blind.add(node.key)
-            return
-        for name, origins in trace.columns.items():
-            if any(map(self._hides, origins)):
-                self._hidden[node.key].add(name)
-        if any(map(self._hides, trace.others)) or any(key in self._blind for key in upstreams):
-            self._blind.add(node.key)
-
-    def _to_above(self, node: LakeNode) -> None:
-        """Contracts mostly stand in staging: the same values are in what it reads."""
-        own = self._marked[node.key]
-        for given in node.inputs if own else ():
-            self._hidden[given.key] |= own
-        if not isinstance(node, StagingNode) or not self._hidden[node.key]:
-            return
-        trace = self._traces[node.key]
-        if trace is None:
-            if own:
-                self._blind.add(node.source)
-            return
-        for name in self._hidden[node.key]:
-            for key, column in trace.columns.get(name, ()):
-                if column == EVERY:
-                    self._blind.add(key)
-                else:
-                    self._hidden[key].add(column)
+    def _hide_above(self, made: Made, steps: StepsLineage | None) -> None:
+        for origin in made.values:
+            if steps and origin.asset in steps.calls:
+                # Which of its columns a function made it of can't be told.
+                got = steps.calls[origin.asset]
+                self._closed |= {
+                    o.asset for o in _through(got.whole, steps) if isinstance(o.asset, Key)
+                }
+            elif not isinstance(origin.asset, Key):
+                continue
+            elif origin.column == EVERY:
+                self._closed.add(origin.asset)
+            elif origin not in self._seen:
+                self._seen.add(origin)
+                self._hidden[origin.asset].add(origin.column)
+                above = self._personal.relations[origin.asset][origin.column]
+                if above is not None:
+                    self._hide_above(above, self._personal.steps.get(origin.asset))

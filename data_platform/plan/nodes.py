@@ -107,6 +107,8 @@ class Node:
         automation: when it runs by itself; None means the pipeline's schedule.
         checks: what must be true before anybody sees its rows.
         masking: whose values stay unseen; set when all assets are known, by `plan.masking`.
+        discreet: whether what others say of its rows may name a person, so that it is left out:
+            errors of the database, of a source, of a function; by `plan.masking` too.
     """
 
     key: Key
@@ -127,6 +129,7 @@ class Node:
     freshness: Freshness | None = None
     checks: tuple[Check, ...] = ()
     masking: Masking = NO_MASKING
+    discreet: bool = False
 
     @property
     def code(self) -> str:
@@ -210,6 +213,9 @@ class StagingNode(LakeNode):
         extra_columns: what happens to columns that the contract doesn't name.
         max_quarantine_percentage: of the rows of a partition; None means no limit.
         quarantine_parameter: of the run, which says another limit.
+        masked: columns that leave it with nothing but masked values, names in lower case.
+        held_masked: columns of its source that quarantine keeps masked, and how; names in lower
+            case. By `plan.masking`.
     """
 
     source: Key
@@ -217,6 +223,8 @@ class StagingNode(LakeNode):
     extra_columns: Literal["keep", "drop", "fail"] = "keep"
     max_quarantine_percentage: float | None = None
     quarantine_parameter: str | None = None
+    masked: frozenset[str] = frozenset()
+    held_masked: Mapping[str, MaskMethod] = field(default_factory=dict[str, MaskMethod])
 
     @property
     def sql(self) -> str:
@@ -227,6 +235,7 @@ class StagingNode(LakeNode):
     def masks(self) -> bool | None:
         """By the key where a column's method is `hash`."""
         methods = [method for step in self.steps for _, method in step.masks]
+        methods += self.held_masked.values()
         return "hash" in methods if methods else None
 
     @property
@@ -272,6 +281,7 @@ class PythonNode(LakeNode):
         by_range: whether one call makes a range of partitions; else it is called for each.
         partition_expr: the column that tells the partition of a row of a range.
         source: of the function, or the version that a person gave it.
+        reads: the assets whose rows it gets; rules may read others.
     """
 
     function: str
@@ -279,6 +289,7 @@ class PythonNode(LakeNode):
     by_range: bool = False
     partition_expr: str | None = None
     source: str = field(default="", repr=False)
+    reads: frozenset[Key] = frozenset()
 
     @property
     def code(self) -> str:

@@ -56,6 +56,7 @@ def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> Pyth
         by_range=written.by_range and partitions is not None,
         partition_expr=expression,
         source=written.code_version or written.code,
+        reads=frozenset(one.key for one in read.values()),
         partitions=partitions,
         inputs=inputs,
         schema=schema,

@@ -104,7 +104,7 @@ def _resolved(
             continue
         parts = [part.name for part in table.parts]
         try:
-            given = reads(".".join(parts), _place(table, location))
+            given = reads(".".join(parts), place_of(table, location))
         except ConfigurationError as error:
             problems += error.problems
             continue
@@ -191,16 +191,17 @@ def culprit(text: str, location: Location, message: str) -> Location:
     for name in reversed(quoted_names[:2]):
         for column in columns:
             if column.name.lower() == name.lower():
-                return _place(column, location)
+                return place_of(column, location)
     called = re.search(r"'(\w+)\(", message)
     for function in tree.find_all(exp.Func) if called else ():
         if render(function).lower().startswith(f"{called[1].lower()}(") if called else False:
             inner = function.find(exp.Column)
-            return _place(inner, location) if inner else location
+            return place_of(inner, location) if inner else location
     return location
 
 
-def _place(named: exp.Expr, location: Location) -> Location:
+def place_of(named: exp.Expr, location: Location) -> Location:
+    """Where a name of a person's statement stands."""
     meta = named.this.meta
     line, column = meta.get("line"), meta.get("col")
     if line is None or column is None:

@@ -12,7 +12,7 @@ class Column:
     description: str | None = None
     nullable: bool = True
     unique: bool = False
-    pii: bool = False
+    pii: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,11 @@ class StagingCompiler:
         return tuple(self._builder.steps), out, contract, checks
 
     @property
+    def masked(self) -> frozenset[str]:
+        """The columns that hold nothing but masked values, names in lower case."""
+        return frozenset(self._builder.masked)
+
+    @property
     def momentary(self) -> tuple[str, ...]:
         """The columns that read the clock."""
         return tuple(sorted(self._builder.momentary))

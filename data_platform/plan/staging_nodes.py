@@ -77,6 +77,7 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
         max_quarantine_percentage=None if limit is None else tuning.share("limit", limit),
         quarantine_parameter=tuning.tuned.get("limit"),
         unversioned=compiler.momentary,
+        masked=compiler.masked,
         **asset.common(),
     )
 

@@ -142,8 +142,9 @@ class ColumnContract(Model):
     """The greatest value; a number, or a date or time as text."""
     accepted_values: list[Scalar] | None = None
     """All values that are right."""
-    pii: bool = False
-    """Whether it tells of a person: Dagster shows ••• in place of its values."""
+    pii: bool | None = None
+    """Whether it tells of a person: its values are then shown nowhere, and may reach analytics and
+    destinations only masked. False is its author's word of what a function gives."""
     description: str | None = None
     """What the column holds, with its unit."""
 
