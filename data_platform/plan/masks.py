@@ -6,7 +6,9 @@ The key stands in no statement: sessions hold it as variables, cut into the two 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from sqlglot import exp
 
 from data_platform.errors import PermanentError
 from data_platform.spec.transformations import MaskMethod
@@ -62,6 +64,23 @@ MACROS = (
 def masked_by(method: MaskMethod, value: str) -> str:
     """The SQL of masked values, of SQL that gives values; NULL stays NULL."""
     return f"{FUNCTIONS[method]}({value})"
+
+
+def replacement(relation: str, columns: Iterable[str], how: Mapping[str, MaskMethod]) -> str:
+    """What stands behind `relation.*` so that some columns are masked; nothing where none is.
+
+    Args:
+        relation: its alias.
+        columns: that it has.
+        how: each is masked, by its name in lower case.
+    """
+    quoted = {name: exp.to_identifier(name, quoted=True).sql("duckdb") for name in columns}
+    masks = {name: how[name.lower()] for name in quoted if name.lower() in how}
+    replaced = ", ".join(
+        f"{masked_by(method, f'{relation}.{quoted[name]}')} AS {quoted[name]}"
+        for name, method in masks.items()
+    )
+    return f" REPLACE ({replaced})" if replaced else ""
 
 
 def stronger(one: MaskMethod, other: MaskMethod) -> MaskMethod:

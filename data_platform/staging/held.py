@@ -11,6 +11,7 @@ from pathlib import Path
 from data_platform.engine.session import Session
 from data_platform.plan.check_kinds import RowCheck
 from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.masks import replacement
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
 from data_platform.plan.nodes import StagingNode
 from data_platform.quality.gate import CANDIDATE
@@ -122,10 +123,12 @@ def _quarantine_relation(
     within = f"{PARTITION} IN (SELECT {PARTITION} FROM _held_rows)"
     known = identified(session, came, key, rows=f"{within} AND {alike}")
     session.run(f"CREATE TEMP TABLE _known AS {known}")
+    masks = replacement("s", columns, node.held_masked)
     moment = datetime.now(UTC).isoformat()
     session.run(
         f"CREATE TEMP VIEW _quarantine AS SELECT k.{ROW_ID}, "
-        f"s.* EXCLUDE ({', '.join([*HIDDEN_TYPES, REASONS, DISCARDED])}), {key} AS {PARTITION}, "
+        f"s.* EXCLUDE ({', '.join([*HIDDEN_TYPES, REASONS, DISCARDED])}){masks}, "
+        f"{key} AS {PARTITION}, "
         f"s.{REASONS}, s.{DISCARDED}, v.version AS {VERSION}, "
         f"SPLIT_PART(parse_filename(s.{FILE}, true), '-', 1) AS {SOURCE}, "
         f"{literal(metadata.get('run_id', ''))} AS {RUN}, "

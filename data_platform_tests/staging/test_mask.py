@@ -173,3 +173,41 @@ def test_a_key_that_is_written_out_is_a_warning(project: Project) -> None:
     assert "platform.yaml:7:" in str(problem)
     assert "'key' is written out here" in str(problem)
     assert KEY not in str(problem)
+
+
+def test_quarantine_holds_masked_columns_masked_and_rows_are_known_as_they_came(
+    keyed: Project,
+) -> None:
+    keyed.declare("""
+sources:
+  orders:
+    type: file
+    path: o.parquet
+    partitions: none
+    columns: {Mail: {pii: true}, phone: {pii: true}}
+staging:
+  people:
+    from: raw.orders
+    transformations:
+      - rename_columns: {Mail: email}
+      - mask: {email: hash}
+      - drop_columns: [phone]
+    quality:
+      - not_null: [id]
+    on_violation: quarantine
+""")
+    keyed.land(
+        "raw/orders", "select null::bigint as id, 'a@x.org' as Mail, 491701 as phone, 5 as n"
+    )
+    keyed.compute("staging/people")
+    [row] = keyed.rows("quarantine/people")
+    assert (row["Mail"], row["phone"], row["n"]) == (token("a@x.org"), "[redacted]", 5)
+    first = row.get("_row_id")
+    keyed.workbench = replace(keyed.workbench, masking_key=lambda: KEY[::-1])
+    keyed.land(
+        "raw/orders", "select null::bigint as id, 'a@x.org' as Mail, 491701 as phone, 5 as n"
+    )
+    keyed.compute("staging/people")
+    [row] = keyed.rows("quarantine/people")
+    assert row["Mail"] != token("a@x.org")
+    assert row.get("_row_id") == first
