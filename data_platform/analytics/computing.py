@@ -20,6 +20,7 @@ from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import AnalyticsNode
 from data_platform.plan.ranges import ONCE, WINDOWS
 from data_platform.plan.relations import relation_of
+from data_platform.plan.value_check_kinds import SqlCheck
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, rows_read, snapshots_of
@@ -148,7 +149,9 @@ def _show_for_checks(
     checks = [
         c
         for c in node.checks
-        if isinstance(c, ReconcileCheck) or (isinstance(c, RowCheck) and c.references)
+        if isinstance(c, ReconcileCheck)
+        or (isinstance(c, RowCheck) and c.references)
+        or (isinstance(c, SqlCheck) and c.reads)
     ]
     if not checks:
         return

@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from data_platform.plan.describing import duration_words
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.spec.asset import Freshness
+from data_platform.spec.times import duration_words
 
 State = Literal["pass", "warn", "fail", "none"]
 

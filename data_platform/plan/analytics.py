@@ -21,7 +21,7 @@ def sql_text(
 ) -> tuple[str, Location]:
     """The SQL of an asset, in its YAML or in a file beside it, and where it begins."""
     if spec.query is not None:
-        return spec.query, _start_of_block(at("query"))
+        return spec.query, start_of_block(at("query"))
     path = file.folder / str(spec.sql)
     try:
         return path.read_text(encoding="utf-8"), Location(path)
@@ -35,7 +35,7 @@ def indented(spec: AnalyticsAsset, key: Location) -> Generator[None]:
     try:
         yield
     except ConfigurationError as error:
-        start = _start_of_block(key) if spec.query is not None else key
+        start = start_of_block(key) if spec.query is not None else key
         if spec.query is None or start.line == key.line:
             raise
         lines = key.file.read_text(encoding="utf-8").splitlines()[start.line - 1 :]
@@ -111,7 +111,7 @@ def described_by(contract: Schema | None, schema: Schema) -> Schema:
     return Schema(tuple(columns) or contract.columns, schema.closed)
 
 
-def _start_of_block(key: Location) -> Location:
+def start_of_block(key: Location) -> Location:
     """Where the text after a key begins: behind it, or below it where it is a block."""
     line = key.file.read_text(encoding="utf-8").splitlines()[key.line - 1]
     before, _, value = line[key.column - 1 :].partition(":")

@@ -16,6 +16,7 @@ from data_platform.plan.check_kinds import (
     RowCountCheck,
     UniqueCheck,
 )
+from data_platform.plan.value_check_kinds import FreshnessCheck, ScoreCheck
 
 
 def columns_read(checks: Iterable[Check]) -> frozenset[str] | None:
@@ -37,7 +38,9 @@ def _read_by(check: Check) -> set[str] | None:
             return {*check.columns}
         case ReconcileCheck():
             return _named_in(check.expression)
-        case RowCountCheck() | ConservationCheck():
+        case FreshnessCheck():
+            return {check.column}
+        case RowCountCheck() | ConservationCheck() | ScoreCheck():
             return set()
         case _:  # what a person wrote, and may look at everything
             return None

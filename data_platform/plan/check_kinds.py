@@ -5,13 +5,13 @@ Made by `plan.checks` of rules and contracts; `quality` runs and judges them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from data_platform.errors import Location
+from data_platform.plan.effects import Effect, OnEmpty
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
-
-Effect = Literal["fail", "warn", "quarantine"]
+from data_platform.plan.value_check_kinds import ValueCheck
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RowCheck:
     columns: tuple[str, ...]
     location: Location = field(repr=False)
     description: str | None = None
-    on_empty: Literal["pass", "warn", "fail"] = "pass"
+    on_empty: OnEmpty = "pass"
     max_percentage: float = 0
     references: Key | None = None
     parts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -55,7 +55,7 @@ class UniqueCheck:
     count_nulls: bool = False
     whole_asset: bool = False
     description: str | None = None
-    on_empty: Literal["pass", "warn", "fail"] = "pass"
+    on_empty: OnEmpty = "pass"
     kind: str = "unique"
     tuned: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
@@ -119,11 +119,19 @@ class PythonCheck:
     function: UserFunction
     location: Location = field(repr=False)
     description: str | None = None
-    on_empty: Literal["pass", "warn", "fail"] = "pass"
+    on_empty: OnEmpty = "pass"
     kind: str = "python"
 
 
-Check = RowCheck | UniqueCheck | RowCountCheck | ReconcileCheck | ConservationCheck | PythonCheck
+Check = (
+    RowCheck
+    | UniqueCheck
+    | RowCountCheck
+    | ReconcileCheck
+    | ConservationCheck
+    | PythonCheck
+    | ValueCheck
+)
 
 
 def with_values(check: Check, values: Mapping[str, object]) -> Check:

@@ -3,18 +3,22 @@
 Called by `plan.staging` and `plan.own_checks`; `quality` runs and judges what comes out.
 """
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Mapping
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.check_kinds import Check, Effect, RowCheck, UniqueCheck
 from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.row_checks import compile_row_rule
 from data_platform.plan.rule_context import FindFunction, Reads, RuleContext, some
 from data_platform.plan.schemas import Schema
 from data_platform.plan.set_checks import compile_set_rule
+from data_platform.plan.value_check_kinds import DriftCheck, FreshnessCheck, ScoreCheck
 from data_platform.spec.row_rules import RowRule
 from data_platform.spec.rules import AnyRule
 from data_platform.spec.set_rules import PythonRule
+from data_platform.spec.wording import nearest
 
 
 def compile_rules(
@@ -25,6 +29,7 @@ def compile_rules(
     reads: Reads,
     function: FindFunction,
     parameters: RunParameters = NO_PARAMETERS,
+    partitions: DailyPartitions | None = None,
 ) -> list[Check]:
     """Compile the `quality` of an asset.
 
@@ -36,6 +41,7 @@ def compile_rules(
         reads: makes the input that a rule reads.
         function: finds the function that a rule names.
         parameters: that rules may name.
+        partitions: of the asset.
 
     Raises:
         ConfigurationError: all that is wrong with them.
@@ -48,7 +54,10 @@ def compile_rules(
             effect = _effect_of(rule, on_violation, location)
             if isinstance(rule, PythonRule):
                 location = at(number, rule.kind, "function")
-            context = RuleContext(effect, location, schema, reads, function, parameters)
+            below = functools.partial(at, number, rule.kind)
+            context = RuleContext(
+                effect, location, schema, reads, function, parameters, below, partitions
+            )
             for check in _compile(rule, context):
                 _require_known(check, schema, location)
                 checks.append(check)
@@ -60,10 +69,10 @@ def compile_rules(
 
 
 def named_apart(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """The checks, of each name one.
+    """The checks, of each name one; what they say of one another is true.
 
     Raises:
-        ConfigurationError: two have the same name.
+        ConfigurationError: two have the same name, or a score counts what there isn't.
     """
     seen: dict[str, Check] = {}
     problems: list[Problem] = []
@@ -73,9 +82,30 @@ def named_apart(checks: Iterable[Check]) -> tuple[Check, ...]:
             message = f"a check {check.name!r} stands at line {line} already: give it a `name`"
             problems.append(Problem(check.location, message))
         seen.setdefault(check.name, check)
+    for check in seen.values():
+        if isinstance(check, ScoreCheck):
+            problems += _not_to_be_scored(check, seen)
     if problems:
         raise ConfigurationError(problems)
     return tuple(seen.values())
+
+
+def _not_to_be_scored(score: ScoreCheck, checks: Mapping[str, Check]) -> list[Problem]:
+    """The names of a score that are no row-level rules."""
+    known = [name for name, check in checks.items() if isinstance(check, RowCheck)]
+    problems: list[Problem] = []
+    for name in score.rules:
+        other = checks.get(name)
+        if isinstance(other, RowCheck):
+            continue
+        if other is not None:
+            message = f"{name} judges the whole set; a score counts row-level rules"
+        else:
+            near = nearest(name, known)
+            message = f"there is no rule {name!r}{f'; did you mean {near!r}?' if near else ''}"
+        listed = f"; row-level rules here: {some(known, 12) or 'none'}"
+        problems.append(Problem(score.location, message + listed))
+    return problems
 
 
 def _effect_of(rule: AnyRule, on_violation: Effect, location: Location) -> Effect:
@@ -94,7 +124,8 @@ def _compile(rule: AnyRule, context: RuleContext) -> list[Check]:
 
 
 def _require_known(check: Check, schema: Schema, location: Location) -> None:
-    columns = check.columns if isinstance(check, RowCheck | UniqueCheck) else ()
+    named = isinstance(check, RowCheck | UniqueCheck | FreshnessCheck | DriftCheck)
+    columns = check.columns if named else ()
     known = {name.lower() for name in schema.names}
     unknown = [name for name in columns if name.lower() not in known] if schema.closed else []
     if unknown:

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 from data_platform.errors import Location
 from data_platform.plan.check_kinds import Check, Effect, RowCheck, UniqueCheck
 from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
-from data_platform.plan.row_checks import not_among, not_null
+from data_platform.plan.row_checks import (
+    not_among,
+    not_matching,
+    not_null,
+    require_pattern,
+    require_text,
+)
 from data_platform.plan.rule_context import bounds_in_words, some
 from data_platform.plan.schemas import Schema
 from data_platform.plan.thresholds import Bounds
@@ -50,6 +56,16 @@ def compile_contract(
                     (name,),
                     location,
                     about,
+                )
+            )
+        if promise.matches:
+            require_pattern(promise.matches, location)
+            require_text(name, schema, location)
+            offends = not_matching(name, promise.matches)
+            about = f"{name} matches {promise.matches}"
+            checks.append(
+                RowCheck(
+                    f"matches_{name}", "matches", on_violation, offends, (name,), location, about
                 )
             )
         if promise.unique:

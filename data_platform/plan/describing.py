@@ -10,16 +10,8 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from data_platform.errors import Location
-from data_platform.plan.check_kinds import (
-    Check,
-    ConservationCheck,
-    PythonCheck,
-    ReconcileCheck,
-    RowCheck,
-    RowCountCheck,
-    UniqueCheck,
-)
-from data_platform.plan.functions import UserFunction
+from data_platform.plan.check_kinds import Check
+from data_platform.plan.check_words import condition_words, tuned_words
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
@@ -46,6 +38,7 @@ from data_platform.plan.sources import (
     Topic,
 )
 from data_platform.spec.model import Model
+from data_platform.spec.times import duration_words
 
 Description = dict[str, Any]
 
@@ -120,61 +113,6 @@ def input_words(given: Input) -> str:
             return "all published partitions"
         case "whole":
             return "whole"
-
-
-def function_words(function: UserFunction) -> str:
-    """A function and where it stands."""
-    return f"{function.written} ({function.place})" if function.place else function.written
-
-
-def duration_words(span: timedelta) -> str:
-    """A duration as the language writes it, such as `6h`."""
-    seconds = int(span.total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds and seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
-
-
-def _tuned_words(check: Check) -> str:
-    """Which numbers a run may give."""
-    if isinstance(check, ConservationCheck | PythonCheck) or not check.tuned:
-        return ""
-    named = ", ".join(f"{field} is :{name}" for field, name in check.tuned.items())
-    return f" ({named})"
-
-
-def condition_words(check: Check) -> str:
-    """When a check passes, in words or in SQL."""
-    match check:
-        case RowCheck():
-            most = (
-                f" on more than {check.max_percentage:g} % of the rows"
-                if check.max_percentage
-                else ""
-            )
-            return f"offends where {check.offends}{most}"
-        case UniqueCheck():
-            columns = ", ".join(check.columns)
-            scope = " in the whole asset" if check.whole_asset else ""
-            nulls = ", NULL counted" if check.count_nulls else ""
-            return (
-                f"at most {check.max_duplicates} rows beyond one of each ({columns}){scope}{nulls}"
-            )
-        case RowCountCheck():
-            return f"rows {_bounds(check.min_rows, check.max_rows)}"
-        case ReconcileCheck():
-            kept = " with quarantined rows" if check.including_quarantine else ""
-            return (
-                f"{check.expression}{kept} = {check.other_expression} of {check.other}, "
-                f"within {check.tolerance:g}"
-            )
-        case PythonCheck():
-            return f"what {function_words(check.function)} says"
-        case ConservationCheck():
-            return "rows in = out + quarantined + filtered + deduplicated"
-        case _:
-            assert_never(check)
 
 
 def _layer(node: AnyNode) -> Description:
@@ -292,7 +230,7 @@ def _check(check: Check, home: Path | None) -> Description:
         "name": check.name,
         "kind": check.kind,
         "on_violation": check.effect,
-        "condition": condition_words(check) + _tuned_words(check),
+        "condition": condition_words(check) + tuned_words(check),
         "description": check.description,
         "declared": _place(check.location, home),
     }
@@ -316,14 +254,6 @@ def _written(model: Model) -> Description:
         for name, value in values.items()
         if value is not None
     }
-
-
-def _bounds(least: int | None, most: int | None) -> str:
-    parts = [
-        f">= {least:,}" if least is not None else "",
-        f"<= {most:,}" if most is not None else "",
-    ]
-    return " and ".join(part for part in parts if part) or "of any number"
 
 
 def _place(location: Location, home: Path | None) -> str:

@@ -23,6 +23,8 @@ from data_platform.plan.nodes import DestinationNode, LakeNode, Node, Plan, RawN
 from data_platform.plan.personal import Personal
 from data_platform.plan.schemas import NO_MASKING, Masking
 from data_platform.plan.sources import PythonSource
+from data_platform.plan.sql_checks import tells
+from data_platform.plan.value_check_kinds import DriftCheck, FreshnessCheck, SqlCheck
 from data_platform.spec.transformations import MaskMethod
 
 MASKED = "•••"
@@ -93,6 +95,13 @@ def _discreet_check(
     match check:
         case ReconcileCheck():
             return replace(check, masked=_tells(own, check, masks))
+        case FreshnessCheck() | DriftCheck():
+            hidden = masks.get(own, NO_MASKING)
+            return replace(check, masked=check.column is not None and hidden.hides(check.column))
+        case SqlCheck():
+            read = [masks.get(key, NO_MASKING) for key in (own, *check.sources)]
+            masked, personal = tells(check, lambda name: any(one.hides(name) for one in read))
+            return replace(check, masked=masked, personal=personal and discreet)
         case PythonCheck():
             return replace(check, function=_discreet(check.function, discreet=discreet))
         case _:

@@ -17,6 +17,7 @@ from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.plan.unbound_checks import unbound
+from data_platform.plan.value_check_kinds import DriftCheck
 from data_platform.spec.asset import LakeAsset
 from data_platform.spec.pipeline import DatabaseDestination
 
@@ -24,6 +25,10 @@ _NO_QUARANTINE = "quarantine belongs to staging assets: here a rule fails or war
 _NO_QUARANTINE_OUTSIDE = (
     "a table outside has no quarantine: what is loaded has passed staging, so a rule of a "
     "destination fails, and the load is rolled back, or warns"
+)
+_NO_DRIFT_OUTSIDE = (
+    "figures of earlier partitions are kept with the versions of the lake, and a table outside has "
+    "none: put the drift on the asset that is loaded"
 )
 
 
@@ -79,6 +84,8 @@ def compile_own_checks(
     for check in checks:
         if check.effect == "quarantine":
             raise refused(check.location, no_quarantine)
+        if isinstance(check, DriftCheck) and not lake:
+            raise refused(check.location, _NO_DRIFT_OUTSIDE)
     if wrong := unbound(checks, schema, others, HIDDEN_TYPES):
         raise ConfigurationError(wrong)
     return named_apart(checks), tuple(read.values())

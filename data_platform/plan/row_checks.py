@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
+import duckdb
 from sqlglot import exp
 
-from data_platform.errors import Location
+from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.binder import binder
 from data_platform.plan.check_kinds import Effect, RowCheck
 from data_platform.plan.expressions import literal, parse_expression, quoted, render
 from data_platform.plan.nodes import Input
 from data_platform.plan.relations import relation_of
 from data_platform.plan.rule_context import RuleContext, bounds_in_words, some
+from data_platform.plan.schemas import Schema
 from data_platform.plan.thresholds import Bounds
 from data_platform.spec import row_rules as spec
 
@@ -38,6 +41,8 @@ def compile_row_rule(rule: spec.RowRule, context: RuleContext) -> list[RowCheck]
             offends = not_among(rule.column, rule.values)
             about = f"{rule.column} is one of {some(rule.values)}."
             return [_check(rule, context, offends, (rule.column,), about)]
+        case spec.Matches():
+            return [_matches(rule, context)]
         case spec.ExpressionRule():
             tree = parse_expression(rule.condition, context.location, context.parameters)
             offends = f"({render(tree)}) IS NOT TRUE"
@@ -76,6 +81,49 @@ def _range(rule: spec.Range, context: RuleContext) -> RowCheck:
         offends = f"{offends} OR {quoted(rule.column)} IS NULL"
     about = f"{rule.column} is {bounds_in_words(rule.min, rule.max)}."
     return _check(rule, context, offends, (rule.column,), about)
+
+
+def _matches(rule: spec.Matches, context: RuleContext) -> RowCheck:
+    require_pattern(rule.pattern, context.at("pattern"))
+    require_text(rule.column, context.schema, context.location)
+    about = f"{rule.column} matches {rule.pattern}"
+    return _check(rule, context, not_matching(rule.column, rule.pattern), (rule.column,), about)
+
+
+def require_pattern(pattern: str, location: Location) -> None:
+    """See to it that RE2 can read a pattern, by asking the very engine that will.
+
+    Raises:
+        ConfigurationError: it can't.
+    """
+    with binder() as connection:
+        try:
+            connection.execute("SELECT regexp_full_match('', $pattern)", {"pattern": pattern})
+        except duckdb.Error as error:
+            said = " ".join(str(error).split()).removeprefix("Invalid Input Error: ")
+            message = (
+                f"RE2 can't read the pattern {pattern!r}: {said}; it has no lookahead, no "
+                "lookbehind, no back references, and repeats at most 1000 times"
+            )
+            raise ConfigurationError([Problem(location, message)]) from None
+
+
+def require_text(column: str, schema: Schema, location: Location) -> None:
+    """See to it that a column that a pattern is about is one of text, as far as it is known.
+
+    Raises:
+        ConfigurationError: it is another one.
+    """
+    kind = schema[column].type if column in schema else None
+    if kind not in {None, "VARCHAR"}:
+        message = f"{column} is {kind}, and a pattern is about text: use range or accepted_values"
+        raise ConfigurationError([Problem(location, message)])
+
+
+def not_matching(column: str, pattern: str) -> str:
+    """The condition that a value doesn't match a pattern as a whole; NULL does."""
+    text = f"CAST({quoted(column)} AS VARCHAR)"
+    return f"{quoted(column)} IS NOT NULL AND NOT regexp_full_match({text}, {literal(pattern)})"
 
 
 def _not_nulls(rule: spec.NotNull, context: RuleContext) -> list[RowCheck]:

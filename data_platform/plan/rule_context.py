@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from data_platform.errors import Location
-from data_platform.plan.check_kinds import Effect
+from data_platform.plan.effects import Effect
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Input
 from data_platform.plan.parameters import RunParameters
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Schema
 from data_platform.plan.thresholds import Tuning
 
@@ -38,6 +39,8 @@ class RuleContext:
         reads: makes the input that the rule reads.
         function: finds the function that the rule names.
         parameters: that the rule may name.
+        at: the location of a key of the rule.
+        partitions: of the asset.
     """
 
     effect: Effect
@@ -46,6 +49,8 @@ class RuleContext:
     reads: Reads
     function: FindFunction
     parameters: RunParameters
+    at: Callable[..., Location]
+    partitions: DailyPartitions | None
 
     def tuning(self) -> Tuning:
         """The numbers of one check."""

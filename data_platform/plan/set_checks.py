@@ -5,6 +5,7 @@ Called by `plan.checks`.
 
 from typing import assert_never
 
+from data_platform.errors import ConfigurationError, Problem
 from data_platform.plan.check_kinds import (
     PythonCheck,
     ReconcileCheck,
@@ -14,9 +15,13 @@ from data_platform.plan.check_kinds import (
 from data_platform.plan.expressions import parse_expression, render
 from data_platform.plan.relations import relation_of
 from data_platform.plan.rule_context import RuleContext
+from data_platform.plan.sql_checks import compile_sql
+from data_platform.plan.value_check_kinds import ValueCheck
+from data_platform.plan.value_checks import compile_drift, compile_freshness, compile_score
 from data_platform.spec import set_rules as spec
+from data_platform.spec.sql_rule import SqlRule
 
-SetCheck = UniqueCheck | RowCountCheck | ReconcileCheck | PythonCheck
+SetCheck = UniqueCheck | RowCountCheck | ReconcileCheck | PythonCheck | ValueCheck
 
 
 def compile_set_rule(rule: spec.SetRule, context: RuleContext) -> SetCheck:
@@ -34,6 +39,14 @@ def compile_set_rule(rule: spec.SetRule, context: RuleContext) -> SetCheck:
             return _unique(rule, context)
         case spec.RowCount():
             return _row_count(rule, context)
+        case SqlRule():
+            return compile_sql(rule, context)
+        case spec.Freshness():
+            return compile_freshness(rule, context)
+        case spec.Drift():
+            return compile_drift(rule, context)
+        case spec.Score():
+            return compile_score(rule, context)
         case spec.Reconcile():
             return _reconcile(rule, context)
         case spec.PythonRule():
@@ -73,6 +86,9 @@ def _row_count(rule: spec.RowCount, context: RuleContext) -> RowCountCheck:
 
 def _reconcile(rule: spec.Reconcile, context: RuleContext) -> ReconcileCheck:
     given = context.reads(rule.with_, context.location, whole=False)
+    if context.partitions is not None and given.reads == "whole":
+        message = f"{given.key} has no partitions that this asset's could be compared with"
+        raise ConfigurationError([Problem(context.location, message)])
     tuning = context.tuning()
     own, other = (
         render(parse_expression(text, context.location, context.parameters))

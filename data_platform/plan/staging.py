@@ -21,6 +21,7 @@ from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import Step, statement_of
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.parameters import RunParameters
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.rule_context import Reads
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Column, Schema
 from data_platform.plan.steps import StepBuilder
@@ -45,7 +46,7 @@ class StagingCompiler:
 
     Args:
         spec: what was written.
-        source: the key of `from`, and its columns.
+        source: the key of `from`, its columns and its partitions, which are those of the asset.
         at: the location of the asset's keys.
         other_side: finds what a join or union reads.
         reads: makes the input that a rule reads.
@@ -57,7 +58,7 @@ class StagingCompiler:
     def __init__(
         self,
         spec: StagingAsset,
-        source: tuple[Key, Schema],
+        source: tuple[Key, Schema, DailyPartitions | None],
         at: Callable[..., Location],
         other_side: Callable[[str, Location], OtherSide],
         reads: Reads,
@@ -68,7 +69,7 @@ class StagingCompiler:
         self._spec = spec
         self._parameters = parameters
         self._function = function
-        self._source, self._source_schema = source
+        self._source, self._source_schema, self._partitions = source
         self._at = at
         self._reads = reads
         self._others = others
@@ -289,6 +290,7 @@ class StagingCompiler:
                 self._reads,
                 functools.partial(self._function, "rule"),
                 self._parameters,
+                self._partitions,
             )
             named_apart(checks)
         except ConfigurationError as error:

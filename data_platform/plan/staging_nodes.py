@@ -46,14 +46,14 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
 
     def reads(reference: str, location: Location, *, whole: bool) -> Input:
         other = asset.upstream(reference, location, None)
-        given = read_by_rule(other, partitions, location, whole=whole)
+        given = read_by_rule(other, partitions, whole=whole)
         inputs.setdefault(relation_of(given), given)
         others.setdefault(relation_of(given), other.schema)
         return given
 
     compiler = StagingCompiler(
         spec,
-        (source.key, source.schema),
+        (source.key, source.schema, partitions),
         asset.at,
         other_side,
         reads,

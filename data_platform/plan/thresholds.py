@@ -79,6 +79,10 @@ class Tuning:
         """A percentage."""
         return self._number(field, written, float, 100)
 
+    def fraction(self, field: str, written: float | str) -> float:
+        """A share, from 0 to 1."""
+        return self._number(field, written, float, 1)
+
     def distance(self, field: str, written: float | str) -> float:
         """A difference."""
         return self._number(field, written, float, None)

@@ -10,6 +10,8 @@ from data_platform.plan.check_kinds import Check, ReconcileCheck, RowCheck
 from data_platform.plan.columns import BindingError, Catalog, catalog
 from data_platform.plan.expressions import quoted
 from data_platform.plan.schemas import Schema
+from data_platform.plan.sql_checks import declare, misfit
+from data_platform.plan.value_check_kinds import SqlCheck
 
 
 def unbound(
@@ -26,6 +28,7 @@ def unbound(
         others: the columns of the relations that checks read besides; open ones are left out.
         hidden: the platform's own columns, which are there too.
     """
+    checks = list(checks)
     if not _is_known(schema):
         return []
     problems: list[Problem] = []
@@ -39,14 +42,30 @@ def unbound(
             for check in checks
             for selected, relation in _read_by(check, others.keys() - known.keys())
         ]
+        problems += _unfit_sql(relations, checks, schema, others)
         if _binds(relations, [sql for _, sql in asked]):
-            return []
+            return problems
         for check, sql in asked:
             try:
-                relations.describe(sql)
+                relations.describe(sql, names=schema.names)
             except BindingError as error:
                 problems.append(Problem(check.location, error.message))
     return problems
+
+
+def _unfit_sql(
+    relations: Catalog, checks: Iterable[Check], schema: Schema, others: Mapping[str, Schema]
+) -> list[Problem]:
+    """What is wrong with rules in SQL whose assets are all known."""
+    asked = [check for check in checks if isinstance(check, SqlCheck)]
+    if asked:
+        declare(relations, schema, others)
+    return [
+        Problem(check.location, message)
+        for check in asked
+        if all(relation in others and _is_known(others[relation]) for relation in check.reads)
+        and (message := misfit(check, relations))
+    ]
 
 
 def _binds(relations: Catalog, statements: Sequence[str]) -> bool:

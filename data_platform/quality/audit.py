@@ -20,7 +20,14 @@ from data_platform.plan.check_kinds import (
 )
 from data_platform.plan.expressions import literal
 from data_platform.plan.naming import PARTITION
+from data_platform.plan.value_check_kinds import (
+    DriftCheck,
+    FreshnessCheck,
+    ScoreCheck,
+    SqlCheck,
+)
 from data_platform.quality.candidates import Candidate, examples
+from data_platform.quality.drift import judge_drifts
 from data_platform.quality.outcomes import MAX_EXAMPLES, Audit, Finding, Outcome
 from data_platform.quality.python_checks import judge
 from data_platform.quality.row_counts import (
@@ -31,6 +38,9 @@ from data_platform.quality.row_counts import (
     numbered,
 )
 from data_platform.quality.set_rules import judge_reconcile, judge_row_count, judge_unique
+from data_platform.quality.sql_rules import judge_sql
+from data_platform.quality.value_rules import judge_freshness, judge_score
+from data_platform.storage.lake import LakeTable
 
 SMALLEST_JUDGED_BY_PERCENTAGE = 100
 """Rows of a partition from which on a quarantine percentage counts."""
@@ -47,6 +57,8 @@ class Auditor:
         other_partitions: a relation of the asset's other published partitions, for keys that are
             unique in the whole asset; None where there are none.
         max_quarantine_percentage: of a partition; None means no limit.
+        table: of the asset, with the figures of earlier versions; None means that none are known.
+        stored: whether the relation is a table of this session, whose rows have numbers.
     """
 
     def __init__(
@@ -57,6 +69,9 @@ class Auditor:
         keys: Sequence[str],
         other_partitions: str | None = None,
         max_quarantine_percentage: float | None = None,
+        table: LakeTable | None = None,
+        *,
+        stored: bool = False,
     ) -> None:
         self._session = session
         self._relation = relation
@@ -64,6 +79,8 @@ class Auditor:
         self._keys = keys
         self._others = other_partitions
         self._limit = max_quarantine_percentage
+        self._table = table
+        self._stored = stored
 
     def run(self) -> Audit:
         """Judge everything."""
@@ -77,20 +94,29 @@ class Auditor:
             }
             for number, check in numbered(checks)
         }
-        held, quarantined = held_back(session, relation, checks, conditions, findings, counts)
+        held, quarantined = held_back(
+            session, relation, checks, conditions, findings, stored=self._stored
+        )
         candidate = Candidate(
             self._session, self._relation, held, self._keys, rows, quarantined, self._others
         )
-        outcomes = [
-            self._row_outcome(check, conditions[number], findings[number])
+        broken = {checks[number].name: counts.broken[number] for number in conditions}
+        outcomes = {
+            check.name: self._row_outcome(check, conditions[number], findings[number])
             if isinstance(check, RowCheck)
-            else _judged(candidate, check)
-            for number, check in enumerate(self._checks)
-            if not isinstance(check, ConservationCheck)  # judged by staging
-        ]
-        failed = self._failed(outcomes, rows, quarantined)
+            else _judged(candidate, check, broken)
+            for number, check in enumerate(checks)
+            # Staging judges the first kind, and the other is judged when all else is.
+            if not isinstance(check, ConservationCheck | DriftCheck)
+        }
+        failed = self._failed(list(outcomes.values()), rows, quarantined)
+        drifts = [check for check in checks if isinstance(check, DriftCheck)]
+        drifted, figures = judge_drifts(candidate, drifts, self._table, failed)
+        outcomes |= {outcome.check.name: outcome for outcome in drifted}
+        ordered = [outcomes[check.name] for check in checks if check.name in outcomes]
+        failed = self._failed(ordered, rows, quarantined)
         named = {checks[number].name: condition for number, condition in conditions.items()}
-        return Audit(tuple(outcomes), rows, quarantined, held, failed, named)
+        return Audit(tuple(ordered), rows, quarantined, held, failed, named, figures)
 
     def _row_outcome(
         self, check: RowCheck, condition: str, findings: Mapping[str, Finding]
@@ -129,7 +155,15 @@ class Auditor:
 
 
 def _judged(
-    candidate: Candidate, check: UniqueCheck | RowCountCheck | ReconcileCheck | PythonCheck
+    candidate: Candidate,
+    check: UniqueCheck
+    | RowCountCheck
+    | ReconcileCheck
+    | PythonCheck
+    | SqlCheck
+    | FreshnessCheck
+    | ScoreCheck,
+    broken: Mapping[str, Mapping[str, int]],
 ) -> Outcome:
     match check:
         case UniqueCheck():
@@ -138,6 +172,12 @@ def _judged(
             return judge_row_count(candidate, check)
         case ReconcileCheck():
             return judge_reconcile(candidate, check)
+        case SqlCheck():
+            return judge_sql(candidate, check)
+        case FreshnessCheck():
+            return judge_freshness(candidate, check)
+        case ScoreCheck():
+            return judge_score(candidate, check, broken)
         case PythonCheck():
             left = {key: candidate.left(key) for key in candidate.keys}
             return judge(candidate.session, check, candidate.good, left)

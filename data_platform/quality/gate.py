@@ -18,8 +18,9 @@ from data_platform.plan.expressions import literal
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
 from data_platform.plan.nodes import LakeNode, StagingNode
 from data_platform.quality.audit import Auditor
+from data_platform.quality.figures import Figures
 from data_platform.quality.outcomes import Audit, Outcome
-from data_platform.storage.lake import LakeTable, Snapshot
+from data_platform.storage.lake import LakeTable, PartitionVersion, Snapshot
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
 
 CANDIDATE, OTHERS, PARTITIONS = "_candidate", "_others", "_partitions"
@@ -88,6 +89,7 @@ class Gate:
         self.keys = keys
         self.metadata = metadata
         self._stored = False
+        self._figures: Figures | None = None
         self.others: str | None = None
         """A relation of rows that stay beside the candidate's, where partitions don't tell it."""
         self.phases: dict[str, float] = {}
@@ -150,9 +152,17 @@ class Gate:
             self.keys,
             self._other_partitions(),
             self._limit(),
+            self.table,
+            stored=self._stored,
         )
         with self.timed("audit"), self._explained():
-            return auditor.run()
+            audit = auditor.run()
+        self._figures = audit.figures
+        return audit
+
+    def commit_metadata(self, versions: Mapping[str, PartitionVersion]) -> Mapping[str, str]:
+        """What the commit of these versions keeps: about the run, and what was measured."""
+        return {**self.metadata, **(self._figures.kept(versions) if self._figures else {})}
 
     def _limit(self) -> float | None:
         """The share of rows that quarantine may take, as the run says."""
@@ -226,7 +236,8 @@ class Gate:
         if not sound:
             return None
         with self.timed("publish"):
-            return publish(self.table, Written(sound, written.schema), self.metadata)
+            metadata = self.commit_metadata(sound)
+            return publish(self.table, Written(sound, written.schema), metadata)
 
     def _other_partitions(self) -> str | None:
         """Published partitions besides this step's, for keys unique in all of the asset."""

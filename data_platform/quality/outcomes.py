@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from data_platform.plan.check_kinds import Check
+from data_platform.quality.figures import Figures
 
 Verdict = Literal["pass", "warn", "quarantine", "fail"]
 MAX_EXAMPLES = 5
@@ -22,12 +23,14 @@ class Finding:
         offending: of them, or rows beyond the first of a key.
         verdict: what follows.
         detail: figures in words, where counts don't say it.
+        found: the value that was judged, where it is one.
     """
 
     rows: int
     offending: int
     verdict: Verdict
     detail: str | None = None
+    found: str | None = None
 
     @property
     def percentage(self) -> float:
@@ -88,6 +91,7 @@ class Audit:
         held_back: a condition over the audited relation, true on rows that are held back.
         failed: why a partition isn't published, by partition.
         conditions: true on rows that break a row-level check, by its name.
+        figures: what was measured, for a commit to keep; None where no rule asks for any.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -96,3 +100,4 @@ class Audit:
     held_back: str
     failed: Mapping[str, str]
     conditions: Mapping[str, str] = field(default_factory=dict[str, str])
+    figures: Figures | None = None

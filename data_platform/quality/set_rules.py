@@ -57,7 +57,7 @@ def judge_unique(candidate: Candidate, check: UniqueCheck) -> Outcome:
     for key in candidate.keys:
         count, judged = beyond.get(key, 0), candidate.left(key)
         verdict: Verdict = check.effect if count > check.max_duplicates else "pass"
-        findings[key] = Finding(judged, count, verdict if candidate.rows[key] else check.on_empty)
+        findings[key] = Finding(judged, count, verdict if judged else check.on_empty)
     outcome = Outcome(check, findings)
     if outcome.verdict == "pass" or not outcome.offending:
         return outcome
@@ -78,16 +78,19 @@ def judge_row_count(candidate: Candidate, check: RowCountCheck) -> Outcome:
         count = candidate.left(key)
         low = check.min_rows is not None and count < check.min_rows
         high = check.max_rows is not None and count > check.max_rows
-        wanted = " to ".join(
-            str(bound) for bound in (check.min_rows, check.max_rows) if bound is not None
+        broken = low or high
+        detail = f"{count:,} rows, wanted {_bounds(check)}" if broken else None
+        findings[key] = Finding(
+            count, 0, check.effect if broken else "pass", detail, f"{count:,} rows"
         )
-        detail = (
-            f"{count:,} rows, wanted {'at least ' if check.max_rows is None else ''}{wanted}"
-            if low or high
-            else None
-        )
-        findings[key] = Finding(count, 0, check.effect if low or high else "pass", detail)
     return Outcome(check, findings)
+
+
+def _bounds(check: RowCountCheck) -> str:
+    least, most = check.min_rows, check.max_rows
+    if least is None:
+        return f"at most {most:,}"
+    return f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
 
 
 def judge_reconcile(candidate: Candidate, check: ReconcileCheck) -> Outcome:
@@ -108,8 +111,14 @@ def judge_reconcile(candidate: Candidate, check: ReconcileCheck) -> Outcome:
         left, right = own[key], other[key]
         agree = _agree(left, right, check.tolerance)
         shown = (MASKED, MASKED) if check.masked else (left, right)
-        detail = None if agree else f"{shown[0]} here, {shown[1]} in {check.other}"
-        findings[key] = Finding(candidate.left(key), 0, "pass" if agree else check.effect, detail)
+        told = f"{shown[0]} here, {shown[1]} in {check.other}"
+        findings[key] = Finding(
+            candidate.left(key),
+            0,
+            "pass" if agree else check.effect,
+            None if agree else told,
+            told,
+        )
     return Outcome(check, findings)
 
 

@@ -143,7 +143,8 @@ def publish_batch(
         return Publication(before.partitions, frozenset(), before.version)
     with gate.timed("publish"):
         state = replace(state, rows=rows_seen(gate.session, state, before, batch.written))
-        lake_version = gate.table.append(version, batch.written.schema, state, gate.metadata)
+        metadata = gate.commit_metadata({WHOLE: version})
+        lake_version = gate.table.append(version, batch.written.schema, state, metadata)
     after = gate.table.snapshot()
     return Publication(after.partitions if after else {}, frozenset({WHOLE}), lake_version)
 

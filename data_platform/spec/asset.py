@@ -9,7 +9,7 @@ from pydantic import Field, Tag, ValidationInfo, field_validator, model_validato
 
 from data_platform.spec.model import Model
 from data_platform.spec.parameters import Parameter, ParameterName
-from data_platform.spec.rule_model import Bound, Scalar
+from data_platform.spec.rule_model import Bound, Pattern, Scalar
 from data_platform.spec.rules import Rule
 from data_platform.spec.times import Cron, Date, Duration, TimeZone
 from data_platform.spec.values import OnViolation, Owner, Tags, either
@@ -142,6 +142,8 @@ class ColumnContract(Model):
     """The greatest value; a number, or a date or time as text."""
     accepted_values: list[Scalar] | None = None
     """All values that are right."""
+    matches: Pattern | None = None
+    """What RE2 understands; it is matched against the whole value."""
     pii: bool | None = None
     """Whether it tells of a person: its values are then shown nowhere, and may reach analytics and
     destinations only masked. False is its author's word of what a function gives."""

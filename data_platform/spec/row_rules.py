@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, Tag, model_validator
 
 from data_platform.spec.model import Model
-from data_platform.spec.rule_model import Bound, ColumnReference, RuleModel, Scalar
+from data_platform.spec.rule_model import Bound, ColumnReference, Pattern, RuleModel, Scalar
 from data_platform.spec.thresholds import Percentage
 from data_platform.spec.values import Expression, Names, Reference, either
 from data_platform.spec.wording import problem
@@ -57,6 +57,17 @@ class AcceptedValues(RuleModel):
     """The column."""
     values: list[Scalar] = Field(min_length=1)
     """All values that are right."""
+
+
+class Matches(RuleModel):
+    """Every value matches a regular expression as a whole; NULL passes."""
+
+    kind: Literal["matches"]
+    """The rule."""
+    column: str
+    """The column, of text."""
+    pattern: Pattern
+    """What RE2 understands; it is matched against the whole value."""
 
 
 class ExpressionRule(RuleModel):
@@ -129,4 +140,4 @@ class ForeignKey(RuleModel):
         return (self.references.rpartition(".")[2],)
 
 
-RowRule = NotNull | Range | AcceptedValues | ExpressionRule | ForeignKey
+RowRule = NotNull | Range | AcceptedValues | Matches | ExpressionRule | ForeignKey

@@ -6,7 +6,7 @@ Used by `spec.row_rules` and `spec.set_rules`, and by all that takes scalars or 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from data_platform.spec.single_key import Keyed
 from data_platform.spec.values import OnViolation
@@ -53,6 +53,11 @@ ColumnReference = Annotated[
     str,
     AfterValidator(_referenced_column),
     WithJsonSchema({"type": "string", "pattern": _COLUMN_PATTERN}),
+]
+
+
+Pattern = Annotated[
+    str, Field(min_length=1, description="A regular expression of RE2, of the whole value.")
 ]
 
 

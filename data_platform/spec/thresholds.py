@@ -54,6 +54,10 @@ Percentage = Annotated[
     float | str, BeforeValidator(_reader(whole=False, high=100)), _schema(whole=False, high=100)
 ]
 """From 0 to 100."""
+Fraction = Annotated[
+    float | str, BeforeValidator(_reader(whole=False, high=1)), _schema(whole=False, high=1)
+]
+"""From 0 to 1."""
 Count = Annotated[
     int | str, BeforeValidator(_reader(whole=True, high=None)), _schema(whole=True, high=None)
 ]

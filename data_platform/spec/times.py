@@ -86,6 +86,15 @@ def _cron(value: str) -> str:
     return expression
 
 
+def duration_words(span: timedelta) -> str:
+    """A duration as the language writes it, such as `6h`."""
+    seconds = int(span.total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Cron = Annotated[
     str,

@@ -203,7 +203,6 @@ BODIES = {
         "'s3' is not allowed; allowed: database",
     ),
     "unknown rule": (rule("§uniqe: [id]"), "unknown rule 'uniqe'; did you mean 'unique'. Allowed"),
-    "rule to come": (rule("§drift: {column: a}"), "unknown rule 'drift'; allowed: not_null"),
     "unknown transformation": (step("§filter_row: a"), "'filter_row'; did you mean 'filter_rows'"),
     "two rules in one": (
         rule("§unique: a\n        not_null: a"),
