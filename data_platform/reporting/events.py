@@ -27,12 +27,12 @@ from data_platform.asset_specs import asset_key
 from data_platform.engine.inputs import partitions_read
 from data_platform.errors import PlatformError, TransientError
 from data_platform.plan.keys import Key
-from data_platform.plan.masking import MASKED
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import Node
 from data_platform.plan.relations import relation_of
 from data_platform.quality.outcomes import Outcome
-from data_platform.reporting.failure_texts import MAX_NAMED, failure_text
+from data_platform.reporting.check_results import check_result
+from data_platform.reporting.failure_texts import failure_text
 from data_platform.storage.lake import Snapshot
 
 BATCH = 500
@@ -44,9 +44,6 @@ _INTERRUPTED = (
     "INTERRUPT Error",  # DuckDB
     "canceling statement due to user request",  # PostgreSQL, asked by the driver
 )
-
-EXAMPLE_COLUMNS, EXAMPLE_WIDTH = 12, 100
-"""Columns of an example, those that the check is about first, and characters of a value."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ def results(
         metadata = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True, **told}
         yield dg.MaterializeResult(asset_key(node.key), metadata=metadata)
     for outcome in outcomes:
-        yield _check_result(node, outcome, failed, standing or {})
+        yield check_result(node, outcome, failed, standing or {})
     if failed:
         metadata = {**told, FAILED: dg.MetadataValue.json(sorted(failed))}
         text = why or failure_text(node, failed, standing)
@@ -172,10 +169,15 @@ def failure_of(error: Exception) -> dg.Failure | KeyboardInterrupt:
     Ctrl-C during a query is caught by DuckDB and by the driver, which report it as an error of the
     query: here it becomes what it was, or the run would go on, and the step be tried again.
     """
-    text = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
-    if any(sign in text for sign in _INTERRUPTED):
+    if asks_for_end(error):
         return KeyboardInterrupt()
+    text = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
     return dg.Failure(text, allow_retries=isinstance(error, TransientError))
+
+
+def asks_for_end(error: Exception) -> bool:
+    """Whether it is what a query makes of Ctrl-C."""
+    return any(sign in str(error) for sign in _INTERRUPTED)
 
 
 def newest_events(context: dg.AssetExecutionContext, node: Node) -> dict[Key, int | None]:
@@ -242,68 +244,3 @@ def _tags(event: PartitionEvent, code_version: str) -> dict[str, str]:
         pointer = str(given.event) if given.event else NULL_EVENT_POINTER
         tags[get_input_event_pointer_tag(asset_key(key))] = pointer
     return tags
-
-
-def _check_result(
-    node: Node, outcome: Outcome, failed: Mapping[str, str], standing: Mapping[str, str]
-) -> dg.AssetCheckResult:
-    verdict = outcome.verdict
-    worst = outcome.worst()
-    metadata: dict[str, Any] = {"rows": outcome.rows, "offending": outcome.offending}
-    if outcome.rows and outcome.offending:
-        metadata["percentage"] = round(100 * outcome.offending / outcome.rows, 4)
-    if len(outcome.findings) > 1:
-        metadata["partitions"] = len(outcome.findings)
-        metadata["partitions_broken"] = sum(
-            finding.verdict != "pass" for finding in outcome.findings.values()
-        )
-    if worst:
-        metadata["worst"] = _table(
-            [
-                {
-                    "partition": key or "(whole)",
-                    "rows": finding.rows,
-                    "offending": finding.offending,
-                    "verdict": finding.verdict,
-                    "detail": finding.detail or "",
-                }
-                for key, finding in worst
-            ]
-        )
-    if outcome.examples:
-        metadata["examples"] = _table([_example(node, row) for row in outcome.examples])
-    candidates = [
-        key
-        for key, finding in outcome.findings.items()
-        if finding.verdict == "fail" and key in failed
-    ]
-    if candidates:
-        metadata["candidate"] = f"judged before publication; not published: {_listed(candidates)}"
-        metadata["standing_version"] = standing.get(candidates[0], "none")
-    elif len(outcome.findings) == 1 and (detail := next(iter(outcome.findings.values())).detail):
-        metadata["detail"] = detail
-    severity = dg.AssetCheckSeverity.ERROR if verdict == "fail" else dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(
-        asset_key=asset_key(node.key),
-        check_name=outcome.check.name,
-        passed=verdict == "pass",
-        severity=severity,
-        metadata=metadata,
-    )
-
-
-def _example(node: Node, row: Mapping[str, str]) -> dict[str, str]:
-    """An offending row for everybody who looks at Dagster: what tells of a person is masked."""
-    return {
-        name: MASKED if node.masking.hides(name) else value[:EXAMPLE_WIDTH]
-        for name, value in list(row.items())[:EXAMPLE_COLUMNS]
-    }
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
-
-
-def _listed(keys: Sequence[str]) -> str:
-    named = ", ".join(key or "(whole)" for key in sorted(keys)[:MAX_NAMED])
-    return named if len(keys) <= MAX_NAMED else f"{named} and {len(keys) - MAX_NAMED} more"
