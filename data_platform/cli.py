@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from data_platform.commands import before_runs, beginning, contract, looking, runs, testing
+from data_platform.commands import (
+    before_runs,
+    beginning,
+    contract,
+    looking,
+    quarantine,
+    runs,
+    testing,
+)
 from data_platform.errors import PermanentError
 from data_platform.settings import read_env_file
 from data_platform.terminal.commands import Commands
@@ -36,7 +44,7 @@ for _command in (
     runs.run,
     runs.demo,
     looking.query,
-    looking.quarantine,
+    quarantine.quarantine,
     looking.status,
 ):
     main.add_command(_command)

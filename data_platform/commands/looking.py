@@ -1,4 +1,4 @@
-"""What is there: rows of the lake, rows and files that were held back, how assets stand.
+"""What is there: rows of the lake, and how assets stand.
 
 Added to the command by `cli`.
 """
@@ -39,77 +39,6 @@ def query(sql: str, style: str, limit: int) -> None:
 
     loaded = load_all()
     print_answer(ask(sql, loaded.plan, loaded.workbench(), limit or None), style)
-
-
-@click.group()
-def quarantine() -> None:
-    """Look at rows that were held back."""
-
-
-@quarantine.command("list", epilog="Example: data-platform quarantine list retail")
-@click.argument("pipeline", required=False, shell_complete=completion.pipelines)
-@format_option
-def quarantine_list(pipeline: str | None, style: str) -> None:
-    """Show which partitions have rows in quarantine, with the reasons."""
-    from data_platform.observability.quarantine import held_rows  # noqa: PLC0415
-    from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
-    from data_platform.terminal.console import make_console  # noqa: PLC0415
-    from data_platform.terminal.quarantine_tables import held_json, print_held  # noqa: PLC0415
-
-    loaded = load_all()
-    nodes = [node for node in nodes_of(loaded, pipeline) if isinstance(node, LakeNode)]
-    held = held_rows(nodes, loaded.workbench())
-    if style == "json":
-        print_json(held_json(held))
-    else:
-        print_held(make_console(environment()), held)
-
-
-@quarantine.command(
-    "show", epilog="Example: data-platform quarantine show staging/retail/transactions --limit 5"
-)
-@click.argument("key", shell_complete=completion.held_assets)
-@click.option(
-    "--partition", metavar="KEY", shell_complete=completion.partitions, help="Only this partition."
-)
-@click.option(
-    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table",
-    show_default=True, help="For people, or for programs.",
-)  # fmt: skip
-@limit_option
-def quarantine_show(key: str, partition: str | None, style: str, limit: int) -> None:
-    """Show rows of an asset that were held back, as they came, with the reasons."""
-    from data_platform.observability.quarantine import held_examples  # noqa: PLC0415
-    from data_platform.plan.finding import find_asset  # noqa: PLC0415
-    from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
-
-    loaded = load_all()
-    node = find_asset(loaded.plan, key)
-    if not isinstance(node, LakeNode):
-        raise click.UsageError(f"{node.key} has no quarantine: nothing is held back there")
-    print_answer(held_examples(node, loaded.workbench(), partition, limit or None), style)
-
-
-@quarantine.command("files", epilog="Example: data-platform quarantine files retail")
-@click.argument("pipeline", required=False, shell_complete=completion.pipelines)
-@format_option
-def quarantine_files(pipeline: str | None, style: str) -> None:
-    """Show files of sources that couldn't be read, why, and where they are kept."""
-    from data_platform.observability.bad_files import bad_files  # noqa: PLC0415
-    from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
-    from data_platform.terminal.bad_file_tables import (  # noqa: PLC0415
-        bad_files_json,
-        print_bad_files,
-    )
-    from data_platform.terminal.console import make_console  # noqa: PLC0415
-
-    loaded = load_all()
-    nodes = [node for node in nodes_of(loaded, pipeline) if isinstance(node, LakeNode)]
-    found = bad_files(nodes, loaded.workbench().lake)
-    if style == "json":
-        print_json(bad_files_json(found))
-    else:
-        print_bad_files(make_console(environment()), found)
 
 
 @click.command(epilog="Example: data-platform status retail")

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from data_platform.engine.session import Session
 from data_platform.errors import StorageUnavailable
+from data_platform.plan.expressions import quoted
 from data_platform.plan.keys import Key
 from data_platform.storage.batches import Batches
 from data_platform.storage.lake import DataFile, Lake, LakeTable, PartitionVersion
@@ -94,9 +95,10 @@ def show_decisions(session: Session, table: LakeTable, relation: str) -> bool:
     snapshot = table.snapshot()
     if snapshot is None:
         return False
-    session.show(f"{relation}_taken", snapshot.files(snapshot.partitions), hidden=False)
+    taken = f"{relation}_taken"
+    session.show(taken, snapshot.files(snapshot.partitions), hidden=False)
     session.run(
-        f"CREATE OR REPLACE TEMP TABLE {relation} AS SELECT * FROM {relation}_taken "
+        f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS SELECT * FROM {quoted(taken)} "
         "QUALIFY ROW_NUMBER() OVER (PARTITION BY row_id ORDER BY decision DESC) = 1"
     )
     return True

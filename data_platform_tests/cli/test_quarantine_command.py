@@ -52,6 +52,7 @@ def test_rows_and_reasons_are_counted_by_partition(command):
             "asset": "staging/shop/orders",
             "partition": day,
             "rows": 2,
+            "discarded": 0,
             "reasons": {"not_null": 1, "range_price": 2},
         }
         for day in (DAY, NEXT_DAY)
