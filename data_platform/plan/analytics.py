@@ -12,6 +12,7 @@ from data_platform.plan.columns import BindingError, catalog, schema_of
 from data_platform.plan.naming import RESERVED_COLUMNS
 from data_platform.plan.queries import PARAMETERS, culprit
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
+from data_platform.plan.sql_places import find_mistake
 from data_platform.spec.pipeline import AnalyticsAsset
 from data_platform.spec.reading import PipelineFile
 
@@ -52,8 +53,25 @@ def indented(spec: AnalyticsAsset, key: Location) -> Generator[None]:
         ) from None
 
 
-def query_schema(sql: str, schemas: Mapping[str, Schema], text: str, location: Location) -> Schema:
-    """The columns that a statement gives; unknown where those of its inputs are."""
+def query_schema(
+    sql: str,
+    schemas: Mapping[str, Schema],
+    text: str,
+    location: Location,
+    references: Mapping[str, str],
+) -> Schema:
+    """The columns that a statement gives; unknown where those of its inputs are.
+
+    Args:
+        sql: the statement that runs.
+        schemas: of the relations that it reads.
+        text: as a person wrote it.
+        location: where that begins.
+        references: by the reference as written, the relation that it stands for.
+
+    Raises:
+        ConfigurationError: it doesn't fit the columns, or gives what the lake can't keep.
+    """
     known = all(
         schema.closed and all(column.type for column in schema.columns)
         for schema in schemas.values()
@@ -66,7 +84,9 @@ def query_schema(sql: str, schemas: Mapping[str, Schema], text: str, location: L
         except BindingError as error:
             if not known:
                 return UNKNOWN_SCHEMA
-            raise _problem(culprit(text, location, error.message), error.message) from None
+            found = find_mistake(text, location, references, schemas, PARAMETERS)
+            place = found.location if found else culprit(text, location, error.message)
+            raise _problem(place, (found and found.message) or error.message) from None
     schema = schema_of(described)
     unkept = [f"{name} is {kind}" for name, kind in described if kind and schema[name].type is None]
     if unkept:

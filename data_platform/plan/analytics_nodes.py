@@ -54,7 +54,8 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
         raise refused(location, f":{parameters[0]} has no value: the asset has no partitions")
     nodes = by_key(upstreams)
     schemas = {relation_of(given): nodes[given.key].schema for given in query.inputs}
-    schema = query_schema(query.sql, schemas, text, location)
+    relations = {reference: relation_of(reads(reference, location)) for reference in upstreams}
+    schema = query_schema(query.sql, schemas, text, location, relations)
     contract = promised_columns(asset)
     hold_to_contract(contract, schema, asset.at)
     checks, inputs = compile_own_checks(asset, schema, partitions, query.inputs)

@@ -50,7 +50,7 @@ def differences(old: ColumnContract, new: ColumnContract) -> list[Difference]:
         *_of_unique(old, new),
         *_of_range(old, new),
         *_of_values(old.accepted_values, new.accepted_values),
-        *_of_pattern(getattr(old, "matches", None), getattr(new, "matches", None)),
+        *_of_pattern(old.matches, new.matches),
         *_of_pii(old, new),
         *_of_description(old, new),
     ]

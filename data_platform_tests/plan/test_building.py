@@ -60,7 +60,7 @@ BODIES = {
     "partitions of its own": (f"{STAGING}    §partitions: {{every: day, start: 2024-01-01}}\n", "has the partitions of what it is made from"),
     "unknown column of a query": ("analytics:\n  a:\n    query: |\n      select id,\n        §pric from raw.orders\n", "pric"),
     "unknown column of a query in one line": ("analytics:\n  a:\n    query: select §pric from raw.orders\n", "pric"),
-    "sum over text in a query": ("analytics:\n  a:\n    query: |\n      select\n        sum(§name) as s from raw.orders\n", "sum"),
+    "sum over text in a query": ("analytics:\n  a:\n    query: |\n      select\n        §sum(name) as s from raw.orders\n", "sum"),
     "unknown asset of a query": ("analytics:\n  a:\n    query: |\n      select * from raw.§order\n", "there is no asset raw.order"),
     "two columns of one name": ("analytics:\n  a:\n    query: |\n      §select id, name as ID from raw.orders\n", "two columns are called 'id'"),
     "a reserved column": ("analytics:\n  a:\n    query: |\n      §select id as partition from raw.orders\n", "'partition' is a name that the platform needs"),
