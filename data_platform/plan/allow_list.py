@@ -32,9 +32,29 @@ _NEAR = 0.75
 _CALL = re.compile(r'"?([A-Za-z_]\w*)"?\(')
 _OWN = re.compile(rf"({'|'.join(HIDDEN_TYPES)}|_content|_(converts|breaks)_.*)", re.IGNORECASE)
 """Columns of the platform's own while rows are computed."""
+_OWN_RELATIONS = re.compile(
+    r"_(candidate|others|staged|held|kept|windows|quarantine)", re.IGNORECASE
+)
+"""What holds rows while they are computed and judged."""
+_OF_SESSION = re.compile(r"current_\w+|session_user|rowid", re.IGNORECASE)
+"""What DuckDB takes for something of its own where no column has the name."""
 
 Place = Callable[[exp.Expr], Location]
 """Tells where a part of a tree stands."""
+
+
+def require_shallow(tree: exp.Expr, location: Location) -> None:
+    """Refuse a tree that costs whoever walks it the stack; it is asked before anything else.
+
+    Raises:
+        ConfigurationError: it is deeper than `MAX_DEPTH`.
+    """
+    level = [tree]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for node in level for child in node.iter_expressions()]
+        if not level:
+            return
+    refuse(location, f"nested deeper than {MAX_DEPTH} levels")
 
 
 def require_allowed(tree: exp.Expr, shown: str, place: Place) -> None:
@@ -50,15 +70,13 @@ def require_allowed(tree: exp.Expr, shown: str, place: Place) -> None:
     """
     for node in tree.walk():
         location = place(node)
-        if node.depth > MAX_DEPTH:
-            refuse(location, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(node, ALWAYS_REFUSED):
             refuse(location, f"{shown}: {type(node).__name__.upper()} is not allowed")
-        if isinstance(node, (*OPERATORS, *QUERIES)):
-            _require_known_type(node, shown, location)
-            _require_no_own_column(node, location)
-        elif isinstance(node, exp.Func):
+        if isinstance(node, exp.Func) and not isinstance(node, QUERIES):
             _require_known_function(node, shown, location)
+        elif isinstance(node, (*OPERATORS, *QUERIES)):
+            _require_known_type(node, shown, location)
+            _require_usable_name(node, location)
         else:
             refuse(location, f"{shown}: {_kind(node)} is not allowed")
         if isinstance(node, exp.Table) and not _is_named_table(node):
@@ -87,6 +105,8 @@ def require_expression(tree: exp.Expr, shown: str, place: Place) -> None:
             )
         if isinstance(node, exp.Unnest | exp.Explode):
             refuse(location, f"{shown}: unnest multiplies rows, which an expression must not")
+        if isinstance(node, exp.PropertyEQ) and node.parent is None:
+            refuse(location, f"{shown}: := names an argument of a function")
         if isinstance(node, exp.Column) and (node.args.get("db") or node.args.get("catalog")):
             refuse(location, f"{shown}: columns of other tables are not allowed in an expression")
 
@@ -109,9 +129,16 @@ def _require_known_type(node: exp.Expr, shown: str, location: Location) -> None:
         refuse(location, f"{shown}: {node.sql('duckdb')} is no type that is known")
 
 
-def _require_no_own_column(node: exp.Expr, location: Location) -> None:
-    if isinstance(node, exp.Column) and _OWN.fullmatch(node.name):
+def _require_usable_name(node: exp.Expr, location: Location) -> None:
+    if not isinstance(node, exp.Column):
+        return
+    if _OWN.fullmatch(node.name):
         refuse(location, f"{node.name} is a column of the platform's own, which SQL doesn't see")
+    if not node.this.args.get("quoted") and _OF_SESSION.fullmatch(node.name):
+        message = f"{node.name} is not allowed, unless it is a column: quote it then"
+        refuse(location, message)
+    if _OWN_RELATIONS.fullmatch(node.table):
+        refuse(location, f"{node.table} is a table of the platform's own, which SQL doesn't see")
 
 
 def _require_known_function(node: exp.Func, shown: str, location: Location) -> None:
@@ -122,7 +149,7 @@ def _require_known_function(node: exp.Func, shown: str, location: Location) -> N
         name = node.sql_name().lower()
         call = _CALL.match(node.sql("duckdb", comments=False))
         running = call[1].lower() if call else ""
-    known = name in ALLOWED_FUNCTIONS or running in RUNNING
+    known = isinstance(node, OPERATORS) or name in ALLOWED_FUNCTIONS or running in RUNNING
     if known and (not running or running in ALLOWED_FUNCTIONS):
         return
     written = running or name

@@ -4,8 +4,9 @@ DuckDB's own binder answers, since types inferred elsewhere differ from what it 
 `plan.building` for staging steps and for SQL of people; nothing is read and nothing runs.
 """
 
+import difflib
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -16,23 +17,67 @@ from data_platform.plan.expressions import quoted
 from data_platform.plan.schemas import Column, Schema
 
 _LINE = re.compile(r"\n+LINE (\d+):.*", re.DOTALL)
+_NO_COLUMN = re.compile(
+    r'Referenced column "(?P<a>[^"]+)" not found|does not have a column named "(?P<b>[^"]+)"'
+    r'|^Column "(?P<c>[^"]+)" in (?:EXCLUDE|REPLACE|RENAME) list not found'
+)
+_NO_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
+_NO_FUNCTION = re.compile(
+    r"No function matches the given name and argument types '(.+?)\((.*?)\)'\."
+)
+_CANDIDATES = re.compile(r" Candidate [a-z]+: .*")
+_KINDS = re.compile(r"^(?:Binder|Parser|Catalog|Conversion|Not implemented) Error: ")
+_OPERATORS = {"~~": "LIKE", "!~~": "NOT LIKE", "~~*": "ILIKE", "~~~": "GLOB"}
+_FEW = 12
 
 
 class BindingError(Exception):
     """A statement that DuckDB refuses over the columns that are known.
 
     Attributes:
-        message: in one line.
+        message: in one line, with the nearest right name.
+        raw: DuckDB's own words, in one line.
         line: of the statement, from 1; None where DuckDB doesn't say.
     """
 
-    def __init__(self, error: duckdb.Error) -> None:
+    def __init__(self, error: duckdb.Error, names: Sequence[str] = ()) -> None:
         text = str(error)
         found = _LINE.search(text)
         self.line = int(found[1]) if found else None
         first = _LINE.sub("", text).strip()
-        self.message = " ".join(first.split()).removeprefix("Binder Error: ")
+        self.raw = _KINDS.sub("", " ".join(first.split()))
+        self.message = _worded(self.raw, names)
         super().__init__(self.message)
+
+
+def _worded(raw: str, names: Sequence[str]) -> str:
+    """DuckDB's words without its candidates, some of which are the platform's own."""
+    if missing := _NO_COLUMN.search(raw):
+        return no_column(next(filter(None, missing.groups())), names)
+    if missing := _NO_TABLE.search(raw):
+        return f"there is no table {missing[1]!r} here: columns are named alone"
+    if unfit := _NO_FUNCTION.search(raw):
+        types = unfit[2].replace("STRING_LITERAL", "VARCHAR").replace("_LITERAL", "")
+        name = _OPERATORS.get(unfit[1], unfit[1])
+        listed = types.split(", ")
+        called = f"{name}({types})" if re.match(r"\w+$", unfit[1]) else f" {name} ".join(listed)
+        return f"{called} doesn't work: convert by convert_types, or cast"
+    return _CANDIDATES.sub("", raw).replace("INTEGER_LITERAL", "INTEGER")
+
+
+def no_column(name: str, names: Sequence[str]) -> str:
+    """That there is no such column, and which one may be meant.
+
+    Args:
+        name: that was asked for.
+        names: those that there are, as far as known.
+    """
+    lower = {each.lower(): each for each in names}
+    near = difflib.get_close_matches(name.lower(), lower, 1)
+    few = ", ".join(names[:_FEW]) + (", ..." if len(names) > _FEW else "")
+    there = f"; there are {few}" if names else ""
+    guess = f"; did you mean {lower[near[0]]!r}?" if near else ""
+    return f"no column {name!r} here{guess or there}"
 
 
 class Catalog:
@@ -64,13 +109,14 @@ class Catalog:
             self._declared[relation] = body
 
     def describe(
-        self, sql: str, parameters: Mapping[str, str] | None = None
+        self, sql: str, parameters: Mapping[str, str] | None = None, names: Sequence[str] = ()
     ) -> list[tuple[str, str]]:
         """The names and types of a statement's columns, in order.
 
         Args:
             sql: one SELECT.
             parameters: a type for each bind parameter.
+            names: of columns that it may name, for messages.
 
         Raises:
             BindingError: DuckDB refuses it.
@@ -80,7 +126,7 @@ class Catalog:
         try:
             rows = self._connection.execute(f"DESCRIBE {sql}").fetchall()
         except duckdb.Error as error:
-            raise BindingError(error) from error
+            raise BindingError(error, names) from error
         return [(str(row[0]), str(row[1])) for row in rows]
 
 

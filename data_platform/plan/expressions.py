@@ -15,7 +15,13 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokens import TokenType  # pyright: ignore[reportPrivateImportUsage]
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.allow_list import refuse, require_allowed, require_expression, shortened
+from data_platform.plan.allow_list import (
+    refuse,
+    require_allowed,
+    require_expression,
+    require_shallow,
+    shortened,
+)
 from data_platform.plan.allowed_functions import CLOCKS
 from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
 from data_platform.plan.size_limits import require_bounded
@@ -175,6 +181,7 @@ def _parse(text: str, location: Location, what: str) -> exp.Expr:
         refuse(location, f"{what} can't be read: {type(error).__name__}")
     if len(trees) != 1:
         refuse(location, f"expected one {what}, found {len(trees)}")
+    require_shallow(trees[0], location)
     return trees[0]
 
 

@@ -20,10 +20,13 @@ MAX_NESTING = 24
 """Brackets, CASEs and signs within one another. The parser needs some 25 frames of Python's stack
 for each, and a step may call it with 300 on the stack: what passes on the command line must pass
 there too."""
+MAX_CHAIN = 200
+"""Calls in a row, `s.upper().trim()`: SQLGlot copies what is before each."""
 MAX_DIGITS = 100
 """Of a number."""
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 """Texts, quoted names and comments, which may hold letters of any kind."""
+_CHAINED = re.compile(r"[)\]]\s*\.")
 _LONG_NUMBER = re.compile(rf"[0-9][0-9_.]{{{MAX_DIGITS},}}")
 _NESTING = re.compile(r"[(\[{~+-]|\bcase\b|\bnot\b", re.IGNORECASE)
 _TURNING = re.compile("[\u0000\u202a-\u202e\u2066-\u2069]")
@@ -54,7 +57,11 @@ def require_readable(text: str, location: Location, what: str) -> None:
             else f"{_named(text[offset])} is not allowed: write it as chr({ord(text[offset])})"
         )
         raise ConfigurationError([Problem(place_in(text, offset, location, what), message)])
-    if number := _LONG_NUMBER.search(_unquoted(text)):
+    outside = _unquoted(text)
+    if len(_CHAINED.findall(outside)) > MAX_CHAIN:
+        message = f"more than {MAX_CHAIN} calls in a row: make a step or a WITH of a part of it"
+        raise ConfigurationError([Problem(location, message)])
+    if number := _LONG_NUMBER.search(outside):
         message = f"a number of more than {MAX_DIGITS} digits"
         raise ConfigurationError([Problem(place_in(text, number.start(), location, what), message)])
     for offset in _too_deep(text):

@@ -267,12 +267,12 @@ class StepBuilder:
         _require_free(
             transformation.columns, transformation.group_by, lambda name: at("columns", name)
         )
-        self._follow_clock(transformation.columns)
-        self.masked -= _lower(transformation.columns)
         named = {
             name: self._expression(text, at("columns", name))
             for name, text in transformation.columns.items()
         }
+        self._follow_clock(transformation.columns)
+        self.masked -= _lower(transformation.columns)
         flags = [name for name in self.hidden if name not in HIDDEN_TYPES]
         named |= {flag: f"BOOL_OR({quoted(flag)})" for flag in flags}
         keys = _listed([*transformation.group_by, PARTITION])

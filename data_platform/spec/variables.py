@@ -192,6 +192,28 @@ def _refuse_files(text: str) -> None:
             )
 
 
+def _is_sql(way: tuple[str | int, ...]) -> bool:
+    """Whether the text at the end of a way is SQL of an asset's; a source's is its database's."""
+    return (
+        bool(way)
+        and way[0] != "sources"
+        and (
+            way[-1] in {"query", "condition", "expression", "with_expression", "filter_rows"}
+            or not {"add_columns", "aggregate"}.isdisjoint(way)
+            or (way[-1] == "sql" and "quality" in way)
+        )
+    )
+
+
+def _refuse_in_sql(text: str) -> None:
+    """Refuse variables in SQL: they would be pasted into a statement that somebody looked at."""
+    for reference in references(text):
+        raise VariableError(
+            f"{show(reference)} can't stand in SQL, where nothing is pasted: declare a value "
+            "under `parameters` of the asset and name it as :name"
+        )
+
+
 class _Expander:
     """Walks a tree, and collects what is missing; what only a run may know is left as written."""
 
@@ -213,7 +235,7 @@ class _Expander:
             case list():
                 return [self.expanded(below, (*way, 0)) for below in node.children.values()]
             case str():
-                return self._text(child, node.value)
+                return self._text(child, node.value, way)
             case _:
                 return node.value
 
@@ -221,8 +243,10 @@ class _Expander:
         self.problems += _wrong_references(self._path, Node(None, {0: child}))
         return child.node.value
 
-    def _text(self, child: Child, text: str) -> str:
+    def _text(self, child: Child, text: str, way: tuple[str | int, ...]) -> str:
         try:
+            if _is_sql(way):
+                _refuse_in_sql(text)
             _refuse_files(text)
             return expand(text, self._environ)
         except VariableError as error:
