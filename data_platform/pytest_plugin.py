@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from data_platform.spec.reading_tests import TestsFile
     from data_platform.unit_tests.finding import Suite
 
 _SUITES = pytest.StashKey[dict[Path, "Suite"]]()
@@ -40,17 +41,16 @@ class PipelineTests(pytest.File):
         if file.spec is None:
             raise self.CollectError("\n".join(map(str, file.problems)))
         for number, test in enumerate(file.spec.tests):
-            line = file.locate("tests", number).line
-            yield PipelineTest.from_parent(self, name=test.name, number=number, line=line)
+            yield PipelineTest.from_parent(self, name=test.name, number=number, file=file)
 
 
 class PipelineTest(pytest.Item):
     """One test."""
 
-    def __init__(self, *, number: int, line: int, **known: Any) -> None:
+    def __init__(self, *, number: int, file: "TestsFile", **known: Any) -> None:
         super().__init__(**known)
         self._number = number
-        self._line = line
+        self._file = file
 
     def runtest(self) -> None:
         """Run it.
@@ -61,9 +61,7 @@ class PipelineTest(pytest.Item):
         """
         from data_platform.terminal.unit_test_tables import failure_text  # noqa: PLC0415
 
-        suite = self._suite()
-        file = next(file for file in suite.files(self.path.parent.name) if file.path == self.path)
-        ran = list(suite.tests(file))[self._number].run()
+        ran = list(self._suite().tests(self._file))[self._number].run()
         if not ran.judgement.passed:
             width = max(shutil.get_terminal_size().columns, _LEAST_WIDTH)
             raise Failed(failure_text(ran.judgement, width))
@@ -78,7 +76,8 @@ class PipelineTest(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where it stands."""
-        return self.path, self._line - 1, f"{self.path.parent.name}: {self.name}"
+        line = self._file.locate("tests", self._number).line
+        return self.path, line - 1, f"{self.path.parent.name}: {self.name}"
 
     def _suite(self) -> "Suite":
         """The pipelines of the folder that this one is in, loaded once a session."""

@@ -58,6 +58,8 @@ def print_judgement(console: Console, judgement: Judgement) -> None:
         say(console, f"  {message}")
     for difference in judgement.tables:
         print_difference(console, difference)
+    for note in judgement.notes:
+        say(console, f"  {note}", QUIET)
 
 
 def print_difference(console: Console, difference: TableDifference) -> None:
@@ -107,6 +109,7 @@ def ran_json(
         "seconds": round(seconds, 4),
         "declared": str(test.file.locate("tests", test.number)),
         "messages": list(judgement.messages),
+        "notes": list(judgement.notes),
         "differences": [_difference_json(difference) for difference in judgement.tables],
         **said,
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from data_platform.errors import ConfigurationError, Problem
+from data_platform.plan.check_kinds import ConservationCheck
 from data_platform.plan.naming import WHOLE
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
@@ -33,10 +34,12 @@ class Judgement:
     Attributes:
         messages: in words.
         tables: rows that differ.
+        notes: where rows went, as far as the step counts them.
     """
 
     messages: tuple[str, ...] = ()
     tables: tuple[TableDifference, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -80,7 +83,16 @@ def judge(test: PlannedTest, passage: Passage, lake: TestLake) -> Judgement:
             continue
         if difference is not None:
             tables.append(difference)
-    return Judgement(tuple(messages), tuple(tables))
+    notes = tuple(_where_rows_went(passage)) if messages or tables else ()
+    return Judgement(tuple(messages), tuple(tables), notes)
+
+
+def _where_rows_went(passage: Passage) -> Iterator[str]:
+    """What the count of rows says: which steps left some out."""
+    for outcome in passage.outcomes:
+        if isinstance(outcome.check, ConservationCheck):
+            for key, finding in list(outcome.findings.items())[:MAX_REASONS]:
+                yield finding.detail or "" if key == WHOLE else f"{key}: {finding.detail}"
 
 
 def _judge_checks(expected: Mapping[str, str], passage: Passage) -> Iterator[str]:

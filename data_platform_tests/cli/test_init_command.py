@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = str(Path(sys.executable).with_name("data-platform"))
 FILES = [
     ".gitignore", "README.md", "dagster.yaml", "data/orders.csv", "pipelines/platform.yaml",
-    "pipelines/sales/daily_revenue.sql", "pipelines/sales/pipeline.yaml", "pyproject.toml",
-    "tests/conftest.py", "tests/test_sales.py",
+    "pipelines/sales/daily_revenue.sql", "pipelines/sales/pipeline.yaml",
+    "pipelines/sales/tests.yaml", "pyproject.toml", "tests/conftest.py", "tests/test_sales.py",
 ]  # fmt: skip
 
 
