@@ -1,117 +1,208 @@
-"""Row-level rules and `unique` agree with a plain reading of the language, whatever the rows."""
+"""Rules agree with a plain reading of the language, whatever the rows and whatever the rules."""
 
-import math
-from collections import Counter
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from factories import Project
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plain_rules import Reading, Row, read
+from random_rules import DAYS, SCHEMA, drifts, rows, rules, table
 
 from data_platform.engine.session import Session
 from data_platform.errors import Location
-from data_platform.plan.check_kinds import Check
+from data_platform.plan.check_kinds import Effect
 from data_platform.plan.checks import compile_rules
+from data_platform.plan.expressions import quoted
 from data_platform.plan.functions import UserFunction
+from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
-from data_platform.plan.schemas import Column, Schema
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.relations import relation_of
 from data_platform.quality.audit import Auditor
-from data_platform.spec.row_rules import AcceptedValues, ExpressionRule, NotNull, Range
+from data_platform.quality.outcomes import Audit
+from data_platform.spec.row_rules import NotNull
 from data_platform.spec.rules import AnyRule
-from data_platform.spec.set_rules import Unique
 
-SCHEMA = Schema((Column("d", "DOUBLE"), Column("s", "VARCHAR"), Column("n", "BIGINT")), closed=True)
-RULES: list[AnyRule] = [
-    NotNull(kind="not_null", columns=["d", "s"]),
-    NotNull(kind="not_null", name="some", columns=["s"], max_null_percentage=30),
-    Range(kind="range", column="d", min=-1, max=1.5),
-    Range(kind="range", name="low", column="d", min=0),
-    AcceptedValues(kind="accepted_values", column="s", values=["a", "é", "1"]),
-    ExpressionRule(kind="expression", condition="d > 0 and n is not null"),
-    Unique(kind="unique", columns=["s"]),
-    Unique(kind="unique", name="counted", columns=["s", "n"], nulls="count", max_duplicates=1),
-]
-doubles = st.none() | st.sampled_from([0.0, -0.0, 1.5, -1.0, 2.0, math.nan, math.inf, -math.inf])
-texts = st.none() | st.sampled_from(["a", "é", "e\u0301", "", "1", "A", "😀"])
-whole = st.none() | st.integers(-2, 2)
-Row = tuple[float | None, str | None, int | None]
-DAYS = ("2024-01-01", "2024-01-02")
+HIDDEN = {"id": pa.int64(), "_partition": pa.string()}
+UNCOUNTED = {"score", "drift", "freshness", "sql"}
+"""Checks of figures: how many rows offend isn't theirs to say."""
+HERE = Location(Path(__file__))
+PARENTS = Input(Key("staging", "shop", "parents"), "whole")
+OTHER = Input(Key("staging", "shop", "other"), "same")
+
+ASSETS = """
+sources:
+  orders: {type: database, connection: shop, table: orders, cursor: at}
+  parents: {type: database, connection: shop, table: parents, cursor: at}
+  other: {type: database, connection: shop, table: other, cursor: at}
+staging:
+  parents: {from: raw.parents}
+  other: {from: raw.other}
+"""
+PARTITIONS = DailyPartitions(date(2024, 1, 1), None, "UTC")
+MANY_DAYS = tuple(f"2024-01-{day:02}" for day in range(1, 11))
+
+asset_effects = st.sampled_from(["fail", "warn", "quarantine"])
+days = st.tuples(*[rows()] * len(DAYS))
+few_days = st.tuples(*[rows(4)] * len(DAYS))
 
 
-def reads(reference: str, location: Location, whole: bool) -> Input:
-    raise AssertionError(reference)
+def reads(reference: str, place: Location, whole: bool) -> Input:
+    return PARENTS if reference == "staging.parents" else OTHER
 
 
-def find_nothing(written: str, place: Location) -> UserFunction:
+def no_function(written: str, place: Location) -> UserFunction:
     raise AssertionError(written)
-
-
-def checks() -> list[Check]:
-    here = Location(Path("pipeline.yaml"))
-    return compile_rules(RULES, "quarantine", SCHEMA, lambda *_: here, reads, find_nothing)
-
-
-def offending(rows: list[Row]) -> list[list[bool]]:
-    """By rule of one row: what the language says, in Python."""
-
-    def outside(d: float | None, low: float, high: float) -> bool:
-        return d is not None and not low <= d <= high
-
-    return [
-        [d is None or s is None for d, s, _ in rows],
-        [s is None for _, s, _ in rows],
-        [outside(d, -1, 1.5) for d, _, _ in rows],
-        [outside(d, 0, math.inf) for d, _, _ in rows],
-        [s is not None and s not in {"a", "é", "1"} for _, s, _ in rows],
-        [
-            d is None or not (d > 0 or math.isnan(d)) or n is None for d, _, n in rows
-        ],  # DuckDB holds NaN for the greatest number
-    ]
 
 
 @pytest.fixture(scope="module")
 def session() -> Generator[Session]:
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"threads": 1}) as connection:
         yield Session(connection)
 
 
-@settings(max_examples=60, deadline=None)
-@given(days=st.tuples(*[st.lists(st.tuples(doubles, texts, whole), max_size=12)] * 2))
+def numbered(found: Sequence[Sequence[Row]], keys: Sequence[str] = DAYS) -> dict[str, list[Row]]:
+    """Rows by partition, each with an `id` of its own."""
+    return {
+        day: [
+            {**row, "id": 100 * number + place, "_partition": day}
+            for place, row in enumerate(some)
+        ]
+        for number, (day, some) in enumerate(zip(keys, found, strict=True))
+    }  # fmt: skip
+
+
+def show(session: Session, relation: str, found: Mapping[str, Sequence[Row]]) -> None:
+    everything = [row for some in found.values() for row in some]
+    session.register("_given", table(everything, HIDDEN))
+    session.run(f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS SELECT * FROM _given")
+
+
+def audited(
+    session: Session, written: list[AnyRule], effect: Effect, keys: Sequence[str] = DAYS
+) -> Audit:
+    checks = compile_rules(
+        written, effect, SCHEMA, lambda *_: HERE, reads, no_function, partitions=PARTITIONS
+    )
+    return Auditor(session, "candidate", checks, keys, "others").run()
+
+
+def different(audit: Audit, wanted: Reading, written: list[AnyRule]) -> list[str]:
+    """Where the two don't say the same, each with its rule."""
+    found: list[str] = []
+    for outcome in audit.outcomes:
+        name, counted = outcome.check.name, outcome.check.kind not in UNCOUNTED
+        for day, one in outcome.findings.items():
+            verdict, offending = wanted.verdicts[name][day], wanted.offending[name][day]
+            if one.verdict != verdict or (counted and one.offending != offending):
+                rule = next(rule for rule in written if name.startswith(str(rule.name)))
+                got = f"{one.verdict}, {one.offending} of {one.rows}, {one.detail}"
+                found.append(f"{day}: {got}; wanted {verdict}, {offending}: {rule!r}")
+    return found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    found=days,
+    published=rows(3),
+    parents=few_days,
+    other=few_days,
+    written=rules(),
+    effect=asset_effects,
+)
 def test_the_audit_agrees_with_a_plain_reading(
-    session: Session, days: tuple[list[Row], list[Row]]
+    session: Session,
+    found: tuple[list[Row], ...],
+    published: list[Row],
+    parents: tuple[list[Row], ...],
+    other: tuple[list[Row], ...],
+    written: list[AnyRule],
+    effect: Effect,
 ) -> None:
-    everything = [(day, *row) for day, rows in zip(DAYS, days, strict=True) for row in rows]
-    kinds = (
-        ("_partition", pa.string()),
-        ("d", pa.float64()),
-        ("s", pa.string()),
-        ("n", pa.int64()),
+    own, beside = numbered(found), numbered(other)
+    standing = [{**row, "id": -1, "_partition": "2023-12-31"} for row in published]
+    show(session, "candidate", own)
+    show(session, "others", {"2023-12-31": standing})
+    show(session, relation_of(PARENTS), numbered(parents))
+    show(session, relation_of(OTHER), beside)
+    audit = audited(session, written, effect)
+    wanted = read(written, effect, own, [row for some in parents for row in some], beside, standing)
+    assert different(audit, wanted, written) == []
+    assert audit.failed.keys() == wanted.failed
+    held = session.rows(f"SELECT id FROM candidate WHERE {audit.held_back}")
+    assert {row[0] for row in held} == wanted.reasons.keys()
+    counts = {day: sum(row["id"] in wanted.reasons for row in some) for day, some in own.items()}
+    assert {day: audit.quarantined.get(day, 0) for day in DAYS} == counts
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    found=st.tuples(*[rows(4)] * len(MANY_DAYS)),
+    written=st.tuples(drifts(), st.sampled_from([None, "fail", "quarantine"])),
+)
+def test_drift_agrees_with_a_plain_reading(
+    session: Session, found: tuple[list[Row], ...], written: tuple[AnyRule, Effect | None]
+) -> None:
+    drift, effect = written
+    others = [NotNull(kind="not_null", name="b", columns=["b"], on_violation=effect)]
+    both = [*(others if effect else []), drift]
+    own = numbered(found, MANY_DAYS)
+    show(session, "candidate", own)
+    audit = audited(session, both, "fail", MANY_DAYS)
+    wanted = read(both, "fail", own)
+    assert different(audit, wanted, both) == []
+    assert audit.failed.keys() == wanted.failed
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(found=days, parents=few_days, other=few_days, written=rules(4), effect=asset_effects)
+def test_what_is_published_and_held_back_is_what_the_reading_says(
+    tmp_path_factory: pytest.TempPathFactory,
+    found: tuple[list[Row], ...],
+    parents: tuple[list[Row], ...],
+    other: tuple[list[Row], ...],
+    written: list[AnyRule],
+    effect: Effect,
+) -> None:
+    project = Project(tmp_path_factory.mktemp("shop"))
+    project.declare(
+        f"{ASSETS}  orders:\n    from: raw.orders\n    on_violation: {effect}\n    quality:\n"
+        + "".join(f"      - {json.dumps(in_yaml(rule))}\n" for rule in written),
+        daily=True,
     )
-    columns = list(zip(*everything, strict=True)) or [[]] * 4
-    table = pa.table(
-        {name: pa.array(c, kind) for (name, kind), c in zip(kinds, columns, strict=True)}
-    )
-    session.register("rows", table)
-    session.run(
-        "CREATE OR REPLACE TEMP TABLE candidate AS SELECT *, '' AS _file, 0 AS _row FROM rows"
-    )
-    audit = Auditor(session, "candidate", checks(), DAYS).run()
-    for day, rows in zip(DAYS, days, strict=True):
-        broken = offending(rows)
-        found = [outcome.findings[day] for outcome in audit.outcomes]
-        assert [finding.offending for finding in found[:6]] == [sum(rule) for rule in broken]
-        if sum(broken[1]) <= 0.3 * len(rows):
-            broken[1] = [False] * len(rows)
-        held = [any(flags) for flags in zip(*broken, strict=True)]
-        assert audit.quarantined.get(day, 0) == sum(held)
-        good = [row for row, bad in zip(rows, held, strict=True) if not bad]
-        keys = Counter(s for _, s, _ in good if s is not None)
-        assert found[6].offending == sum(count - 1 for count in keys.values())
-        pairs = Counter((s, n) for _, s, n in good)
-        beyond = sum(count - 1 for count in pairs.values())
-        assert found[7].offending == beyond
-        assert found[7].verdict == ("fail" if beyond > 1 else "pass")
-        assert (day in audit.failed) == (found[6].offending > 0 or beyond > 1)
+    own, beside, above = numbered(found), numbered(other), numbered(parents)
+    for asset, given_rows in (
+        ("raw/orders", own),
+        ("staging/other", beside),
+        ("staging/parents", above),
+    ):
+        by_day = {day: table(some, {"id": pa.int64()}) for day, some in given_rows.items()}
+        project.land_all(asset, by_day)
+    wanted = read(written, effect, own, [row for some in parents for row in some], beside)
+    passage = project.compute("staging/orders", *DAYS)
+    assert passage.failed.keys() == wanted.failed
+    sound = {row["id"] for day, some in own.items() if day not in wanted.failed for row in some}
+    published = {row["id"] for row in project.rows("staging/orders")}
+    assert published == sound - wanted.reasons.keys()
+    held = {
+        row["id"]: {reason.partition(":")[0] for reason in row["_reasons"]}  # type: ignore[union-attr]
+        for row in project.rows("quarantine/orders")
+    }
+    assert held == {one: set(names) for one, names in wanted.reasons.items() if one in sound}
+
+
+def in_yaml(rule: AnyRule) -> dict[str, object]:
+    """A rule as a person writes it."""
+    fields = rule.model_dump(by_alias=True, exclude={"kind"}, exclude_none=True)
+    age = fields.get("max_age")
+    return {rule.kind: {**fields, **({"max_age": f"{age // timedelta(hours=1)}h"} if age else {})}}
