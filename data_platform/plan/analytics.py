@@ -3,7 +3,8 @@
 Called by `plan.building`, which knows what the SQL may read.
 """
 
-from collections.abc import Callable, Generator, Mapping
+import difflib
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -108,7 +109,8 @@ def hold_to_contract(contract: Schema | None, schema: Schema, at: Callable[..., 
     problems: list[Problem] = []
     for column in contract.columns if contract and schema.closed else ():
         if column.name not in schema:
-            message = f"the SQL gives no column {column.name!r}; it gives {', '.join(schema.names)}"
+            near = _nearly(column.name, schema.names)
+            message = f"the SQL gives no column {column.name!r}; {near}"
             problems.append(Problem(at("columns", column.name), message))
         elif column.type and column.type != schema[column.name].type:
             message = (
@@ -118,6 +120,13 @@ def hold_to_contract(contract: Schema | None, schema: Schema, at: Callable[..., 
             problems.append(Problem(at("columns", column.name, "type"), message))
     if problems:
         raise ConfigurationError(problems)
+
+
+def _nearly(name: str, names: Sequence[str]) -> str:
+    """What may be meant by a name, or what there is."""
+    by_lower = {each.lower(): each for each in names}
+    near = difflib.get_close_matches(name.lower(), by_lower, 1)
+    return f"did you mean {by_lower[near[0]]!r}?" if near else f"it gives {', '.join(names)}"
 
 
 def described_by(contract: Schema | None, schema: Schema) -> Schema:

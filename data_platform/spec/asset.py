@@ -3,7 +3,7 @@
 The models of `spec.sources` and `spec.pipeline` are built on these; resolved by `plan`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, Tag, ValidationInfo, field_validator, model_validator
 
@@ -140,7 +140,7 @@ class ColumnContract(Model):
     """The least value; a number, or a date or time as text."""
     max: Bound | None = None
     """The greatest value; a number, or a date or time as text."""
-    accepted_values: list[Scalar] | None = None
+    accepted_values: list[Scalar] | None = Field(default=None, min_length=1)
     """All values that are right."""
     matches: Pattern | None = None
     """What RE2 understands; it is matched against the whole value."""
@@ -149,6 +149,14 @@ class ColumnContract(Model):
     destinations only masked. False is its author's word of what a function gives."""
     description: str | None = None
     """What the column holds, with its unit."""
+
+    @model_validator(mode="after")
+    def _has_room(self) -> "ColumnContract":
+        """Texts may be dates or times: whether one is before another isn't known here."""
+        numbers = isinstance(self.min, int | float) and isinstance(self.max, int | float)
+        if numbers and cast("float", self.min) > cast("float", self.max):
+            raise problem("range", f"min {self.min} is above max {self.max}: no value is within")
+        return self
 
 
 class Asset(Model):

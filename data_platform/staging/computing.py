@@ -97,7 +97,7 @@ def _stage(session: Session, node: StagingNode) -> None:
         session.run(f"CREATE TEMP VIEW {STAGED} AS {node.sql}")
         columns = session.columns(f"SELECT * FROM {STAGED}")
     except duckdb.BinderException as error:
-        raise ContractError(f"{node.key}: {_about(error)}") from error
+        raise ContractError(f"{node.key}: {_not_arriving(node, error) or _about(error)}") from error
     if node.contract is None:
         return
     visible = [
@@ -125,6 +125,14 @@ def _stage(session: Session, node: StagingNode) -> None:
         f"CREATE OR REPLACE TEMP VIEW {STAGED} AS "
         f"SELECT * EXCLUDE ({', '.join(map(quoted, extra))}) FROM ({node.sql})"
     )
+
+
+def _not_arriving(node: StagingNode, error: Exception) -> str | None:
+    """That a promised column isn't there to be converted, which DuckDB words by its REPLACE."""
+    for column in node.contract.columns if node.contract else ():
+        if f'Column "{column.name}" in REPLACE list not found' in str(error):
+            return f"no column {column.name} arrives, and the contract promises it"
+    return None
 
 
 def _about(error: Exception) -> str:
