@@ -69,6 +69,16 @@ def test_revenue_in_the_warehouse_is_the_source_less_quarantine_to_the_cent(buil
     assert revenue > 100_000
 
 
+def test_the_warehouse_is_judged_before_its_load_is_committed(built: Built) -> None:
+    platform, report = built
+    run = report.run_ids[0]
+    check = evaluations(platform, run, "destinations/daily_revenue")["reconcile_daily_revenue"]
+    [(rows,)] = platform.ask_warehouse("SELECT count(*) FROM analytics.daily_revenue")
+    assert check.passed
+    assert check.metadata["rows"].value == rows
+    assert check.metadata["partitions"].value == len(days())
+
+
 def test_every_row_of_every_day_is_accounted_for(built: Built) -> None:
     platform, report = built
     source = dict(
