@@ -133,19 +133,21 @@ class History:
         snapshot = self._snapshot
         if snapshot is None or WHOLE not in snapshot.partitions:
             return []
-        found: dict[str, float | None] = {}
+        found: list[tuple[str, float | None]] = []
         for limit in (_COMMITS, None):
-            for commit in self._commits(limit):
-                for version, value in reversed(commit.get(figure, {}).get(WHOLE, [])):
-                    found.setdefault(version, value)
+            kept = [commit.get(figure, {}).get(WHOLE, []) for commit in self._commits(limit)]
+            every = [(version, value) for pairs in kept for version, value in reversed(pairs)]
+            # One that was measured late stands in its own commit or in that of the next.
+            before = [None, *(version for version, _ in every)]
+            found = [pair for pair, last in zip(every, before, strict=False) if pair[0] != last]
             if len(found) >= most:
                 break
         standing = snapshot.partitions[WHOLE].data_version
-        if standing not in found and snapshot.batches is None:
+        if (not found or found[0][0] != standing) and snapshot.batches is None:
             # Of a table that grows by batches only a batch could be compared with a batch.
             self._measure([WHOLE], snapshot)
-            found = {standing: self._known[figure][WHOLE], **found}
-        return list(reversed(list(found.values())[:most]))
+            found = [(standing, self._known[figure][WHOLE]), *found]
+        return [value for _, value in reversed(found[:most])]
 
     def _kept_of(
         self, figure: str, keys: Sequence[str], snapshot: Snapshot
