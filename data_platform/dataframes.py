@@ -17,6 +17,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from data_platform.engine.calls import show_answers, write_answer
+from data_platform.engine.discretion import database_words
 from data_platform.engine.frames import tables_of
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session, duckdb_type
@@ -197,8 +198,8 @@ def _shape(
     try:
         session.run(f"CREATE TEMP TABLE {ROWS} AS SELECT {select} FROM {GIVEN}")
     except duckdb.Error as error:
-        about = " ".join(str(error).split("\n\n")[0].split())
-        raise ContractError(f"{node.function}: {about}") from error
+        about = database_words(error, discreet=node.discreet)
+        raise ContractError(f"{node.function}: {about}") from (None if node.discreet else error)
     return list(tests)
 
 

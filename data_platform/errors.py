@@ -35,7 +35,13 @@ class Problem:
 
 
 class PlatformError(Exception):
-    """Anything that the platform itself reports. Its text is meant for a person."""
+    """Anything that the platform itself reports. Its text is meant for a person.
+
+    Attributes:
+        discreet: whether it is known to name no value of a row, whatever it is about.
+    """
+
+    discreet: bool = False
 
 
 class PermanentError(PlatformError):

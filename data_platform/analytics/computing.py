@@ -10,6 +10,7 @@ from datetime import datetime
 
 import duckdb
 
+from data_platform.engine.discretion import database_words
 from data_platform.engine.inputs import partitions_read, show_inputs
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError, PermanentError
@@ -72,6 +73,9 @@ def _gather(
     except duckdb.BinderException as error:
         raise ContractError(f"{node.key}: {_first_part(error)}") from error
     except duckdb.Error as error:
+        if node.discreet:
+            about = database_words(error, discreet=True)
+            raise PermanentError(f"{node.key}: {about}") from None
         raise PermanentError(f"{node.key}: {_first_part(error)}") from error
     return {key: rows_read(node, key, snapshots) for key in keys}
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 import data_platform
 from data_platform.beside import error_words
+from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session
 from data_platform.errors import FunctionError, PlatformError, SourceUnavailable
 from data_platform.plan.expressions import literal, quoted
@@ -80,6 +81,10 @@ def translated(function: UserFunction) -> Generator[None]:
     try:
         yield
     except FunctionError as error:
+        if function.discreet:
+            raise _unsaid(
+                f"{function.written} gave what can't be used{_defined(function)}"
+            ) from None
         message = str(error)
         named = message if message.startswith(function.written) else f"{function.written} {message}"
         raise FunctionError(named) from None
@@ -87,13 +92,27 @@ def translated(function: UserFunction) -> Generator[None]:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever a person's code raises
         frames = own_frames(error, function.folder)
+        words = type(error).__name__ if function.discreet else error_words(error)
         if frames:
-            _log.error(
-                "%s\n%s", error_words(error), "".join(traceback.format_list(frames)).rstrip()
-            )
+            _log.error("%s\n%s", words, "".join(traceback.format_list(frames)).rstrip())
         place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
         kind = SourceUnavailable if passes(error) else FunctionError
+        if function.discreet:
+            raise _unsaid(f"{function.written} raised {words}{place}", kind) from None
         raise kind(f"{function.written} raised {error_words(error)}{place}") from None
+
+
+def _unsaid(
+    text: str, kind: type[FunctionError] | type[SourceUnavailable] = FunctionError
+) -> FunctionError | SourceUnavailable:
+    """An error without the function's own words."""
+    error = kind(f"{text}: {UNSAID}")
+    error.discreet = True
+    return error
+
+
+def _defined(function: UserFunction) -> str:
+    return f" (it stands at {function.place})" if function.place else ""
 
 
 def passes(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from data_platform.engine.calls import show_answers
+from data_platform.engine.discretion import database_words
 from data_platform.engine.session import Session
 from data_platform.engine.work import Work as StepWork
 from data_platform.engine.worker_process import Answer, Chunk, Work, answer
@@ -249,5 +250,5 @@ def _translated(node: StagingNode) -> Generator[None]:
     try:
         yield
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
-        about = " ".join(str(error).split("\n\n")[0].split()).removeprefix("Binder Error: ")
-        raise ContractError(f"{node.key}: {about}") from error
+        about = database_words(error, discreet=node.discreet)
+        raise ContractError(f"{node.key}: {about}") from (None if node.discreet else error)

@@ -15,6 +15,7 @@ from data_platform.asset_specs import asset_key, asset_spec, check_specs
 from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.calls import passes
+from data_platform.engine.discretion import discreet_error
 from data_platform.engine.session import Session
 from data_platform.errors import PermanentError, PlatformError, SourceUnavailable, TimedOut
 from data_platform.handwritten.calling import Given, arguments, call
@@ -25,7 +26,7 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.quality.gate import Passage
 from data_platform.reporting.events import failure_of, newest_events
-from data_platform.reporting.tries import give_up, limited
+from data_platform.reporting.tries import discreetly, give_up, limited
 from data_platform.resources import LAKE
 from data_platform.spec.handwritten import HandwrittenAsset
 from data_platform.storage.lake import Snapshot
@@ -153,7 +154,7 @@ class _Run:
             self._upstreams |= snapshots_of(node, self._bench.lake)
         for node in self._nodes:
             self._failed |= missing_inputs(node, self._keys, self._upstreams)
-        with limited(self._node) as work:
+        with limited(self._node) as work, discreetly(self._node):
             self._bench = replace(self._bench, work=work)
             calls, passages = self._made()
         for given in calls:
@@ -248,12 +249,14 @@ class _Run:
                     session, scratch, frames, table, sound, self._upstreams, metadata
                 )
         except PermanentError as error:
-            return Passage(None, {**failed, **dict.fromkeys(sound, str(error))}, [])
+            return Passage(None, {**failed, **dict.fromkeys(sound, self._words(error))}, [])
         said = self._said.get(asset_key(node.key), {})
         return replace(passage, failed={**failed, **passage.failed}, said=said)
 
     def _words(self, error: Exception) -> str:
         """A person's error, and the line of theirs that it came from."""
+        if self._node.discreet:
+            return str(discreet_error(self._node, error))
         if isinstance(error, PlatformError):
             return str(error)
         if isinstance(error, dg.Failure):

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from data_platform.engine.discretion import database_words
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError
 from data_platform.plan.expressions import literal
@@ -136,8 +137,9 @@ class Gate:
         try:
             yield
         except (duckdb.DataError, duckdb.ProgrammingError) as error:
-            about = " ".join(str(error).split("\n\n")[0].split())
-            raise ContractError(f"{self.node.key}: {about}") from error
+            about = database_words(error, discreet=self.node.discreet)
+            cause = None if self.node.discreet else error
+            raise ContractError(f"{self.node.key}: {about}") from cause
 
     def audit(self) -> Audit:
         """Judge the candidate.

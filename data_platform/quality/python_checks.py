@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from data_platform.engine.calls import as_input, call, translated
+from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session
 from data_platform.errors import FunctionError, PlatformError
 from data_platform.plan.check_kinds import PythonCheck
@@ -92,7 +93,8 @@ def _found(session: Session, check: PythonCheck, good: str, key: str, count: int
         return Finding(count, 0, check.effect, str(error))
     broken = [result for result in results if not result.passed]
     offending = sum(result.offending or 0 for result in broken)
-    return Finding(count, offending, check.effect if broken else "pass", _words(broken, results))
+    words = _words(broken, results, discreet=function.discreet)
+    return Finding(count, offending, check.effect if broken else "pass", words)
 
 
 def _from_mapping(given: Mapping[Any, Any], name: str) -> list[Result]:
@@ -123,9 +125,12 @@ def _from_fields(given: Mapping[Any, Any], name: str) -> Result:
     return Result(str(given.get("name", name)), bool(passed), **numbers, detail=text)
 
 
-def _words(broken: list[Result], results: list[Result]) -> str | None:
+def _words(broken: list[Result], results: list[Result], *, discreet: bool) -> str | None:
+    """What failed, by the function's own words where they can't name a person."""
     if not broken:
         return None
+    if discreet:
+        return f"{len(broken)} of {len(results)} failed: {UNSAID}"
     told = [_about(result) for result in broken[:MOST_TOLD]]
     more = f" and {len(broken) - MOST_TOLD} more" if len(broken) > MOST_TOLD else ""
     return f"{len(broken)} of {len(results)} failed: {'; '.join(told)}{more}"

@@ -7,12 +7,13 @@ from typing import Any
 
 import dagster as dg
 
+from data_platform.engine.discretion import discreet_about, unread_words
 from data_platform.instance.circuit_store import CircuitStore
 from data_platform.lake_steps import lake_asset
 from data_platform.plan.naming import SOURCE_FILES
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.notices import notice_check, notices_of
-from data_platform.plan.sources import connection_of
+from data_platform.plan.sources import PythonSource, connection_of
 from data_platform.quality.gate import Passage
 from data_platform.raw.extraction import extract
 from data_platform.raw.last_good import or_last_good
@@ -37,8 +38,9 @@ def raw_asset(node: RawNode) -> dg.AssetsDefinition:
         circuit = circuit_of(node.source, outside.expand)
 
         def guarded_extract() -> Passage:
-            with guarded(CircuitStore(context.instance), circuit, lambda: datetime.now(UTC)):
-                return extract(node, keys, workbench, outside, metadata)
+            store = CircuitStore(context.instance)
+            with guarded(store, circuit, lambda: datetime.now(UTC)), discreet_about(node):
+                return _discreet(node, extract(node, keys, workbench, outside, metadata))
 
         passage = or_last_good(
             guarded_extract,
@@ -57,6 +59,15 @@ def raw_asset(node: RawNode) -> dg.AssetsDefinition:
 
     notices = [notice_check(name, node.location) for name in notices_of(node)]
     return lake_asset(node, work, connections, notices)
+
+
+def _discreet(node: RawNode, passage: Passage) -> Passage:
+    """What came of a source of personal data, without its own words; functions leave them out."""
+    if not node.discreet or isinstance(node.source, PythonSource):
+        return passage
+    unread = dict.fromkeys(passage.unread, unread_words(node))
+    failed = {key: unread.get(key, why) for key, why in passage.failed.items()}
+    return replace(passage, unread=unread, failed=failed)
 
 
 def _shown(said: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -15,11 +15,13 @@ import dagster as dg
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.execution.plan.active import ActiveExecution
 
+from data_platform.engine.calls import passes
+from data_platform.engine.discretion import UNSAID, discreet_error, unreached
 from data_platform.engine.work import Moved, Work, ended_after, ended_by_signals
-from data_platform.errors import TimedOut
+from data_platform.errors import PlatformError, TimedOut
 from data_platform.plan.nodes import Node
 from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first
-from data_platform.reporting.events import failure_of
+from data_platform.reporting.events import asks_for_end, failure_of
 from data_platform.reporting.progress import Telling
 from data_platform.spec.asset import Retries
 
@@ -44,7 +46,38 @@ def trying(context: dg.AssetExecutionContext, node: Node) -> Generator[Work]:
         with limited(node, Telling(node.key, context.log.info)) as work:
             yield work
     except Exception as error:  # noqa: BLE001 -- judged by its type
-        give_up(context, node.retries, error)
+        give_up(context, node.retries, _told(node, error))
+
+
+@contextmanager
+def discreetly(node: Node) -> Generator[None]:
+    """What is raised in here, without words and causes that may name a person.
+
+    Args:
+        node: the asset; where it isn't discreet, everything is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = _told(node, error)
+        if told is error:
+            raise
+        raise told from None
+
+
+def _told(node: Node, error: Exception) -> Exception:
+    if not node.discreet or asks_for_end(error):
+        return error
+    match error:
+        case dg.RetryRequested():
+            return dg.RetryRequested(error.max_retries, error.seconds_to_wait)
+        case dg.Failure():
+            text = f"{node.key}: the function raised a Failure: {UNSAID}"
+            return dg.Failure(text, allow_retries=error.allow_retries)
+        case _ if not isinstance(error, PlatformError) and passes(error):
+            return unreached(node)
+        case _:
+            return discreet_error(node, error)
 
 
 @contextmanager
@@ -94,7 +127,7 @@ def give_up(
     """
     if isinstance(error, dg.RetryRequested):
         raise error
-    failure = failure_of(error)
+    failure = error if isinstance(error, dg.Failure) else failure_of(error)
     most = tries_after_the_first(retries)
     if isinstance(failure, KeyboardInterrupt) or not failure.allow_retries:
         raise failure from error

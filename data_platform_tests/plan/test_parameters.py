@@ -279,20 +279,23 @@ def test_explain_tells_parameters_with_type_default_and_description(project: Pro
 
 def test_lineage_and_masking_see_through_parameters(project: Project) -> None:
     project.know(orders=KNOWN)
-    project.declare(
+    text = (
         "staging:\n  s:\n    from: raw.orders\n    parameters: {n: {type: float, default: 1}}\n"
         "    transformations:\n      - filter_rows: amount > :n\n      - add_columns: {more: 'amount * :n', who: 'upper(name)'}\n"
         "    columns: {name: {pii: true}, who: {}, more: {}, amount: {}}\n    extra_columns: drop\n"
-        "analytics:\n  a:\n    parameters: {w: {type: str, default: x}}\n    query: select who || :w as whose, sum(more) as total from staging.s where who <> :w group by all\n"
+        "analytics:\n  a:\n    parameters: {w: {type: str, default: x}}\n    query: select WHO || :w as whose, sum(more) as total from staging.s where who <> :w group by all\n"
     )
+    project.declare(text.replace("WHO", "who"))
+    [problem] = project.problems()
+    assert "raw.orders.name -> staging.s.who -> analytics.a.whose" in problem
+    project.declare(text.replace("WHO", "'a'"))
     plan = project.build().plan
     told = Lineage(plan)
     start = told.find("analytics.a.total")
     assert "amount" in str(ancestry_of(told, start))
     node = plan[Key("analytics", "shop", "a")]
     assert isinstance(node, AnalyticsNode)
-    assert "whose" in node.masking.columns
-    assert "total" not in node.masking.columns
+    assert not node.masking.columns
 
 
 # Rows ---------------------------------------------------------------------------------------------
