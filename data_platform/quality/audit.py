@@ -86,7 +86,7 @@ class Auditor:
         """Judge everything."""
         session, relation, checks = self._session, self._relation, self._checks
         conditions = breaking(session, relation, checks)
-        counts = count_rows(session, relation, checks, conditions, self._keys)
+        counts = count_rows(session, relation, conditions, self._keys)
         rows = counts.rows
         findings = {
             number: {

@@ -16,6 +16,8 @@ from data_platform.quality.candidates import counted
 from data_platform.quality.outcomes import Finding
 
 NEVER = "FALSE"
+HELD_BACK = "_held_back"
+"""A table of the numbers of rows that are held back, with their partitions."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,10 @@ class RowCounts:
     Attributes:
         rows: by partition.
         broken: offending rows of each row-level check, by its number and the partition.
-        strictly_held: rows that a check without tolerance holds back, by partition.
     """
 
     rows: Mapping[str, int]
     broken: Mapping[int, Mapping[str, int]]
-    strictly_held: Mapping[str, int]
 
 
 def numbered(checks: Sequence[Check]) -> list[tuple[int, RowCheck]]:
@@ -72,7 +72,6 @@ def _unknown_keys(session: Session, relation: str, number: int, check: RowCheck)
 def count_rows(
     session: Session,
     relation: str,
-    checks: Sequence[Check],
     conditions: Mapping[int, str],
     keys: Sequence[str],
 ) -> RowCounts:
@@ -81,32 +80,23 @@ def count_rows(
     Args:
         session: in which the relation is.
         relation: with the asset's columns and `_partition`.
-        checks: of the asset.
         conditions: of the row-level checks, as `breaking` gives them.
         keys: the partitions to judge, those without rows included.
     """
     asked = {number: text for number, text in conditions.items() if text != NEVER}
     marks = "".join(f", {text} AS _breaks_{number}" for number, text in asked.items())
     counts = "".join(f", COUNT_IF(_breaks_{number})" for number in asked)
-    strict = [
-        f"_breaks_{number}"
-        for number, check in numbered(checks)
-        if number in asked and check.effect == "quarantine" and not check.max_percentage
-    ]
-    held = f", COUNT_IF({' OR '.join(strict)})" if strict else ", 0"
     found = session.rows(
-        f"SELECT {PARTITION}, COUNT(*){held}{counts} "
+        f"SELECT {PARTITION}, COUNT(*){counts} "
         f"FROM (SELECT {PARTITION}{marks} FROM {relation}) GROUP BY 1"
     )
     by_key = {str(key): numbers for key, *numbers in found}
-    nothing = [0] * (len(asked) + 2)
+    nothing = [0] * (len(asked) + 1)
     by_column = [[int(by_key.get(key, nothing)[n]) for key in keys] for n in range(len(nothing))]
-    rows, strictly_held, *broken = [dict(zip(keys, column, strict=True)) for column in by_column]
+    rows, *broken = [dict(zip(keys, column, strict=True)) for column in by_column]
     by_number = dict(zip(asked, broken, strict=True))
     return RowCounts(
-        rows,
-        {number: by_number.get(number, dict.fromkeys(keys, 0)) for number in conditions},
-        {key: count for key, count in strictly_held.items() if count},
+        rows, {number: by_number.get(number, dict.fromkeys(keys, 0)) for number in conditions}
     )
 
 
@@ -130,7 +120,8 @@ def held_back(
     checks: Sequence[Check],
     conditions: Mapping[int, str],
     findings: Mapping[int, Mapping[str, Finding]],
-    counts: RowCounts,
+    *,
+    stored: bool,
 ) -> tuple[str, Mapping[str, int]]:
     """The rows that a check with effect quarantine acts on: none where its tolerance holds.
 
@@ -140,13 +131,12 @@ def held_back(
         checks: of the asset.
         conditions: of the row-level checks, as `breaking` gives them.
         findings: of the row-level checks, by number and partition.
-        counts: of the scan.
+        stored: whether the relation is a table, whose rows have numbers.
 
     Returns:
         A condition that is true on them, and how many there are, by partition.
     """
     parts: list[str] = []
-    tolerant = False
     for number, check in numbered(checks):
         acting = [
             key for key, finding in findings[number].items() if finding.verdict == "quarantine"
@@ -158,11 +148,18 @@ def held_back(
             if check.max_percentage
             else ""
         )
-        tolerant = tolerant or bool(where)
         parts.append(f"({conditions[number]}{where})")
-    condition = " OR ".join(parts) or NEVER
-    if not tolerant:
-        return condition, counts.strictly_held
-    # Where a tolerance doesn't hold is known only now.
-    query = f"SELECT {PARTITION}, COUNT(*) FROM {relation} WHERE {condition} GROUP BY 1"
-    return condition, counted(session, query)
+    if not parts:
+        return NEVER, {}
+    condition = " OR ".join(parts)
+    if stored and not any(name.lower() == "rowid" for name in session.columns(f"FROM {relation}")):
+        # The split is made once: a condition may cost more than a look for a number.
+        session.run(
+            f"CREATE OR REPLACE TEMP TABLE {HELD_BACK} AS "
+            f"SELECT rowid AS number, {PARTITION} FROM {relation} WHERE {condition}"
+        )
+        condition = f"rowid IN (SELECT number FROM {HELD_BACK})"
+        split = f"FROM {HELD_BACK}"
+    else:
+        split = f"FROM {relation} WHERE {condition}"
+    return condition, counted(session, f"SELECT {PARTITION}, COUNT(*) {split} GROUP BY 1")
