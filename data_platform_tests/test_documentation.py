@@ -76,6 +76,8 @@ connections:
   events: {type: kafka, bootstrap_servers: nowhere}
 pools:
   database: 8
+masking:
+  key: ${MASKING_KEY}
 """
 _PARTITIONS = {"every": "day", "start": "2024-01-01"}
 
