@@ -36,18 +36,19 @@ class Group:
         """Of all of them."""
         return self.nodes[0].partitions
 
-    def requests(self) -> Iterator[Request]:
-        """What to run: one for each contiguous range."""
+    def requests(self) -> Iterator[tuple[Request, Sequence[str]]]:
+        """What to run: one for each contiguous range, with its partitions."""
         select = [str(node.key) for node in self.nodes]
         if self.partitions is None:
-            yield Request(self.pipeline, select=select)
+            yield Request(self.pipeline, select=select), self.keys
             return
         for part in self.partitions.contiguous(self.keys):
             if len(part) == 1:
-                yield Request(self.pipeline, partition=part[0], select=select)
+                yield Request(self.pipeline, partition=part[0], select=select), part
             else:
                 end = date.fromisoformat(part[-1]) + timedelta(days=1)
-                yield Request(self.pipeline, first=part[0], end=end.isoformat(), select=select)
+                request = Request(self.pipeline, first=part[0], end=end.isoformat(), select=select)
+                yield request, part
 
 
 Concerned = Mapping[Key, tuple[str, ...]]

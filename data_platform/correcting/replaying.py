@@ -102,10 +102,10 @@ def run_again(plan: Plan, wanted: Concerned, run: Run) -> tuple[dict[Key, set[st
         for key, keys in mine.items():
             failed.setdefault(key, set()).update(set(keys) - set(left[key]))
         for part in groups_of(plan, left):
-            for request in part.requests():
+            for request, keys in part.requests():
                 report = run(request)
                 runs += report.run_ids
-                _note_failures(report, part.keys, failed)
+                _note_failures(report, keys, failed)
     return {key: keys for key, keys in failed.items() if keys}, runs
 
 
