@@ -3,7 +3,8 @@
 A page is a sequence of fenced blocks. In pages that are run (`RUN`) a block after a line that ends
 with a path in backticks is that file, one after "Append to" is its end, and `console` blocks hold
 commands with what they print: numbers may differ, `...` stands for any lines. In the reference each
-YAML and SQL block must plan without problems over the orders that its examples are about.
+YAML and SQL block must plan without problems over the orders that its examples are about, and unit
+tests of pipelines must pass.
 """
 
 import os
@@ -26,9 +27,13 @@ from data_platform.plan.schemas import Column, Schema
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.platform import Platform
 from data_platform.spec.reading import read_workspace
+from data_platform.spec.reading_tests import read_tests
 from data_platform.spec.rules import AnyRule
+from data_platform.spec.tests import UnitTests
 from data_platform.spec.transformations import AnyTransformation
 from data_platform.spec.yaml_tree import parse_tree
+from data_platform.unit_tests.planning import Planner
+from data_platform.unit_tests.running import run_test
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
@@ -78,6 +83,21 @@ pools:
   database: 8
 masking:
   key: ${MASKING_KEY}
+"""
+_TESTED = """
+staging:
+  orders:
+    from: raw.orders
+    columns:
+      order_id: {type: bigint}
+      country: {type: varchar}
+      amount: {type: "decimal(12,2)", min: 0}
+    on_violation: quarantine
+analytics:
+  week:
+    query: SELECT SUM(amount) AS revenue FROM staging.orders
+    inputs:
+      staging.orders: {last: 7}
 """
 _PARTITIONS = {"every": "day", "start": "2024-01-01"}
 
@@ -217,7 +237,7 @@ def _shape(line: str) -> str:
     """A line without what differs from run to run: ids, rates, seconds, padding."""
     line = re.sub(r"\b[0-9a-f]{8}(?=\s)", "<id>", line)
     line = re.sub(r"\s[\d,]+/s\b", "", line)
-    line = re.sub(r"\b\d+\.\d s\b|\b\d+\.\d+s\b", "<seconds>", line)
+    line = re.sub(r"\b\d+\.\d s\b|\b\d+\.\d+s\b|\b\d+ ms\b", "<seconds>", line)
     return " ".join(line.split())
 
 
@@ -306,7 +326,24 @@ def _known_columns(node: RawNode) -> Schema | None:
     return Schema(tuple(Column(name, kind) for name, kind in columns.items()), closed=True)
 
 
-@pytest.mark.parametrize("block", blocks("yaml", PLANNED), ids=str)
+def yaml_blocks(*, tests: bool) -> list[Block]:
+    """Blocks of the reference: fragments of `tests.yaml`, or of the other files."""
+    return [b for b in blocks("yaml", PLANNED) if ("tests" in yaml.safe_load(b.text)) == tests]
+
+
+@pytest.mark.parametrize("block", yaml_blocks(tests=True), ids=str)
+def test_unit_tests_of_the_reference_pass(block: Block, project: Project) -> None:
+    path = project.declare(_TESTED, daily=True).with_name("tests.yaml")
+    path.write_text(block.text)
+    file = read_tests(path, {})
+    planner = Planner(file, project.build().plan)
+    assert planner.problems() == ()
+    for number in range(len(file.spec.tests) if file.spec else 0):
+        ran = run_test(planner.planned(number), lambda *_: pytest.fail("no function"))
+        assert ran.judgement.passed, ran.judgement
+
+
+@pytest.mark.parametrize("block", yaml_blocks(tests=False), ids=str)
 def test_yaml_of_the_reference_plans(block: Block, tmp_path: Path) -> None:
     assert problems(tmp_path, *completed(block.text)) == []
 
@@ -334,14 +371,19 @@ def test_the_reference_names_every_key_of_the_language() -> None:
     text = (ROOT / "docs/pipeline-language.md").read_text(encoding="utf-8")
     quoted = " ".join(re.findall(r"`([^`\n]+)`", _FENCE.sub("", text)))
     named = set(re.findall(r"\w+", quoted))
-    missing = sorted((_keys(Pipeline) | _keys(Platform)) - named)
+    missing = sorted((_keys(Pipeline) | _keys(Platform) | _keys(UnitTests)) - named)
     assert missing == []
 
 
 def _keys(model: type) -> set[str]:
     from data_platform.spec import json_schema
 
-    schema = json_schema.pipeline_schema() if model is Pipeline else json_schema.platform_schema()
+    schemas = {
+        Pipeline: json_schema.pipeline_schema,
+        Platform: json_schema.platform_schema,
+        UnitTests: json_schema.tests_schema,
+    }
+    schema = schemas[model]()
     found: set[str] = set()
 
     def collect(part: object) -> None:

@@ -75,7 +75,7 @@ class _Shown:
             print_json(self._results)
         elif tests:
             counts = f"{len(tests) - failed} passed, {failed} failed"
-            click.echo(f"{counts} in {self._seconds:.2f} s")
+            click.echo(f"{counts} in {self._seconds:.1f} s")
         return not failed
 
     def _one(self, test: "FoundTest", width: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from data_platform.spec.model import Model
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.platform import Platform
-from data_platform.spec.tests import Tests
+from data_platform.spec.tests import UnitTests
 
 Schema = dict[str, Any]
 
@@ -32,7 +32,7 @@ def platform_schema() -> Schema:
 
 def tests_schema() -> Schema:
     """The schema of `tests.yaml`."""
-    return _schema(Tests)
+    return _schema(UnitTests)
 
 
 def _schema(model: type[Model]) -> Schema:

@@ -11,7 +11,7 @@ from pathlib import Path
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.spec.document import Document, read_document
 from data_platform.spec.reading import PIPELINE_FILE, bounded, validated
-from data_platform.spec.tests import Tests
+from data_platform.spec.tests import UnitTests
 from data_platform.spec.variables import expand_document
 
 TESTS_FILE = "tests.yaml"
@@ -31,7 +31,7 @@ class TestsFile:
     __test__ = False
 
     path: Path
-    spec: Tests | None
+    spec: UnitTests | None
     document: Document | None
     problems: tuple[Problem, ...] = ()
 
@@ -63,5 +63,5 @@ def read_tests(path: Path, environ: Mapping[str, str]) -> TestsFile:
     except ConfigurationError as error:
         return TestsFile(path, None, None, bounded(error.problems))
     data, unset = expand_document(document, environ)
-    spec, problems = validated(Tests, data, document, unset)
+    spec, problems = validated(UnitTests, data, document, unset)
     return TestsFile(path, None if problems else spec, document, problems)

@@ -157,7 +157,7 @@ class UnitTest(Model):
     """What should come of it."""
 
 
-class Tests(Model):
+class UnitTests(Model):
     """Unit tests of the assets of the pipeline beside it."""
 
     inputs: dict[Reference, InputShape] = Field(default_factory=dict)

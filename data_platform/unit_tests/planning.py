@@ -16,7 +16,7 @@ from data_platform.plan.nodes import AnalyticsNode, LakeNode, Plan, PythonNode, 
 from data_platform.plan.schemas import Schema
 from data_platform.spec.parameters import ParameterValue, value_of
 from data_platform.spec.reading_tests import TestsFile
-from data_platform.spec.tests import Rows, Tests, UnitTest, moment_of
+from data_platform.spec.tests import Rows, UnitTest, UnitTests, moment_of
 from data_platform.spec.wording import hint, show
 from data_platform.unit_tests.giving import Giving
 from data_platform.unit_tests.lake import GivenSnapshot
@@ -96,7 +96,7 @@ class Planner:
             raise ConfigurationError(self._file.problems)
         return _One(self._file, spec, number, self._plan, self._lineage, self._pipeline).planned()
 
-    def _strange_inputs(self, spec: Tests) -> Iterator[Problem]:
+    def _strange_inputs(self, spec: UnitTests) -> Iterator[Problem]:
         known = _references(self._plan, self._pipeline)
         for reference in spec.inputs:
             if reference not in known:
@@ -110,7 +110,7 @@ class _One:
     def __init__(
         self,
         file: TestsFile,
-        spec: Tests,
+        spec: UnitTests,
         number: int,
         plan: Plan,
         lineage: Lineage,
