@@ -249,6 +249,4 @@ def _objects(module: ModuleType) -> Iterator[object]:
 def _spec_texts(error: ValidationError) -> Iterator[str]:
     for details in error.errors(include_url=False, include_input=False):
         way = ".".join(str(part) for part in details["loc"])
-        context = details.get("ctx", {})
-        text = str(context.get("template", details["msg"]))
-        yield f"metadata {way}: {text}"
+        yield f"metadata {way}: {details['msg']}"

@@ -16,7 +16,7 @@ _RULE = 'three numbers with dots between them, such as "1.2.0"'
 
 def _version(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        template = f"{{found}} is a number to YAML: quote it; a version is {_RULE}"
+        template = f"{{found}} is a number: quote it; a version is {_RULE}"
         raise problem("version", template, value)
     if not isinstance(value, str) or not re.fullmatch(_PATTERN, value):
         raise problem("version", f"{{found}} is no version: {_RULE}", value)

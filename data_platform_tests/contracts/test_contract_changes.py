@@ -332,7 +332,7 @@ def test_a_contract_that_cannot_be_read_is_not_compared(
 
 def test_a_version_that_is_none_is_told_and_not_compared(tmp_path: Path) -> None:
     found = contracts(tmp_path, staging("{x: {}}", "    contract_version: 1.2\n"))
-    assert "1.2 is a number to YAML: quote it" in found.problems[0].message
+    assert "1.2 is a number: quote it" in found.problems[0].message
     assert found.unread == {("staging", "shop", "orders")}
 
 

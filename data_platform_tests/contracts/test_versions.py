@@ -27,8 +27,8 @@ def wrong(project: Project) -> list[str]:
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        ("1.2", "1.2 is a number to YAML: quote it; a version is three numbers with dots"),
-        ("2", "2 is a number to YAML: quote it"),
+        ("1.2", "1.2 is a number: quote it; a version is three numbers with dots"),
+        ("2", "2 is a number: quote it"),
         ('"1.2"', "'1.2' is no version: three numbers with dots between them, such as \"1.2.0\""),
         ('""', "'' is no version"),
         ("v1.2.0", "'v1.2.0' is no version"),

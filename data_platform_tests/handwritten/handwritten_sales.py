@@ -123,6 +123,10 @@ class Sales:
         assert snapshot is not None
         return snapshot.version
 
+    def commits(self, name: str) -> list[dict[str, object]]:
+        """The commits of an asset's table, newest first."""
+        return self._table(name).history()
+
     def types(self, name: str) -> dict[str, str]:
         """The columns of an asset's table and their types."""
         snapshot = self._table(name).snapshot()

@@ -23,6 +23,17 @@ def test_a_function_over_one_partition_gets_its_rows_and_is_published(sales):
     assert sales.rows(BY_KEY) == [("2024-01-01", Decimal("30.50"))]
 
 
+def test_a_commit_keeps_the_version_of_its_contract(sales):
+    sales.write("""
+        @dg.asset(metadata={"columns": {"a": {"type": "bigint"}}, "contract_version": "1.2.0"})
+        def numbers() -> pd.DataFrame:
+            return pd.DataFrame({"a": [1]})
+    """)
+    assert sales.run([], ["analytics/numbers"]).success
+    [commit] = sales.commits("analytics/numbers")
+    assert commit["contract_version"] == "1.2.0"
+
+
 def test_a_range_calls_it_once_for_each_partition_in_one_run_and_one_commit(sales):
     sales.write(REVENUE)
     result = sales.run(DAYS)

@@ -80,6 +80,14 @@ BROKEN = {
         '@dg.asset(metadata={"columns": {"a": {"typ": "bigint"}}})\ndef x(): ...\n',
         r"metadata columns.a.typ",
     ),
+    "a version that is a number": (
+        '@dg.asset(metadata={"columns": {"a": {}}, "contract_version": 1.2})\ndef x(): ...\n',
+        r"metadata contract_version: 1.2 is a number: quote it; a version is three numbers",
+    ),
+    "a version of no contract": (
+        '@dg.asset(metadata={"contract_version": "1.2.0"})\ndef x(): ...\n',
+        r"metadata contract_version: a version is of a contract: say what leaves in `columns`",
+    ),
     "a rule over a column that isn't there": (
         (
             '@dg.asset(metadata={"columns": {"a": {}}, "quality": [{"not_null": ["b"]}]})\n'
