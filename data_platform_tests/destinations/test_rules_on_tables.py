@@ -198,6 +198,24 @@ def test_a_foreign_key_looks_into_the_lake(shop: Shop) -> None:
     assert shop.load(DAY).failed == {DAY: "foreign_key_id: 1 of 1 rows"}
 
 
+def test_a_statement_reads_the_table_and_the_lake(shop: Shop) -> None:
+    shop.declare(
+        "matches: {column: name, pattern: '[a-z]+'}",
+        "score: {rules: [matches_name], min_score: 0.5}",
+        "freshness: {column: at, max_age: 1d}",
+        "sql: {name: missing, sql: 'select count(*) from staging.orders as o where not exists "
+        "(select 1 from {table} as t where t.name = o.name)'}",
+        more="    on_violation: warn\n",
+    )
+    row = f"SELECT 1 AS id, 0.5 AS amount, 'a' AS name, TIMESTAMP '{DAY} 12:00:00' AS at"
+    shop.publish(row, DAY)
+    assert set(verdicts(shop.load(DAY)).values()) == {"pass"}
+    shop.spoil("NEW.name := 'É'; NEW.at := NEW.at - interval '13 hours'")
+    shop.publish(row.replace("'a'", "'b'"), DAY)
+    assert set(verdicts(shop.load(DAY)).values()) == {"warn"}
+    assert len(verdicts(shop.load(DAY))) == 0
+
+
 def test_a_function_judges_the_table(shop: Shop) -> None:
     shop.declare("python: judges:few")
     (shop.project.pipelines / "shop" / "judges.py").write_text(
@@ -241,6 +259,11 @@ def test_views_live_on_through_loads_that_fail(shop: Shop) -> None:
             ["foreign_key: {column: id, references: staging.shops.id}"],
             "",
             "pipeline.yaml:16:9: there is no asset staging.shops",
+        ),
+        (
+            ["drift: {metric: row_count, max_change_percentage: 5}"],
+            "",
+            "pipeline.yaml:16:9: figures of earlier partitions are kept with the versions",
         ),
         (["not_null: id", "not_null: id"], "", "pipeline.yaml:17:9: a check 'not_null_id' stands"),
     ],
