@@ -45,6 +45,8 @@ from data_platform.plan.nodes import (
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources import address_of
+from data_platform.plan.sql_checks import TABLE, as_read_by_rule
+from data_platform.plan.value_check_kinds import SqlCheck
 from data_platform.spec.transformations import MaskMethod
 
 Schemas = Callable[[Key], Schema]
@@ -364,6 +366,11 @@ def _read_by_check(
                         (check.other_expression, other),
                     )
                 )
+            case SqlCheck():
+                others = {as_read_by_rule(name).lower(): base(name) for name in check.reads}
+                known = {name: one for name, one in others.items() if one is not None}
+                given = follower.follow(_parsed(check.sql), {TABLE: candidate, **known})
+                made = union_of(value for _, value in given.columns)
             case _:
                 return NOTHING
     except (SqlglotError, RecursionError):

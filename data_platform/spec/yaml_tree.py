@@ -158,7 +158,9 @@ class _Builder:
 
     def _refuse_tag(self, event: Any) -> None:
         if event.tag is not None:
-            self._report(event, f"tags such as {show(event.tag)} are not part of the language")
+            advice = "" if event.tag[1:].isalnum() else ": put the text in quotes"
+            message = f"tags such as {show(event.tag)} are not part of the language{advice}"
+            self._report(event, message)
 
     def _scalar(self, event: Any) -> Node:
         text: str = event.value

@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from factories import DAY, DAYS, NEXT_DAY, Project, outcome, verdict
+from factories import DAY, DAYS, NEXT_DAY, Project, key_of, outcome, verdict
 
 from data_platform.plan.comparisons import Incomparable, compares
+from data_platform.plan.lineage import Lineage
 from data_platform.quality.figures import KEPT
 from data_platform.quality.gate import Passage
 
@@ -563,3 +564,33 @@ def test_a_raw_asset_has_rules_of_all_kinds_over_a_range(project: Project) -> No
     assert [verdict(passage, name) for name in ("range_v", "unique_v", "score", "drift_row_count")] == [
         "warn", "pass", "warn", "pass",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("operator", [">", ">=", "!=", ">= "])
+def test_an_operator_without_quotes_is_told_as_yaml_reads_it(
+    project: Project, operator: str
+) -> None:
+    rule = f"sql:\n          sql: SELECT 1 FROM {{table}}\n          operator: {operator}"
+    project.declare(PRELUDE + quality(rule))
+    first = project.workspace().problems[0]
+    assert "in quotes" in first.message
+    assert first.location.line == 12
+
+
+def test_lineage_knows_what_a_rule_in_sql_reads(project: Project) -> None:
+    project.know(orders={"v": "INTEGER", "w": "INTEGER"}, shops={"id": "INTEGER", "n": "INTEGER"})
+    project.declare(
+        "sources:\n  orders: {type: file, path: a.csv, partitions: none}\n"
+        "  shops: {type: file, path: b.csv, partitions: none}\n"
+        + PRELUDE
+        + quality(
+            "sql: SELECT count(*) FROM {table} t LEFT JOIN raw.shops s ON t.v = s.id WHERE s.id IS NULL",
+            "drift: {metric: mean, column: w, max_z_score: 3}",
+        )
+    )
+    read = Lineage(project.build().plan).of(key_of("staging/orders")).checks
+    told = {
+        name: {f"{one.asset}.{one.column}" for one in origins} for name, origins in read.items()
+    }
+    assert told["sql"] == {"staging/shop/orders.v", "raw/shop/shops.id"}
+    assert told["drift_mean_w"] == {"staging/shop/orders.w"}
