@@ -8,6 +8,7 @@ from shop_tables import AMOUNTS, RECONCILE, Shop
 
 from data_platform.destinations.loading import Loading
 from data_platform.errors import StorageError
+from data_platform.plan.explaining import explain_text
 from data_platform.plan.naming import WHOLE
 
 
@@ -273,6 +274,13 @@ def test_mistakes_are_found_at_load(shop: Shop, rules: list[str], more: str, mes
     shop.declare(*rules, more=more)
     [problem] = shop.project.problems()
     assert message in problem
+
+
+def test_explain_tells_the_rules(shop: Shop) -> None:
+    shop.declare(RECONCILE)
+    text = explain_text(shop.project.build().plan, [shop.node().key], width=200)
+    assert "reconcile_orders (fails): sum(amount) agrees with staging.orders." in text
+    assert "SUM(amount) = SUM(amount) of staging/shop/orders, within 0" in text
 
 
 def test_rules_are_a_part_of_the_code_version(shop: Shop) -> None:
