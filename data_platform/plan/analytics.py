@@ -81,12 +81,12 @@ def query_schema(
         for relation, schema in schemas.items():
             relations.declare(relation, schema)
         try:
-            described = relations.describe(sql, PARAMETERS)
+            described = relations.describe(sql, PARAMETERS, _names(schemas))
         except BindingError as error:
             if not known:
                 return UNKNOWN_SCHEMA
             found = find_mistake(text, location, references, schemas, PARAMETERS)
-            place = found.location if found else culprit(text, location, error.message)
+            place = found.location if found else culprit(text, location, error.raw)
             raise _problem(place, (found and found.message) or error.message) from None
     schema = schema_of(described)
     unkept = [f"{name} is {kind}" for name, kind in described if kind and schema[name].type is None]
@@ -102,6 +102,10 @@ def query_schema(
     if twice:
         raise _problem(location, f"two columns are called {twice!r}: give one an alias")
     return schema if known else Schema(schema.columns, closed=False)
+
+
+def _names(schemas: Mapping[str, Schema]) -> list[str]:
+    return list(dict.fromkeys(name for schema in schemas.values() for name in schema.names))
 
 
 def hold_to_contract(contract: Schema | None, schema: Schema, at: Callable[..., Location]) -> None:

@@ -37,6 +37,7 @@ class BindingError(Exception):
     Attributes:
         message: in one line, with the nearest right name.
         raw: DuckDB's own words, in one line.
+        missing: the column that there isn't, if that is it.
         line: of the statement, from 1; None where DuckDB doesn't say.
     """
 
@@ -46,14 +47,14 @@ class BindingError(Exception):
         self.line = int(found[1]) if found else None
         first = _LINE.sub("", text).strip()
         self.raw = _KINDS.sub("", " ".join(first.split()))
-        self.message = _worded(self.raw, names)
+        missing = _NO_COLUMN.search(self.raw)
+        self.missing = next(filter(None, missing.groups())) if missing else None
+        self.message = no_column(self.missing, names) if self.missing else _worded(self.raw)
         super().__init__(self.message)
 
 
-def _worded(raw: str, names: Sequence[str]) -> str:
+def _worded(raw: str) -> str:
     """DuckDB's words without its candidates, some of which are the platform's own."""
-    if missing := _NO_COLUMN.search(raw):
-        return no_column(next(filter(None, missing.groups())), names)
     if missing := _NO_TABLE.search(raw):
         return f"there is no table {missing[1]!r} here: columns are named alone"
     if unfit := _NO_FUNCTION.search(raw):
@@ -77,7 +78,7 @@ def no_column(name: str, names: Sequence[str]) -> str:
     few = ", ".join(names[:_FEW]) + (", ..." if len(names) > _FEW else "")
     there = f"; there are {few}" if names else ""
     guess = f"; did you mean {lower[near[0]]!r}?" if near else ""
-    return f"no column {name!r} here{guess or there}"
+    return f"no column {name!r} arrives here{guess or there}"
 
 
 class Catalog:

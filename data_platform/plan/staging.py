@@ -11,19 +11,18 @@ from dataclasses import replace
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.check_kinds import Check, ConservationCheck
 from data_platform.plan.checks import compile_rules, named_apart
-from data_platform.plan.columns import BindingError, Catalog, catalog, schema_of
 from data_platform.plan.contract_checks import compile_contract
 from data_platform.plan.conversions import assignable, conversion_to, named_type
-from data_platform.plan.expressions import parse_expression, render
+from data_platform.plan.following import Follower
 from data_platform.plan.functions import Role, UserFunction
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import HIDDEN_TYPES
-from data_platform.plan.nodes import Step, statement_of
+from data_platform.plan.nodes import Step
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.parameters import RunParameters
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.rule_context import Reads
-from data_platform.plan.schemas import UNKNOWN_SCHEMA, Column, Schema
+from data_platform.plan.schemas import Column, Schema
 from data_platform.plan.steps import StepBuilder
 from data_platform.plan.unbound_checks import unbound
 from data_platform.spec.pipeline import StagingAsset
@@ -88,7 +87,14 @@ class StagingCompiler:
         Raises:
             ConfigurationError: all that is wrong with the asset.
         """
-        schema = self._follow_transformations()
+        follower = Follower(
+            self._builder,
+            (self._source, self._source_schema),
+            self._others,
+            self._at,
+            self._parameters,
+        )
+        schema = follower.follow(self._spec.transformations)
         contract = self._contract(schema)
         if contract is not None:
             self._convert_to_contract(schema)
@@ -105,77 +111,6 @@ class StagingCompiler:
     def momentary(self) -> tuple[str, ...]:
         """The columns that read the clock."""
         return tuple(sorted(self._builder.momentary))
-
-    def _follow_transformations(self) -> Schema:
-        schema = self._source_schema
-        with catalog() as relations:
-            relations.declare(self._source.relation, schema, HIDDEN_TYPES)
-            for number, transformation in enumerate(self._spec.transformations):
-                kind = transformation.kind
-
-                def at(*keys: object, number: int = number, kind: str = kind) -> Location:
-                    return self._at("transformations", number, kind, *keys)
-
-                before = self._builder.last
-                self._builder.add(transformation, at, schema)
-                if call := self._builder.steps[-1].python:
-                    schema = UNKNOWN_SCHEMA
-                    hidden = {
-                        name: HIDDEN_TYPES.get(name, "BOOLEAN") for name in self._builder.hidden
-                    }
-                    relations.declare(call.relation, schema, hidden)
-                for relation, other in self._others().items():
-                    relations.declare(relation, other, HIDDEN_TYPES)
-                expressions = (
-                    {
-                        name: (text, at("columns", name))
-                        for name, text in transformation.columns.items()
-                    }
-                    if isinstance(transformation, AddColumns | Aggregate)
-                    else {}
-                )
-                schema = self._described(relations, schema, before, expressions, at())
-        return schema
-
-    def _described(
-        self,
-        relations: Catalog,
-        before: Schema,
-        previous: str,
-        expressions: Mapping[str, tuple[str, Location]],
-        location: Location,
-    ) -> Schema:
-        """The columns after the newest step, or what is wrong with it."""
-        steps = tuple(self._builder.steps)
-        try:
-            described = relations.describe(statement_of(steps, f"SELECT * FROM {steps[-1].name}"))
-        except BindingError as error:
-            if not before.closed:
-                return Schema((), closed=False)
-            raise ConfigurationError(
-                self._culprits(relations, steps[:-1], previous, expressions)
-                or [Problem(location, error.message)]
-            ) from None
-        hidden = {*self._builder.hidden, *HIDDEN_TYPES}
-        visible = [(name, kind) for name, kind in described if name not in hidden]
-        return schema_of(visible, closed=before.closed)
-
-    def _culprits(
-        self,
-        relations: Catalog,
-        steps: tuple[Step, ...],
-        previous: str,
-        expressions: Mapping[str, tuple[str, Location]],
-    ) -> list[Problem]:
-        """Which of a step's expressions are wrong, each at its own place."""
-        problems: list[Problem] = []
-        for text, location in expressions.values():
-            try:
-                expression = render(parse_expression(text, location, self._parameters))
-                relations.describe(statement_of(steps, f"SELECT {expression} FROM {previous}"))
-            except BindingError as error:
-                problems.append(Problem(location, error.message))
-        return problems
 
     def _contract(self, schema: Schema) -> Schema | None:
         if not self._spec.columns:

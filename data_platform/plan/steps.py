@@ -472,7 +472,7 @@ def _lower(names: Iterable[str]) -> set[str]:
 
 
 def _key_of(renamed: Mapping[str, str], new: object) -> str:
-    return next(old for old, name in renamed.items() if name == new)
+    return next(old for old, name in reversed([*renamed.items()]) if name == new)
 
 
 def _added_by(
