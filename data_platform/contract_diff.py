@@ -5,7 +5,7 @@ hides no change. Must not run anything of a revision that git kept.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,11 @@ from data_platform.plan.lineage import Lineage
 from data_platform.plan.lineage_impact import impact_of
 from data_platform.plan.lineage_relations import Origin
 from data_platform.revisions import Revision
-from data_platform.spec.contracts import WrittenContracts, written_contracts
+from data_platform.spec.contracts import (
+    WrittenContracts,
+    handwritten_contracts,
+    written_contracts,
+)
 from data_platform.spec.document import read_document
 from data_platform.spec.guessing import AssetName
 from data_platform.spec.handwritten import ASSETS_FILE
@@ -39,7 +43,7 @@ class Compared:
         contracts: how many there are in the new revision.
         readers: of each column or asset that breaks them, as far as a plan tells.
         unread: what couldn't be compared, and why.
-        unseen: files of hand-written assets, whose contracts only running them would tell.
+        computed: contracts of hand-written assets that only running them would tell.
     """
 
     old: Revision
@@ -48,7 +52,7 @@ class Compared:
     contracts: int
     readers: Mapping[Touched, tuple[Key, ...]]
     unread: tuple[tuple[Revision, Problem], ...]
-    unseen: tuple[Path, ...] = ()
+    computed: tuple[tuple[Revision, Problem], ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -74,8 +78,10 @@ def compare_revisions(
         home: where relative paths of the pipelines that ship start.
         load_all: the pipelines of the working tree; asked where something breaks readers.
     """
-    before, unread_before = _read(old, environ)
-    after, unread_after = _read(new, environ)
+    before, after = _read(old, environ), _read(new, environ)
+    sides = ((old, before), (new, after))
+    unread = tuple((side, problem) for side, found in sides for problem in found.problems)
+    computed = tuple((side, problem) for side, found in sides for problem in found.computed)
     if old.single != new.single:
         before, after = _only_common(before, after, old if old.single else new, old)
     changes = tuple(compare(before, after))
@@ -86,32 +92,32 @@ def compare_revisions(
         for change in each.changes
         if "readers" in change.breaks
     }
-    unread = [*((old, problem) for problem in unread_before)]
-    unread += [(new, problem) for problem in unread_after]
-    return Compared(
-        old, new, changes, len(after.contracts), readers, tuple(unread), tuple(_unseen(new))
-    )
+    return Compared(old, new, changes, len(after.contracts), readers, unread, computed)
 
 
-def _read(
-    revision: Revision, environ: Mapping[str, str]
-) -> tuple[WrittenContracts, tuple[Problem, ...]]:
+def _read(revision: Revision, environ: Mapping[str, str]) -> WrittenContracts:
     """All contracts of a revision, and what of them can't be read."""
     parts: list[WrittenContracts] = []
-    problems: list[Problem] = []
     for file in revision.files:
+        name = file.absolute().parent.name
         try:
             document = read_document(file)
         except ConfigurationError as error:
-            problems += error.problems
-            continue
-        parts.append(written_contracts(document, environ, file.absolute().parent.name))
-    found = WrittenContracts(
+            parts.append(WrittenContracts({}, {}, problems=error.problems))
+        else:
+            parts.append(written_contracts(document, environ, name))
+            name = str(document.data.get("pipeline", name))
+        beside = revision.assets_file(file)
+        if beside is not None:
+            text = beside.read_text(encoding="utf-8", errors="replace")
+            parts.append(handwritten_contracts(beside.with_name(ASSETS_FILE), text, name))
+    return WrittenContracts(
         {name: contract for part in parts for name, contract in part.contracts.items()},
         {name: place for part in parts for name, place in part.assets.items()},
         frozenset(name for part in parts for name in part.unread),
+        tuple(problem for part in parts for problem in part.problems),
+        tuple(problem for part in parts for problem in part.computed),
     )
-    return found, (*problems, *(problem for part in parts for problem in part.problems))
 
 
 def _only_common(
@@ -129,13 +135,6 @@ def _of_pipelines(found: WrittenContracts, names: set[str]) -> WrittenContracts:
         {name: place for name, place in found.assets.items() if name[1] in names},
         frozenset(name for name in found.unread if name[1] in names),
     )
-
-
-def _unseen(revision: Revision) -> Iterator[Path]:
-    for file in revision.files:
-        beside = file.parent / ASSETS_FILE
-        if beside.is_file():
-            yield beside
 
 
 class _Plans:

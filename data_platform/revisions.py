@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from data_platform.errors import Location, PermanentError
+from data_platform.spec.handwritten import ASSETS_FILE
 from data_platform.spec.reading import PIPELINE_FILE
 
 _LAID_DOWN = (".yaml", ".yml", ".sql")
 """Of a revision of git: no Python, since reading a revision must run nothing of it."""
+_NOT_RUN = ".txt"
+"""What is put behind the name of an `assets.py`, which is read and never imported."""
 _SECONDS = 60
 
 
@@ -43,6 +46,12 @@ class Revision:
         elif file.is_relative_to(home):
             file = file.relative_to(home)
         return f"{before}{file.as_posix()}:{location.line}"
+
+    def assets_file(self, pipeline_file: Path) -> Path | None:
+        """The hand-written assets beside a pipeline; of git under a name that nobody runs."""
+        name = ASSETS_FILE if self.laid_down is None else f"{ASSETS_FILE}{_NOT_RUN}"
+        beside = pipeline_file.with_name(name)
+        return beside if beside.is_file() else None
 
     @property
     def folders(self) -> list[Path]:
@@ -185,8 +194,10 @@ def _lay_down(top: Path, commit: str, paths: Sequence[str], folder: Path) -> Non
     for entry in filter(None, listed.decode("utf-8", "surrogateescape").split("\0")):
         about, _, name = entry.partition("\t")
         _, kind, blob = about.split()
-        if kind == "blob" and name.endswith(_LAID_DOWN) and ".." not in PurePosixPath(name).parts:
-            names.append(name)
+        parts = PurePosixPath(name).parts
+        wanted = name.endswith(_LAID_DOWN) or parts[-1] == ASSETS_FILE
+        if kind == "blob" and wanted and ".." not in parts:
+            names.append(f"{name}{_NOT_RUN}" if parts[-1] == ASSETS_FILE else name)
             blobs.append(blob)
     for name, content in zip(names, _contents(top, blobs), strict=True):
         target = folder / PurePosixPath(name)

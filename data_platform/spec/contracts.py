@@ -1,12 +1,14 @@
-"""The contracts of a pipeline.yaml, whatever else is wrong in it.
+"""The contracts of a pipeline.yaml and of the assets.py beside it, whatever else is wrong there.
 
 Called by `contract_diff`, which compares two revisions: an old one may use words that the language
 doesn't have any more, and somebody else's mistake must not hide a change. Must not resolve anything
 but what a contract says.
 """
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +17,7 @@ from data_platform.errors import Location, Problem
 from data_platform.spec.asset import ColumnContract, Partitions
 from data_platform.spec.document import Document
 from data_platform.spec.guessing import AssetName
+from data_platform.spec.handwritten_contracts import literal_contracts
 from data_platform.spec.messages import problems_of
 from data_platform.spec.variables import expand_document
 from data_platform.spec.versions import ContractVersion
@@ -23,6 +26,7 @@ SECTIONS = {"raw": "sources", "staging": "staging", "analytics": "analytics"}
 ExtraColumns = Literal["keep", "drop", "fail"]
 DEFAULT_EXTRA_COLUMNS: ExtraColumns = "fail"
 
+_COLUMNS: TypeAdapter[dict[str, ColumnContract]] = TypeAdapter(dict[str, ColumnContract])
 _COLUMN: TypeAdapter[ColumnContract] = TypeAdapter(ColumnContract)
 _VERSION: TypeAdapter[str | None] = TypeAdapter(ContractVersion | None)
 _EXTRA: TypeAdapter[ExtraColumns] = TypeAdapter(ExtraColumns)
@@ -52,12 +56,8 @@ class WrittenContract:
     extra_columns: ExtraColumns | None
     partitions: Any
     location: Location
-    _document: Document = field(repr=False, compare=False)
-
-    def at(self, *keys: str) -> Location:
-        """Where a key of the asset stands."""
-        layer, _, name = self.asset
-        return self._document.locate(SECTIONS[layer], name, *keys)
+    at: Callable[..., Location] = field(repr=False, compare=False)
+    """Where a key of the asset stands."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ class WrittenContracts:
         assets: all that there are, with or without one, and where they stand.
         unread: those whose contract can't be read, and so isn't among `contracts`.
         problems: why.
+        computed: of an `assets.py`, what only running it would tell.
     """
 
     contracts: Mapping[AssetName, WrittenContract]
     assets: Mapping[AssetName, Location]
     unread: frozenset[AssetName] = frozenset()
     problems: tuple[Problem, ...] = ()
+    computed: tuple[Problem, ...] = ()
 
 
 def written_contracts(
@@ -93,6 +95,35 @@ def written_contracts(
     contracts = {contract.asset: contract for contract in reader.contracts()}
     unread = frozenset(reader.unread)
     return WrittenContracts(contracts, reader.assets, unread, tuple(reader.problems))
+
+
+def handwritten_contracts(file: Path, text: str, pipeline: str) -> WrittenContracts:
+    """The contracts of an `assets.py`, as far as they stand there as literals.
+
+    Args:
+        file: for places.
+        text: of the file.
+        pipeline: whose file it is.
+    """
+    literals, computed = literal_contracts(file, text, pipeline)
+    contracts: dict[AssetName, WrittenContract] = {}
+    problems: list[Problem] = []
+    for one in literals:
+        try:
+            columns = _COLUMNS.validate_python(one.columns)
+            version = _VERSION.validate_python(one.version)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            way = ".".join(map(str, first["loc"]))
+            message = f"{way}: {first['msg']}" if way else first["msg"]
+            problems.append(Problem(one.location, message))
+            continue
+        contracts[one.asset] = WrittenContract(
+            one.asset, columns, version, None, None, one.location, one.at
+        )
+    found = {one.asset: one.location for one in literals}
+    unread = frozenset(found.keys() - contracts.keys())
+    return WrittenContracts(contracts, found, unread, tuple(problems), tuple(computed))
 
 
 class _Reader:
@@ -133,7 +164,7 @@ class _Reader:
             self._extra_columns(layer, name, body.get("extra_columns")),
             self._partitions(layer, name),
             self._document.locate(section, name),
-            self._document,
+            functools.partial(self._document.locate, section, name),
         )
 
     def _columns(self, asset: AssetName, section: str, written: object) -> dict[str, Any]:

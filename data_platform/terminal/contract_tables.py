@@ -44,9 +44,8 @@ def print_compared(console: Console, compared: Compared, home: Path) -> None:
     for revision, problem in compared.unread:
         place = revision.place(problem.location, home)
         say(console, f"not compared: {place}: {problem.message}", BAD)
-    for file in compared.unseen:
-        shown = file.relative_to(home) if file.is_relative_to(home) else file
-        say(console, f"{shown} isn't run: contracts in it aren't compared", QUIET)
+    for revision, problem in compared.computed:
+        say(console, f"{revision.place(problem.location, home)}: {problem.message}", QUIET)
     say(console, closing_line(compared))
 
 
@@ -77,7 +76,10 @@ def compared_json(compared: Compared, home: Path) -> dict[str, Any]:
             {"declared": revision.place(problem.location, home), "message": problem.message}
             for revision, problem in compared.unread
         ],
-        "not_run": [str(file) for file in compared.unseen],
+        "computed": [
+            {"declared": revision.place(problem.location, home), "message": problem.message}
+            for revision, problem in compared.computed
+        ],
     }
 
 

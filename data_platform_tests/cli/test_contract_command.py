@@ -100,7 +100,7 @@ def test_json_tells_all_of_it(kept: Project, command) -> None:
         "contracts": 1,
         "exit_code": 1,
         "not_compared": [],
-        "not_run": [],
+        "computed": [],
     }
     [change] = asset.pop("changes")
     assert asset["verdict"] == "breaking"
@@ -237,12 +237,86 @@ def test_without_git(kept: Project, command, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nothing_of_a_revision_is_run(kept: Project, command) -> None:
     witness = kept.folder / "was_run"
-    module = kept.pipelines / "shop/cleaning.py"
-    module.write_text(f"open({str(witness)!r}, 'w').close()\n")
+    for name in ("cleaning.py", "assets.py"):
+        (kept.pipelines / "shop" / name).write_text(f"open({str(witness)!r}, 'w').close()\n")
+    kept.declare(
+        CONTRACT.replace("    columns:", "    transformations: [python: assets:x]\n    columns:", 1)
+    )
     git(kept.folder, "add", "pipelines")
     git(kept.folder, "commit", "--quiet", "--message=two")
-    module.unlink()
+    for name in ("cleaning.py", "assets.py"):
+        (kept.pipelines / "shop" / name).unlink()
     kept.declare(REMOVED)
     assert command("contract", "diff", "HEAD").exit_code == 1
     assert not witness.exists()
-    assert not list(kept.pipelines.glob("shop/*.py"))
+
+
+HANDWRITTEN = """import dagster as dg
+
+MONEY = "decimal(18,2)"
+
+
+@dg.asset(metadata={"columns": {"spend": {"type": MONEY}, "n": {"type": "bigint"}}})
+def sums():
+    raise AssertionError
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            ["staging", "cleaned"], metadata={"contract_version": "1.0.0", "columns": {"a": {}}}
+        )
+    ]
+)
+def several():
+    raise AssertionError
+
+
+@dg.asset(metadata={"columns": dict(a={})})
+def computed():
+    raise AssertionError
+"""
+
+
+def test_contracts_of_handwritten_assets_are_read_off_their_text(kept: Project, command) -> None:
+    file = kept.pipelines / "shop/assets.py"
+    file.write_text(HANDWRITTEN)
+    git(kept.folder, "add", "pipelines")
+    git(kept.folder, "commit", "--quiet", "--message=two")
+    file.write_text(
+        HANDWRITTEN.replace('(18,2)"', '(12,2)"').replace('"a": {}}}', '"a": {}, "b": {}}}')
+    )
+    result = command("contract", "diff", "main")
+    assert result.exit_code == 1
+    assert "analytics/shop/sums  no version  BREAKING" in result.output
+    assert "type decimal(18,2) -> decimal(12,2): some values don't fit" in result.output
+    assert "staging/shop/cleaned  1.0.0  not breaking" in result.output
+    assert "-      b      is new" in result.output
+    assert "pipelines/shop/assets.py:22: what this asset promises is computed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ('@dg.asset(metadata={"columns": {"a": {"tpe": "x"}}})\ndef x(): ...\n', "a.tpe: "),
+        (
+            '@dg.asset(metadata={"columns": {"a": {}}, "contract_version": 1.2})\ndef x(): ...\n',
+            "1.2 is a number: quote it",
+        ),
+    ],
+)
+def test_a_handwritten_contract_with_a_mistake_is_not_compared(
+    kept: Project, command, code: str, message: str
+) -> None:
+    (kept.pipelines / "shop/assets.py").write_text(f"import dagster as dg\n{code}")
+    result = command("contract", "diff", "main")
+    assert result.exit_code == 2
+    assert "not compared: pipelines/shop/assets.py:2: " in result.output
+    assert message in result.output
+
+
+def test_an_assets_file_that_is_no_python_is_told(kept: Project, command) -> None:
+    (kept.pipelines / "shop/assets.py").write_text("def (:\n")
+    result = command("contract", "diff", "main")
+    assert result.exit_code == 0
+    assert "pipelines/shop/assets.py:1: no valid Python" in result.output
