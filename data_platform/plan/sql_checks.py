@@ -17,7 +17,7 @@ from data_platform.plan.comparisons import Incomparable, compares, in_words, sam
 from data_platform.plan.expressions import render
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
-from data_platform.plan.queries import PARAMETERS, compile_query
+from data_platform.plan.queries import PARAMETERS, Query, compile_query
 from data_platform.plan.ranges import range_statement
 from data_platform.plan.relations import relation_of
 from data_platform.plan.rule_context import RuleContext
@@ -64,12 +64,14 @@ def compile_sql(rule: SqlRule, context: RuleContext) -> SqlCheck:
     expected = rule.expected_result if isinstance(rule.expected_result, list) else None
     wanted = tuple(expected) if expected is not None else (rule.expected_result,)
     names = {_OWN.relation: TABLE}
+    at_once = query.range_sql or _totals(query)
     by_itself = names | {relation: as_read_by_rule(relation) for relation in inputs}
     return SqlCheck(
         name=rule.name or "sql",
         effect=context.effect,
         sql=_renamed(query.sql, by_itself),
-        range_sql=_at_once(query.sql, query.range_sql, set(query.inputs), names),
+        range_sql=None if at_once is None else _renamed(at_once, names),
+        total=query.range_sql is None and not query.parameters,
         reads={relation: given.reads == "same" for relation, given in inputs.items()},
         sources=tuple(dict.fromkeys(given.key for given in inputs.values())),
         parameters=query.parameters,
@@ -135,21 +137,18 @@ def _marked(text: str, location: Location) -> str:
     return marked + text[end:]
 
 
-def _at_once(
-    sql: str, range_sql: str | None, inputs: set[Input], names: Mapping[str, str]
-) -> str | None:
-    """The statement for many partitions; a total by partition is one, other than in an asset.
+def _totals(query: Query) -> str | None:
+    """A total as the totals of many partitions, where it can be.
 
-    A partition without a row has no group, and is asked for by itself.
+    In an asset it can't: a partition without rows would have no row then.
     """
-    if range_sql is None:
-        tree = sqlglot.parse_one(sql, dialect="duckdb")
-        if not isinstance(tree, exp.Select) or tree.args.get("group"):
-            return None
-        if all(column.find(exp.AggFunc) for column in tree.expressions):
-            tree.set("group", exp.Group(expressions=[]))
-            range_sql = range_statement(tree, {relation_of(given): given for given in inputs})
-    return None if range_sql is None else _renamed(range_sql, names)
+    tree = sqlglot.parse_one(query.sql, dialect="duckdb")
+    if not isinstance(tree, exp.Select) or tree.args.get("group"):
+        return None
+    if not all(column.find(exp.AggFunc) for column in tree.expressions):
+        return None
+    tree.set("group", exp.Group(expressions=[]))
+    return range_statement(tree, {relation_of(given): given for given in query.inputs})
 
 
 def _renamed(sql: str, names: Mapping[str, str]) -> str:

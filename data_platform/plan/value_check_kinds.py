@@ -26,6 +26,8 @@ class SqlCheck:
         effect: what a value that doesn't compare does.
         sql: for one partition, over `plan.sql_checks.TABLE` and the relations of other assets.
         range_sql: for many partitions at once, where there is such a form.
+        total: whether that form is a total by partition, which is the same for all that have no
+            row: they have no group, and are asked for by themselves.
         reads: the relations of other assets, and whether each is read by partition.
         sources: the keys of other assets.
         parameters: bind parameters that it names.
@@ -38,6 +40,7 @@ class SqlCheck:
     effect: Effect
     sql: str
     range_sql: str | None
+    total: bool
     reads: Mapping[str, bool]
     sources: tuple[Key, ...]
     parameters: tuple[str, ...]

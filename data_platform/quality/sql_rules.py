@@ -40,12 +40,8 @@ def judge_sql(candidate: Candidate, check: SqlCheck) -> Outcome:
         candidate: what would be published.
         check: the rule.
     """
-    rows = _Rows(candidate, check)
-    values = rows.at_once() if check.range_sql and len(candidate.keys) > 1 else {}
-    findings: dict[str, Finding] = {}
-    for key in candidate.keys:
-        value = values[key] if key in values else rows.of(key)
-        findings[key] = _judged(candidate.left(key), value, check)
+    values = _Rows(candidate, check).values()
+    findings = {key: _judged(candidate.left(key), values[key], check) for key in candidate.keys}
     return Outcome(check, findings)
 
 
@@ -77,15 +73,28 @@ class _Rows:
         own = [name for name in columns if name not in HIDDEN_TYPES and not _is_flag(name)]
         self._own = ", ".join(map(quoted, own))
 
-    def at_once(self) -> dict[str, object]:
-        """The values of the partitions that have rows; nothing where the statement fails."""
+    def values(self) -> dict[str, object]:
+        """The value of each partition."""
+        keys = self._candidate.keys
+        several = self._check.range_sql is not None and len(keys) > 1
+        found = self._at_once() if several else None
+        if found is None:
+            return {key: self._of(key) for key in keys}
+        rest = [key for key in keys if key not in found]
+        if self._check.total and rest:
+            # A total over nothing is the same for all.
+            return {**dict.fromkeys(rest, self._of(rest[0])), **found}
+        return {**{key: self._of(key) for key in rest}, **found}
+
+    def _at_once(self) -> dict[str, object] | None:
+        """The values of the partitions that have rows; None where the statement fails."""
         self._show(TABLE, f"SELECT {self._own}, {PARTITION} FROM {self._candidate.good}")
         self._show_windows()
         try:
             found = self._session.rows(self._check.range_sql or "")
         except (duckdb.DataError, duckdb.ProgrammingError):
             self._session.work.go_on()
-            return {}  # each partition will say for itself
+            return None  # each partition will say for itself
         values: dict[str, object] = {}
         for *given, partition in found:
             key = str(partition)
@@ -93,7 +102,7 @@ class _Rows:
             values[key] = _not_one(None, len(given)) if several else given[0]
         return {key: value for key, value in values.items() if key in set(self._candidate.keys)}
 
-    def of(self, key: str) -> object:
+    def _of(self, key: str) -> object:
         """The value of one partition."""
         own = f"WHERE {PARTITION} = {literal(key)}"
         self._show(TABLE, f"SELECT {self._own} FROM {self._candidate.good} {own}")

@@ -10,6 +10,7 @@ from factories import DAY, DAYS, NEXT_DAY, Project, key_of, outcome, verdict
 
 from data_platform.plan.comparisons import Incomparable, compares
 from data_platform.plan.lineage import Lineage
+from data_platform.plan.value_check_kinds import SqlCheck
 from data_platform.quality.figures import KEPT
 from data_platform.quality.gate import Passage
 
@@ -594,3 +595,15 @@ def test_lineage_knows_what_a_rule_in_sql_reads(project: Project) -> None:
     }
     assert told["sql"] == {"staging/shop/orders.v", "raw/shop/shops.id"}
     assert told["drift_mean_w"] == {"staging/shop/orders.w"}
+
+
+def test_a_total_is_one_statement_over_a_range_whatever_it_leaves_out(project: Project) -> None:
+    rule = (
+        'sql: {sql: "SELECT count(*) FROM {table} WHERE v > 0", expected_result: 2, operator: "<"}'
+    )
+    passage = audit_days(project, RANGE, rule)
+    found = outcome(passage, "sql")
+    assert [one.found for one in found.findings.values()] == ["0", "0", "1", "2"]
+    assert isinstance(found.check, SqlCheck)
+    assert found.check.range_sql
+    assert "GROUP BY" in found.check.range_sql
