@@ -18,7 +18,8 @@ from data_platform.plan.nodes import LakeNode, Plan
 from data_platform.spec.tests import InputShape
 from data_platform.spec.wording import hint, show
 from data_platform.unit_tests.lake import GivenSnapshot, given_snapshot
-from data_platform.unit_tests.tables import Table, told_types, typed
+from data_platform.unit_tests.rows import Table
+from data_platform.unit_tests.tables import told_types, typed
 
 _NO_SHAPE = InputShape()
 

@@ -22,7 +22,8 @@ from data_platform.unit_tests.comparing import Cells, TableDifference, differenc
 from data_platform.unit_tests.database import connected
 from data_platform.unit_tests.lake import TestLake
 from data_platform.unit_tests.planning import REASONS, WRITTEN_REASONS, PlannedTest
-from data_platform.unit_tests.tables import Table, told_types, typed
+from data_platform.unit_tests.rows import Table
+from data_platform.unit_tests.tables import told_types, typed
 
 MAX_REASONS = 3
 

@@ -20,7 +20,8 @@ from data_platform.spec.tests import Rows, UnitTest, UnitTests, moment_of
 from data_platform.spec.wording import hint, show
 from data_platform.unit_tests.giving import Giving
 from data_platform.unit_tests.lake import GivenSnapshot
-from data_platform.unit_tests.tables import Table, read_table, typed
+from data_platform.unit_tests.rows import Table, read_table
+from data_platform.unit_tests.tables import typed
 
 REASONS, WRITTEN_REASONS = "_reasons", "reasons"
 """Why a row is held back: as quarantine has it, and as tests write it."""
