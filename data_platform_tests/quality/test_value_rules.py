@@ -1,6 +1,7 @@
 # ruff: noqa: E501 -- cases stand in tables, one a line
 """Rules that compare a value: SQL, patterns, ages, drift and scores, against the language's words."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -607,3 +608,26 @@ def test_a_total_is_one_statement_over_a_range_whatever_it_leaves_out(project: P
     assert isinstance(found.check, SqlCheck)
     assert found.check.range_sql
     assert "GROUP BY" in found.check.range_sql
+
+
+def test_a_run_may_say_by_which_score_and_change_rules_judge(project: Project) -> None:
+    parameters = (
+        "    parameters:\n      least: {type: float, default: 0.9}\n"
+        "      most: {type: int, default: 10}\n      day: {type: str, default: x}\n"
+    )
+    project.land("raw/orders", SCORED)
+    project.declare(
+        PRELUDE
+        + parameters
+        + quality(
+            "not_null: {columns: v, on_violation: warn}",
+            "score: {rules: [not_null_v], min_score: ':least'}",
+            "drift: {metric: row_count, max_change_percentage: ':most'}",
+            "sql: {sql: 'SELECT :day', expected_result: x}",
+        )
+    )
+    assert not project.compute("staging/orders").failed
+    project.workbench = replace(project.workbench, given={"least": 0.95, "day": "y"})
+    failed = project.compute("staging/orders").failed[""]
+    assert "score: 0.9: 2 of 20 pairs are wrong, wanted >= 0.95" in failed
+    assert "sql: y, wanted = 'x'" in failed
