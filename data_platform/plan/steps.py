@@ -23,6 +23,15 @@ from data_platform.plan.nodes import PythonCall, Step
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.parameters import RunParameters
 from data_platform.plan.schemas import Schema
+from data_platform.plan.step_sql import (
+    aliased,
+    all_but,
+    any_flag,
+    count,
+    filling,
+    listed,
+    lower,
+)
 from data_platform.spec import transformations as spec
 
 Locate = Callable[..., Location]
@@ -90,16 +99,16 @@ class StepBuilder:
                 }
                 _require_free(named, (), lambda name: at("columns", name))
                 self._follow_clock(transformation.columns)
-                self.masked -= _lower(transformation.columns)
-                self._append("add_columns", f"SELECT {_all_but(named)}, {_aliased(named)}", at())
+                self.masked -= lower(transformation.columns)
+                self._append("add_columns", f"SELECT {all_but(named)}, {aliased(named)}", at())
             case spec.RenameColumns():
                 self._rename(transformation, at, before)
             case spec.DropColumns():
-                self._append("drop_columns", f"SELECT {_all_but(transformation.columns)}", at())
+                self._append("drop_columns", f"SELECT {all_but(transformation.columns)}", at())
             case spec.SelectColumns():
                 self._append(
                     "select_columns",
-                    f"SELECT {_listed([*transformation.columns, *self.hidden])}",
+                    f"SELECT {listed([*transformation.columns, *self.hidden])}",
                     at(),
                 )
             case spec.FilterRows():
@@ -114,16 +123,16 @@ class StepBuilder:
                 self._union(transformation, at)
             case spec.FillNulls():
                 filled = {
-                    name: f"COALESCE({quoted(name)}, {_filling(name, value)})"
+                    name: f"COALESCE({quoted(name)}, {filling(name, value)})"
                     for name, value in transformation.columns.items()
                 }
-                self._append("fill_nulls", f"SELECT * REPLACE ({_aliased(filled)})", at())
+                self._append("fill_nulls", f"SELECT * REPLACE ({aliased(filled)})", at())
             case spec.Round():
                 rounded = {
                     name: f"ROUND({quoted(name)}, {digits})"
                     for name, digits in transformation.columns.items()
                 }
-                self._append("round", f"SELECT * REPLACE ({_aliased(rounded)})", at())
+                self._append("round", f"SELECT * REPLACE ({aliased(rounded)})", at())
             case spec.Mask():
                 self._mask(transformation, at, before)
             case spec.Python():
@@ -155,9 +164,9 @@ class StepBuilder:
             found = self.strict if how.on_error == "fail" else self.violations
             found[flag] = column
             self._bad[flag] = column
-        flagged = f", {_aliased(flags)}" if flags else ""
+        flagged = f", {aliased(flags)}" if flags else ""
         self._append(
-            name, f"SELECT * REPLACE ({_aliased(values)}){flagged}", at(next(iter(targets)))
+            name, f"SELECT * REPLACE ({aliased(values)}){flagged}", at(next(iter(targets)))
         )
         flag_of = {self._bad[flag]: flag for flag in flags}
         converts = tuple((column, flag_of.get(column)) for column in targets)
@@ -182,7 +191,7 @@ class StepBuilder:
             return []
         columns = tuple(dict.fromkeys(found.values()))
         parts = {
-            column: _any(flag for flag, about in found.items() if about == column)
+            column: any_flag(flag for flag, about in found.items() if about == column)
             for column in columns
         }
         about = "Every value converts to its column's type, and nothing is lost on the way."
@@ -211,7 +220,7 @@ class StepBuilder:
         stays = [name for name in before.names if name not in renamed]
         _require_free(renamed.values(), stays, lambda name: at("columns", _key_of(renamed, name)))
         names = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in renamed.items())
-        unknown = [name for name in renamed if name.lower() not in _lower(before.names)]
+        unknown = [name for name in renamed if name.lower() not in lower(before.names)]
         if unknown and before.closed:
             message = f"no column {unknown[0]!r} arrives here; there are {', '.join(before.names)}"
             raise _problem(at("columns", unknown[0]), message)
@@ -227,8 +236,8 @@ class StepBuilder:
         """A row about which a value that didn't convert leaves the condition unknown stays."""
         condition = self._expression(transformation.condition, at("condition"))
         if self._bad:
-            condition = f"({condition}) OR (({condition}) IS NULL AND {_any(self._bad)})"
-        lost = _count(self.last, f"WHERE ({condition}) IS NOT TRUE")
+            condition = f"({condition}) OR (({condition}) IS NULL AND {any_flag(self._bad)})"
+        lost = count(self.last, f"WHERE ({condition}) IS NOT TRUE")
         self._append("filter_rows", "SELECT *", at(), f"WHERE {condition}", "filters", lost)
 
     def _deduplicate(self, transformation: spec.Deduplicate, at: Locate) -> None:
@@ -237,7 +246,7 @@ class StepBuilder:
         Ties go by what a row holds, then by where it stood, so that the order in which a source
         gave its rows doesn't count.
         """
-        keys = _listed([*transformation.by, PARTITION])
+        keys = listed([*transformation.by, PARTITION])
         parts = [
             _order(text, transformation.keep, at("order_by", n))
             for n, text in enumerate(transformation.order_by)
@@ -257,7 +266,7 @@ class StepBuilder:
             f"QUALIFY {exempt}ROW_NUMBER() OVER "
             f"(PARTITION BY {apart} ORDER BY {', '.join(order)}) = 1"
         )
-        content = f"SELECT *, HASH(*{_all_but((FILE, ROW))}) AS {CONTENT} FROM {self.last}"
+        content = f"SELECT *, HASH(*{all_but((FILE, ROW))}) AS {CONTENT} FROM {self.last}"
         select = f"SELECT * EXCLUDE ({CONTENT})"
         self._append(
             "deduplicate", select, at(), window, "deduplicates", lost, source=f"({content})"
@@ -272,12 +281,12 @@ class StepBuilder:
             for name, text in transformation.columns.items()
         }
         self._follow_clock(transformation.columns)
-        self.masked -= _lower(transformation.columns)
+        self.masked -= lower(transformation.columns)
         flags = [name for name in self.hidden if name not in HIDDEN_TYPES]
         named |= {flag: f"BOOL_OR({quoted(flag)})" for flag in flags}
-        keys = _listed([*transformation.group_by, PARTITION])
+        keys = listed([*transformation.group_by, PARTITION])
         self._append(
-            "aggregate", f"SELECT {keys}, {_aliased(named)}", at(), f"GROUP BY {keys}", "reshapes"
+            "aggregate", f"SELECT {keys}, {aliased(named)}", at(), f"GROUP BY {keys}", "reshapes"
         )
         self.hidden = [PARTITION, *flags]
 
@@ -289,7 +298,7 @@ class StepBuilder:
         bad = self._bad_in(transformation.on, "l.")
         how = transformation.how
         inverse = "SEMI" if how == "anti" else "ANTI"
-        lost = _count(
+        lost = count(
             self.last,
             f"AS l {inverse} JOIN {relation} AS r ON {condition}"
             + (f" WHERE NOT {bad}" if bad else ""),
@@ -313,7 +322,7 @@ class StepBuilder:
             merged = {name: f"COALESCE(l.{quoted(name)}, r.{quoted(name)})" for name in on}
             if not other.into_partitions:
                 merged[PARTITION] = literal(WHOLE)
-            select = select.replace("l.*", f"l.* REPLACE ({_aliased(merged)})", 1)
+            select = select.replace("l.*", f"l.* REPLACE ({aliased(merged)})", 1)
         if how in {"right", "full"} or not other.is_unique_on(on):
             self._append("joined", select, at(), tail, "reshapes")
         elif how == "inner":
@@ -363,7 +372,7 @@ class StepBuilder:
     def _mask(self, transformation: spec.Mask, at: Locate, before: Schema) -> None:
         """Values become tokens or texts; the flags of what didn't convert before stay."""
         columns = transformation.columns
-        unknown = [name for name in columns if name.lower() not in _lower(before.names)]
+        unknown = [name for name in columns if name.lower() not in lower(before.names)]
         if unknown and before.closed:
             problems = [
                 Problem(
@@ -374,9 +383,9 @@ class StepBuilder:
             ]
             raise ConfigurationError(problems)
         masked = {name: masked_by(method, quoted(name)) for name, method in columns.items()}
-        self._append("mask", f"SELECT * REPLACE ({_aliased(masked)})", at())
+        self._append("mask", f"SELECT * REPLACE ({aliased(masked)})", at())
         self.steps[-1] = replace(self.steps[-1], masks=tuple(columns.items()))
-        self.masked |= _lower(columns)
+        self.masked |= lower(columns)
 
     def _expression(self, text: str, location: Location) -> str:
         """An expression over the newest step's columns, and over one partition at a time.
@@ -411,7 +420,7 @@ class StepBuilder:
     def _bad_in(self, columns: Sequence[str], qualifier: str = "") -> str:
         """A condition: a value of these columns didn't convert; empty where none was converted."""
         flags = [flag for flag, column in self._bad.items() if column in columns]
-        return _any(flags, qualifier) if flags else ""
+        return any_flag(flags, qualifier) if flags else ""
 
     def _append(
         self,
@@ -439,36 +448,6 @@ class StepBuilder:
 
 def _problem(location: Location, message: str) -> ConfigurationError:
     return ConfigurationError([Problem(location, message)])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(quoted(name) for name in names)
-
-
-def _aliased(named: Mapping[str, str]) -> str:
-    return ",\n  ".join(f"{expression} AS {quoted(name)}" for name, expression in named.items())
-
-
-def _all_but(names: Iterable[str]) -> str:
-    """All columns but these, which may be there or not."""
-    listed = ", ".join(literal(name.lower()) for name in names)
-    return f"COLUMNS(lambda c: LOWER(c) NOT IN ({listed}))"
-
-
-def _any(flags: Iterable[str], qualifier: str = "") -> str:
-    """Whether any of these flags is up."""
-    listed = " OR ".join(f"COALESCE({qualifier}{quoted(flag)}, FALSE)" for flag in flags)
-    return f"({listed})"
-
-
-def _filling(column: str, value: object) -> str:
-    """A value that a column without one gets, in the column's type where it surely fits."""
-    exact = isinstance(value, bool | int) or (isinstance(value, float) and value.is_integer())
-    return f"CAST_TO_TYPE({literal(value)}, {quoted(column)})" if exact else literal(value)
-
-
-def _lower(names: Iterable[str]) -> set[str]:
-    return {name.lower() for name in names}
 
 
 def _key_of(renamed: Mapping[str, str], new: object) -> str:
@@ -505,11 +484,6 @@ def _require_free(new: Iterable[str], taken: Iterable[str], at: Callable[[str], 
         seen.add(name.lower())
     if problems:
         raise ConfigurationError(problems)
-
-
-def _count(relation: str, tail: str, qualifier: str = "") -> str:
-    key = f"{qualifier}{PARTITION}"
-    return f"SELECT {key}, COUNT(*) AS rows FROM {relation} {tail} GROUP BY {key}"
 
 
 def _order(text: str, keep: str, location: Location) -> tuple[str, str]:
