@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster_steps import failure_of, run_assets
 from factories import DAY, DAYS, Project, outcome
 
 from data_platform.plan.nodes import LakeNode
@@ -138,3 +139,28 @@ def test_a_failing_statement_over_persons_says_nothing_of_them(project: Project)
     head = "    columns:\n      v: {}\n      email: {pii: true}\n"
     found = told(project, "sql", rule, {DAY: TWO[DAYS[0]]}, head)
     assert found["worst"][0]["detail"] == "the SQL fails: •••"
+
+
+def test_rules_over_values_are_checks_of_dagster(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    project.land("raw/orders", TWO[DAYS[0]])
+    project.declare(
+        "staging:\n  orders:\n    from: raw.orders\n    quality:\n"
+        "      - matches: {column: email, pattern: '.+@x'}\n"
+        "      - score: {rules: [matches_email]}\n"
+        "      - drift: {metric: row_count, max_z_score: 3}\n"
+        '      - sql: {sql: "SELECT count(*) FROM {table}", operator: ">", expected_result: 5}\n'
+    )
+    result = run_assets(project, instance, "staging/orders")
+    found = {each.check_name: each for each in result.get_asset_check_evaluations()}
+    assert {name: each.passed for name, each in found.items()} == {
+        "conservation": True,
+        "matches_email": True,
+        "score": True,
+        "drift_row_count": True,
+        "sql": False,
+    }
+    metadata = found["sql"].metadata
+    assert (metadata["found"].value, metadata["threshold"].value) == ("2", "> 5")
+    assert failure_of(result).count("sql: 2, wanted > 5") == 1
