@@ -52,7 +52,7 @@ def _nothing(suite: "Suite", pipeline: str | None, words: str | None) -> str:
     where = f"pipeline {pipeline} has" if pipeline else "there are"
     if words is None or not any(True for _ in suite.files(pipeline)):
         return f"{where} no unit tests: they stand in tests.yaml beside pipeline.yaml"
-    return f"{where} no unit test with {words!r} in its name or asset"
+    return f"{where} no unit tests with {words!r} in their name or asset"
 
 
 class _Shown:

@@ -99,7 +99,7 @@ def test_an_empty_selection_is_wrong_usage(command, shop: Path):
     (shop / "tests.yaml").write_text(PASSES)
     result = command("test", "-k", "nonesuch")
     assert result.exit_code == 2
-    assert "there are no unit test with 'nonesuch'" in result.stderr
+    assert "there are no unit tests with 'nonesuch'" in result.stderr
 
 
 def test_mistakes_fail_and_hide_no_other_test(command, shop: Path):
