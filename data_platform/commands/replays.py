@@ -71,7 +71,7 @@ class Desk:
         """Write rows that wait."""
         from data_platform.correcting import exporting  # noqa: PLC0415
         from data_platform.correcting.held import read_held  # noqa: PLC0415
-        from data_platform.correcting.sheets import format_of  # noqa: PLC0415
+        from data_platform.correcting.sheet_files import format_of  # noqa: PLC0415
 
         form = form or (format_of(output) if output else "csv")
         if form == "parquet" and output is None:
@@ -104,7 +104,7 @@ class Desk:
         from data_platform.correcting.comparing import compare  # noqa: PLC0415
         from data_platform.correcting.held import read_held  # noqa: PLC0415
         from data_platform.correcting.replaying import plan_replay  # noqa: PLC0415
-        from data_platform.correcting.sheets import read_sheet  # noqa: PLC0415
+        from data_platform.correcting.sheet_files import read_sheet  # noqa: PLC0415
 
         partition = self._known(partition)
         with self._workbench.open() as (session, _):

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from data_platform.correcting import exporting
 from data_platform.correcting.comparing import Edits, compare
 from data_platform.correcting.held import read_held
-from data_platform.correcting.sheets import list_text, read_sheet
-from data_platform.errors import ConfigurationError
+from data_platform.correcting.json_sheets import list_text
+from data_platform.correcting.sheet_files import read_sheet
+from data_platform.errors import ConfigurationError, PermanentError
+from data_platform.observability.quarantine import held_rows
+from data_platform.plan.naming import WHOLE
 
 STAGING = """staging:
   orders:
@@ -199,3 +202,25 @@ def test_two_quarantines_in_one_query_are_two(project: Project):
         "ON a.partition = b.partition"
     )
     assert ask(sql, project.build().plan, project.workbench, None).rows == ((1, 2),)
+
+
+def test_rows_of_an_older_version_are_listed_and_not_taken_back_in(project: Project):
+    """They have no identity until their partition runs again."""
+    project.declare(STAGING)
+    project.land("raw/orders", "SELECT 1 AS id, -1 AS price")
+    project.land("staging/orders", "SELECT 2 AS id, 2 AS price")
+    standing = project.table("staging/orders").snapshot()
+    assert standing
+    version = standing.partitions[WHOLE].data_version
+    project.land(
+        "quarantine/orders",
+        f"SELECT 1 AS id, -1 AS price, ['range_price'] AS _reasons, '{version}' AS _data_version, "
+        "'x' AS _source_version, 'r' AS _run_id, now() AS _quarantined_at",
+    )
+    node = project.staging("orders")
+    assert [(one.rows, one.discarded) for one in held_rows([node], project.workbench)] == [(1, 0)]
+    with (
+        project.workbench.open() as (session, _),
+        pytest.raises(PermanentError, match="run staging/shop/orders again"),
+    ):
+        read_held(session, node, project.workbench.lake)
