@@ -132,7 +132,8 @@ class _Judge:
         else:
             unit, spread, most = " standard deviations", stdev(known), check.max_z_score or 0
         far = distance / spread if spread else math.inf
-        if far <= most:
+        # What is exactly on the bound may be computed to lie a last digit beyond it.
+        if far <= most or math.isclose(far, most, rel_tol=SAME):
             return None
         by = f"{far:,.3g}{unit} off" if math.isfinite(far) else "off without measure"
         return f"{by}, at most {most:g}{unit} is allowed"

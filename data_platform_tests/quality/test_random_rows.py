@@ -12,7 +12,7 @@ from factories import Project
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plain_rules import Reading, Row, read
-from random_rules import DAYS, SCHEMA, drifts, rows, rules, table
+from random_rules import DAYS, SCHEMA, TYPES, drifts, rows, rules, table
 
 from data_platform.engine.session import Session
 from data_platform.errors import Location
@@ -28,6 +28,7 @@ from data_platform.quality.audit import Auditor
 from data_platform.quality.outcomes import Audit
 from data_platform.spec.row_rules import NotNull
 from data_platform.spec.rules import AnyRule
+from data_platform.spec.set_rules import Drift
 
 HIDDEN = {"id": pa.int64(), "_partition": pa.string()}
 UNCOUNTED = {"score", "drift", "freshness", "sql"}
@@ -199,6 +200,23 @@ def test_what_is_published_and_held_back_is_what_the_reading_says(
         for row in project.rows("quarantine/orders")
     }
     assert held == {one: set(names) for one, names in wanted.reasons.items() if one in sound}
+
+
+@pytest.mark.parametrize(
+    ("counts", "limits"),
+    [
+        ([1, 1, 1, 2, 2, 2, 3, 0], {"max_change_percentage": 100}),  # of 12 / 7, as a double
+        ([2, 2, 2, 2, 2, 2, 2], {"max_z_score": 0}),
+    ],
+)
+def test_a_figure_on_the_bound_is_near(
+    session: Session, counts: list[int], limits: dict[str, float]
+) -> None:
+    empty = dict.fromkeys(TYPES)
+    drift = Drift(kind="drift", name="drift", metric="row_count", **limits)
+    keys = MANY_DAYS[: len(counts)]
+    show(session, "candidate", numbered([[empty] * count for count in counts], keys))
+    assert audited(session, [drift], "fail", keys).failed == {}
 
 
 def in_yaml(rule: AnyRule) -> dict[str, object]:
