@@ -131,6 +131,27 @@ def test_no_message_shows_a_value_of_a_person(project: Project) -> None:
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("told", ["pii: true", "description: Years."])
+def test_a_bad_file_of_personal_data_is_told_without_its_values(
+    project: Project, told: str
+) -> None:
+    project.declare(
+        "sources:\n  orders:\n    type: file\n    path: p*.jsonl\n    partitions: none\n"
+        f"    columns: {{v: {{type: bigint, {told}}}}}\n"
+    )
+    put(project, '{"v": 1}\n', "p1.jsonl")
+    put(project, '{"v": 2}\n{"v": "secret-17"}\n', "p2.jsonl")
+    passage = project.land_source("orders")
+    kept = "".join(
+        path.read_text()
+        for path in (project.folder / "lake" / "quarantine").rglob("*.json")
+        if path.is_file()
+    )
+    assert "p2.jsonl" in kept
+    assert ("secret-17" in kept + repr(passage)) == ("pii" not in told)
+    assert ("may name a person" in kept + repr(passage)) == ("pii" in told)
+
+
 SOUND: dict[str, tuple[str | bytes, str, list[tuple[object, ...]]]] = {
     "no line break at the end": ("a,b\n1,x", "{}", [(1, "x")]),
     "line breaks of Windows": ("a,b\r\n1,x\r\n2,y\r\n", "{}", [(1, "x"), (2, "y")]),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session, open_session
 from data_platform.errors import SourceError
 from data_platform.plan.expressions import quoted
@@ -56,6 +57,14 @@ _REASONS = (
     ("invalid state", "a quote isn't closed, or line breaks differ from line to line"),
     ("Maximum line size", "a line is longer than 4 MB"),
 )
+_OWN_WORDS = (
+    *(reason for _, reason in _REASONS),
+    " fields where ",
+    ": a value is not ",
+    ": a value of more than ",
+    ": no valid JSON: ",
+)
+"""By which a reason is known that names no value."""
 
 
 def bad_ones(question: Question, source: Files, files: Sequence[Taken], known: Known) -> list[Bad]:
@@ -67,6 +76,8 @@ def bad_ones(question: Question, source: Files, files: Sequence[Taken], known: K
         for file in files:
             question.work.go_on()
             reason = _why_bad(session, source, file, known)
+            if reason is not None and question.node.discreet:
+                reason = _without_values(reason)
             if reason is not None:
                 copy = file.copy or Path(file.path)
                 found.append(Bad(file.found, file.checksum, reason, copy))
@@ -93,6 +104,14 @@ def _why_bad(session: Session, source: Files, file: Taken, known: Known) -> str 
     except SourceError as error:
         return str(error).replace(f"{file.path}: ", "").replace(file.path, "the file")
     return None
+
+
+def _without_values(reason: str) -> str:
+    """A reason of ours as it is; of others' words, which may quote a value, the line alone."""
+    if any(words in reason for words in _OWN_WORDS):
+        return reason
+    line = re.match(r"line \d+: ", reason)
+    return f"{line[0] if line else ''}it can't be read: {UNSAID}"
 
 
 def in_words(error: Exception) -> str:
