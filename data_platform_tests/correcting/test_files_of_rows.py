@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from factories import DAY, PLATFORM, Project
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_platform.correcting import exporting
+from data_platform.correcting import deciding, exporting
 from data_platform.correcting.comparing import Edits, compare
+from data_platform.correcting.deciding import Author
 from data_platform.correcting.held import read_held
 from data_platform.correcting.json_sheets import list_text
 from data_platform.correcting.sheet_files import read_sheet
@@ -188,6 +190,29 @@ def test_a_wrong_value_of_a_masked_column_is_not_told(people: Project, tmp_path:
     with pytest.raises(ConfigurationError, match="phone: what stands here isn't a value") as caught:
         edits(people, path)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("price", ["1", "-2"])
+def test_a_corrected_value_of_a_masked_column_is_masked_wherever_it_goes(
+    people: Project, price: str
+):
+    """Published or held again."""
+    node, lake = people.staging("orders"), people.workbench.lake
+    with people.workbench.open() as (session, _):
+        table = read_held(session, node, lake)
+        found = Edits({key: {"email": "eve@example.com", "price": price} for key in table.rows})
+        author = Author("ada", datetime(2024, 1, 1, tzinfo=UTC))
+        assert len(deciding.correct(session, lake, table, found, author)) == 2
+        assert deciding.correct(session, lake, table, found, author) == []
+    passage = people.compute("staging/orders")
+    assert passage.failed == {}
+    rows = [*people.rows("staging/orders"), *people.rows("quarantine/orders")]
+    assert len(rows) == 2
+    assert "eve@" not in str(rows)
+    assert len(set(people.column("staging/orders", "email"))) == (1 if price == "1" else 0)
+    with people.workbench.open() as (session, _):
+        shown = read_held(session, node, lake).rows.values()
+    assert "eve@" not in str([row.cells for row in shown])
 
 
 def test_two_quarantines_in_one_query_are_two(project: Project):
