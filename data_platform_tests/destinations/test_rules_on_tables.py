@@ -65,7 +65,7 @@ def test_partitions_that_were_there_still_count_as_loaded(shop: Shop) -> None:
 def test_the_first_load_that_fails_leaves_no_table(shop: Shop) -> None:
     shop.declare("row_count: {max_rows: 1}")
     shop.publish(AMOUNTS, DAY)
-    assert shop.load(DAY).failed == {DAY: "row_count: 2 rows, wanted 1"}
+    assert shop.load(DAY).failed == {DAY: "row_count: 2 rows, wanted at most 1"}
     assert shop.ask("SELECT to_regclass('shop.orders')::text") == [(None,)]
     assert shop.versions() == {}
 
@@ -174,7 +174,7 @@ def test_a_table_without_partitions_is_judged_as_a_whole(shop: Shop) -> None:
     shop.publish(AMOUNTS)
     assert shop.load().failed == {}
     shop.publish(f"{AMOUNTS} UNION ALL SELECT 3, 0")
-    assert shop.load().failed == {WHOLE: "row_count: 3 rows, wanted 2"}
+    assert shop.load().failed == {WHOLE: "row_count: 3 rows, wanted at most 2"}
     assert len(shop.ask()) == 2
 
 
