@@ -24,7 +24,9 @@ MAX_CHAIN = 200
 """Calls in a row, `s.upper().trim()`: SQLGlot copies what is before each."""
 MAX_DIGITS = 100
 """Of a number."""
-_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_QUOTED = re.compile(
+    r"""'(?:[^']|'')*(?:'|\Z)|"(?:[^"]|"")*(?:"|\Z)|--[^\n]*|/\*(?:.*?\*/|.*)""", re.DOTALL
+)
 """Texts, quoted names and comments, which may hold letters of any kind."""
 _CHAINED = re.compile(r"[)\]]\s*\.")
 _LONG_NUMBER = re.compile(rf"[0-9][0-9_.]{{{MAX_DIGITS},}}")

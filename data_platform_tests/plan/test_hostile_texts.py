@@ -90,14 +90,14 @@ def test_no_hostile_expression_loads(project: Project) -> None:
     assert [text for text in ALL if text not in found] == []
 
 
-@pytest.mark.parametrize(("part", "place"), enumerate([*EXPRESSION_PLACES][1:]))
+@pytest.mark.parametrize(("part", "place"), [*enumerate([*EXPRESSION_PLACES][1:])])
 def test_no_hostile_expression_loads_elsewhere(project: Project, part: int, place: str) -> None:
     texts = ALL[part::PARTS]
     found = refused(project, "staging", texts, EXPRESSION_PLACES[place])
     assert [text for text in texts if text not in found] == []
 
 
-@pytest.mark.parametrize(("part", "place"), enumerate(QUERY_PLACES))
+@pytest.mark.parametrize(("part", "place"), [*enumerate(QUERY_PLACES)])
 def test_no_hostile_query_loads(project: Project, part: int, place: str) -> None:
     texts = ALL_QUERIES if place == "query" else ALL_QUERIES[part::4]
     found = refused(project, "analytics", texts, QUERY_PLACES[place])
@@ -108,7 +108,9 @@ def test_no_hostile_file_of_sql_loads(project: Project) -> None:
     files = {f"q{number}": text for number, text in enumerate(ALL_QUERIES)}
     body = "".join(f"  {name}:\n    sql: {name}.sql\n" for name in files)
     project.know(orders=COLUMNS)
-    project.declare(f"analytics:\n{body}", **files)
+    folder = project.declare(f"analytics:\n{body}").parent
+    for name, text in files.items():
+        (folder / f"{name}.sql").write_text(text)
     told = {problem.partition(".sql:")[0].rpartition("/")[2] for problem in project.problems()}
     assert [text for name, text in files.items() if name not in told] == []
 
