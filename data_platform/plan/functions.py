@@ -7,6 +7,7 @@ call `UserFunction.load`. A module beside the pipeline goes before an installed 
 import difflib
 import importlib
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -161,6 +162,9 @@ def _module(name: str, folder: Path, pipeline: str, at: Location) -> ModuleType:
             place = str(found.location).replace(f"{folder.absolute()}/", "")
             message = f"module {name} can't be imported: {place}: {found.message}"
             raise _refused(at, message) from None
+    if name.partition(".")[0] in sys.stdlib_module_names:
+        message = f"module {name} is a part of Python itself: "
+        raise _refused(at, f"{message}write a function beside the pipeline that calls it")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -63,7 +63,11 @@ FETCH = "def fetch():\n  return []\n"
         ("def fetch(a): ...", "rates:fetch", "rates:fetch(a) can't be called: missing a required argument: 'a'; a source takes (partition) or no parameters"),
         ("def fetch(partition): ...", "rates:fetch", "rates:fetch needs a partition, but the asset has none: give it a default of None"),
         ("class A:\n  pass", "rates:A.b", "module rates has no function 'A.b'"),
-        (FETCH, "json.decoder:nothing", "module json.decoder has no function 'nothing'"),
+        (FETCH, "data_platform.errors:nothing", "module data_platform.errors has no function 'nothing'"),
+        (FETCH, "os:system", "module os is a part of Python itself"),
+        (FETCH, "subprocess:run", "module subprocess is a part of Python itself"),
+        (FETCH, "builtins:eval", "module builtins is a part of Python itself"),
+        (FETCH, "os.path:join", "module os.path is a part of Python itself"),
         (FETCH, "jsonn:loads", "there is no module 'jsonn', neither beside the pipeline nor installed"),
     ],
     ids=lambda text: text[:30],
@@ -181,9 +185,9 @@ def function_of(project: Project) -> UserFunction:
 def test_an_installed_module_is_found_and_one_beside_goes_first(
     project: Project, write: Write
 ) -> None:
-    project.declare(source("json:JSONDecoder"))
+    project.declare(source("httpx:Client"))
     assert function_of(project).folder is None
-    write(json="def JSONDecoder(): return []")
+    write(httpx="def Client(): return []")
     assert function_of(project).folder == project.pipelines / PIPELINE
 
 
