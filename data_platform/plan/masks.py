@@ -75,7 +75,9 @@ def replacement(relation: str, columns: Iterable[str], how: Mapping[str, MaskMet
         how: each is masked, by its name in lower case.
     """
     quoted = {name: exp.to_identifier(name, quoted=True).sql("duckdb") for name in columns}
-    masks = {name: how[name.lower()] for name in quoted if name.lower() in how}
+    masks: dict[str, MaskMethod] = {
+        name: how[name.lower()] for name in quoted if name.lower() in how
+    }
     replaced = ", ".join(
         f"{masked_by(method, f'{relation}.{quoted[name]}')} AS {quoted[name]}"
         for name, method in masks.items()
