@@ -1,9 +1,15 @@
 """A second run changes nothing; a bad day keeps its last good version and holds up nobody else."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 from dagster import DagsterRunStatus
 from dagster_records import evaluations, materializations, not_fresh
-from retail_platform import RetailPlatform, days, outcome_of
+from retail_platform import Databases, RetailPlatform, days, outcome_of, retail_platform
+
+from data_platform.run_reports import RunReport
 
 BAD = "2017-12-23"
 OTHERS = [day for day in days() if day != BAD]
@@ -74,14 +80,43 @@ def test_a_bad_day_of_a_first_run_stays_unpublished_and_the_others_are_built(
     assert not_fresh(retail, days()) == {}
 
 
-@pytest.mark.parametrize("broken", [BREAK_DUPLICATES, BREAK_SHARE])
-def test_a_day_that_turns_bad_keeps_its_last_good_version(
-    retail: RetailPlatform, broken: str
+@dataclass(frozen=True)
+class Turned:
+    """An installation where a day turned bad after a first run, and what was there before."""
+
+    platform: RetailPlatform
+    versions: dict[str, dict[str, str]]
+    ledger: dict[tuple[str, str], tuple[Any, ...]]
+    report: RunReport
+
+
+def turn_bad(platform: RetailPlatform, broken: str) -> Turned:
+    platform.run()
+    versions, ledger = platform.versions(), platform.ledger()
+    platform.ask_shop(broken)
+    return Turned(platform, versions, ledger, platform.run())
+
+
+@pytest.fixture(scope="module")
+def with_duplicates(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Turned]:
+    with retail_platform(databases, tmp_path_factory.mktemp("turned")) as platform:
+        yield turn_bad(platform, BREAK_DUPLICATES)
+
+
+def test_a_day_that_gets_duplicates_keeps_its_last_good_version(with_duplicates: Turned) -> None:
+    assert_kept(with_duplicates)
+
+
+def test_a_day_with_too_many_rows_in_quarantine_keeps_its_last_good_version(
+    retail: RetailPlatform,
 ) -> None:
-    retail.run()
-    before, ledger = retail.versions(), retail.ledger()
-    retail.ask_shop(broken)
-    report = retail.run()
+    assert_kept(turn_bad(retail, BREAK_SHARE))
+
+
+def assert_kept(turned: Turned) -> None:
+    retail, before, report = turned.platform, turned.versions, turned.report
     assert not report.succeeded
     assert outcome_of(report, "staging/transactions").failed == (BAD,)
 
@@ -89,7 +124,7 @@ def test_a_day_that_turns_bad_keeps_its_last_good_version(
     # Raw is what arrived; nothing below it has seen it.
     changed = {(a, key) for a in after for key in after[a] if after[a][key] != before[a].get(key)}
     assert changed == {("raw/transactions", BAD)}
-    assert retail.ledger() == ledger
+    assert retail.ledger() == turned.ledger
     assert len(materializations(retail, "staging/transactions")[BAD]) == 1
 
     alone = retail.run(BAD, "2017-12-24", select=["analytics/daily_revenue"])
@@ -97,11 +132,9 @@ def test_a_day_that_turns_bad_keeps_its_last_good_version(
     assert retail.versions() == after
 
 
-def test_the_check_says_what_broke_and_what_stands(retail: RetailPlatform) -> None:
-    retail.run()
-    standing = retail.versions()["staging/transactions"][BAD]
-    retail.ask_shop(BREAK_DUPLICATES)
-    report = retail.run()
+def test_the_check_says_what_broke_and_what_stands(with_duplicates: Turned) -> None:
+    retail, report = with_duplicates.platform, with_duplicates.report
+    standing = with_duplicates.versions["staging/transactions"][BAD]
     checks = evaluations(retail, report.run_ids[0], "staging/transactions")
     [broken] = [
         check for check in checks.values() if check.severity.value == "ERROR" and not check.passed
