@@ -40,7 +40,7 @@ _by = click.option("--by", metavar="NAME", help="Who decides; whoever is logged 
 
 @click.group()
 def quarantine() -> None:
-    """Look at rows that were held back, mend them, take them back in, or give them up."""
+    """Rows that were held back: look at them, mend them, or give them up."""
 
 
 @quarantine.command("list", epilog="Example: data-platform quarantine list retail")
@@ -48,7 +48,7 @@ def quarantine() -> None:
 @click.option("--discarded", is_flag=True, help="Count rows that were discarded too.")
 @format_option
 def list_rows(pipeline: str | None, *, discarded: bool, style: str) -> None:
-    """Show which partitions have rows in quarantine, with the reasons."""
+    """Show which partitions have rows in quarantine, and why."""
     from data_platform.observability.quarantine import held_rows  # noqa: PLC0415
     from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
     from data_platform.terminal.console import make_console  # noqa: PLC0415
@@ -75,7 +75,7 @@ def list_rows(pipeline: str | None, *, discarded: bool, style: str) -> None:
 )  # fmt: skip
 @limit_option
 def show(key: str, partition: str | None, *, discarded: bool, style: str, limit: int) -> None:
-    """Show rows of an asset that were held back, as they came, with the reasons."""
+    """Show rows of an asset that were held back, and why."""
     from data_platform.observability.quarantine import held_examples  # noqa: PLC0415
     from data_platform.plan.finding import find_asset  # noqa: PLC0415
     from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
@@ -92,7 +92,7 @@ def show(key: str, partition: str | None, *, discarded: bool, style: str, limit:
 @click.argument("pipeline", required=False, shell_complete=completion.pipelines)
 @format_option
 def files(pipeline: str | None, style: str) -> None:
-    """Show files of sources that couldn't be read, why, and where they are kept."""
+    """Show files of sources that couldn't be read, and why."""
     from data_platform.observability.bad_files import bad_files  # noqa: PLC0415
     from data_platform.plan.nodes import LakeNode  # noqa: PLC0415
     from data_platform.terminal.bad_file_tables import (  # noqa: PLC0415
@@ -131,7 +131,9 @@ def export(
     form: "Format | None",
     output: Path | None,
 ) -> None:
-    r"""Write rows that were held back into a file, to be edited and taken back in by replay.
+    r"""Write rows that were held back into a file, to be mended.
+
+    The edited file is taken back in by replay.
 
     In CSV \N is no value, and what a spreadsheet would change by itself stands behind an
     apostrophe: leave both as they are in cells that you don't edit.
@@ -155,7 +157,9 @@ def replay(
     yes: bool,
     by: str | None,
 ) -> None:
-    """Take rows back in: as FILE corrects them, or as they are after a rule has changed.
+    """Take rows back in, as a file corrects them or as they are.
+
+    Without FILE the rows are judged anew as they are, after a rule has changed.
 
     FILE is what export wrote, edited. Only cells that were edited count. Runs the partitions
     concerned, and what lies below them in all pipelines.
@@ -191,7 +195,9 @@ def discard(
     yes: bool,
     by: str | None,
 ) -> None:
-    """Give rows up: they stay in quarantine, and count as open no more.
+    """Give rows up, with a reason.
+
+    They stay in quarantine, and count as open no more.
 
     Says who did it, when and why; restore takes it back.
     """
@@ -223,7 +229,9 @@ def restore(
     yes: bool,
     by: str | None,
 ) -> None:
-    """Take decisions back: rows that were corrected or discarded are as they came again.
+    """Take back what was decided about rows.
+
+    Those that were corrected or discarded are as they came again.
 
     Runs the partitions in which rows were corrected, and what lies below them.
     """
