@@ -16,6 +16,9 @@ LOADED = (
 )
 
 
+SHORT_PAUSE = 0.03
+
+
 class Reader:
     """Polls in a thread of its own; use it in a `with` statement.
 
@@ -26,14 +29,20 @@ class Reader:
         platform: to look at.
         states: of the lake that may be seen, besides nothing at all.
         loads: of the warehouse's table that may be seen, besides nothing at all.
+        pause: in seconds between two looks, which take time from what is being looked at.
     """
 
     def __init__(
-        self, platform: RetailPlatform, states: Sequence[State], loads: Sequence[list[Any]]
+        self,
+        platform: RetailPlatform,
+        states: Sequence[State],
+        loads: Sequence[list[Any]],
+        pause: float = SHORT_PAUSE,
     ) -> None:
         self._platform = platform
         self._states = states
         self._loads = loads
+        self._pause = pause
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.looks = 0
@@ -48,7 +57,7 @@ class Reader:
         self._thread.join(30)
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.03):
+        while not self._stop.wait(self._pause):
             try:
                 self._look_at_lake()
                 self._look_at_warehouse()

@@ -14,7 +14,7 @@ from reliability_report import Figures, record
 RECORDS = 1000
 PAGE = 50
 FAULTY = 0.3
-EXTRACTIONS = 10
+EXTRACTIONS = 8
 FULL_EXTRACTIONS = int(os.environ.get("CAMPAIGN_EXTRACTIONS", "100"))
 PAGINATIONS = (
     {"type": "page", "page_size": PAGE},

@@ -68,7 +68,7 @@ CHANGED = """
 UPDATE events SET value = value + 1, at = {newest} + interval '1 s'
 WHERE id % 7 = {n} % 7 AND id > {n} - 200
 """
-KILLS = 10
+KILLS = 6
 FULL_KILLS = int(os.environ.get("CAMPAIGN_KILLS", "200"))
 
 
