@@ -37,21 +37,30 @@ def indented(spec: AnalyticsAsset, key: Location) -> Generator[None]:
     try:
         yield
     except ConfigurationError as error:
-        start = start_of_block(key) if spec.query is not None else key
-        if spec.query is None or start.line == key.line:
-            raise
-        lines = key.file.read_text(encoding="utf-8").splitlines()[start.line - 1 :]
-        first = next((line for line in lines if line.strip()), "")
-        indent = len(first) - len(first.lstrip())
-        end = start.line + spec.query.count("\n")
         raise ConfigurationError(
             [
-                replace(problem, location=replace(where, column=where.column + indent))
-                if (where := problem.location).file == key.file and start.line <= where.line <= end
-                else problem
+                replace(problem, location=place_in_file(spec, key, problem.location))
                 for problem in error.problems
             ]
         ) from None
+
+
+def place_in_file(spec: AnalyticsAsset, key: Location, place: Location) -> Location:
+    """Where a place of an asset's SQL is in its file: what YAML took away of a line is counted.
+
+    Args:
+        spec: the asset.
+        key: of its `query`.
+        place: as if lines of a block began where the SQL begins; others stay as they are.
+    """
+    start = start_of_block(key) if spec.query is not None else key
+    if spec.query is None or start.line == key.line or place.file != key.file:
+        return place
+    if not start.line <= place.line <= start.line + spec.query.count("\n"):
+        return place
+    lines = key.file.read_text(encoding="utf-8").splitlines()[start.line - 1 :]
+    first = next((line for line in lines if line.strip()), "")
+    return replace(place, column=place.column + len(first) - len(first.lstrip()))
 
 
 def query_schema(

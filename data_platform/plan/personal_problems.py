@@ -11,7 +11,7 @@ from typing import Any
 from sqlglot import exp
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.analytics import indented, sql_text
+from data_platform.plan.analytics import place_in_file, sql_text
 from data_platform.plan.expressions import parse_query
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage_relations import EVERY
@@ -142,18 +142,5 @@ def _in_sql(
         for item in select.expressions if select else ():
             named = item.find(exp.Column)
             if item.alias_or_name.lower() == column.lower() and named is not None:
-                return _indented(spec, at, place_of(named, location))
+                return place_in_file(spec, at("query"), place_of(named, location))
     return None
-
-
-def _indented(spec: AnalyticsAsset, at: Callable[..., Location], place: Location) -> Location:
-    try:
-        with indented(spec, at("query")):
-            _refuse(place)
-    except ConfigurationError as error:
-        return error.problems[0].location
-    return place
-
-
-def _refuse(place: Location) -> None:
-    raise ConfigurationError([Problem(place, "")])
