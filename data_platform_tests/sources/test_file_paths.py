@@ -34,6 +34,8 @@ def put(folder: Path, *files: str) -> None:
         ("{partition_start:%G-W%V}/{partition_key}.csv", "2024-W13/2024-03-31.csv"),
         ("in/{partition_start:%d%%}.csv", "in/31%.csv"),
         ("in/{x}.csv", "in/{x}.csv"),
+        ("in/{__import__('os')}.csv", "in/{__import__('os')}.csv"),
+        ("in/{0.__class__}.csv", "in/{0.__class__}.csv"),
     ],
 )
 def test_what_stands_in_for_a_partition(path: str, wanted: str) -> None:
@@ -138,6 +140,11 @@ def test_a_file_of_a_month_belongs_to_each_of_its_days(project: Project) -> None
         ),
         ("{partition_kye}.csv", "means nothing; there are {partition_key} and"),
         ("{partition_begin:%Y}.csv", "means nothing; there are {partition_key} and"),
+        ("{partition_key.__class__}.csv", "means nothing; there are {partition_key} and"),
+        ("{partition_key!r}.csv", "means nothing; there are {partition_key} and"),
+        ("{partition_key[0]}.csv", "means nothing; there are {partition_key} and"),
+        ("{partition_start.year}.csv", "means nothing; there are {partition_key} and"),
+        ("{partition_start:%n}.csv", "'%n' is no directive of strftime"),
     ],
 )
 def test_a_path_that_means_nothing(project: Project, path: str, told: str) -> None:
