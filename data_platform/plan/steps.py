@@ -5,7 +5,7 @@ turns out to have (`*`, `EXCLUDE`), and carry the platform's own columns along: 
 file and row that a row came from, and a flag for each conversion that failed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, assert_never
 
@@ -14,11 +14,14 @@ from sqlglot import exp
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.check_kinds import Effect, RowCheck
 from data_platform.plan.conversions import conversion_to, converted, inexact
+from data_platform.plan.declared import refused
 from data_platform.plan.expressions import literal, parse_expression, quoted, reads_clock, render
+from data_platform.plan.free_names import require_free
 from data_platform.plan.functions import UserFunction
+from data_platform.plan.joins import join_of
 from data_platform.plan.keys import Key
 from data_platform.plan.masks import masked_by
-from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, RESERVED_COLUMNS, ROW, WHOLE
+from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import PythonCall, Step
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.parameters import RunParameters
@@ -97,7 +100,7 @@ class StepBuilder:
                     name: self._expression(text, at("columns", name))
                     for name, text in transformation.columns.items()
                 }
-                _require_free(named, (), lambda name: at("columns", name))
+                require_free(named, (), lambda name: at("columns", name))
                 self._follow_clock(transformation.columns)
                 self.masked -= lower(transformation.columns)
                 self._append("add_columns", f"SELECT {all_but(named)}, {aliased(named)}", at())
@@ -218,12 +221,12 @@ class StepBuilder:
     def _rename(self, transformation: spec.RenameColumns, at: Locate, before: Schema) -> None:
         renamed = transformation.columns
         stays = [name for name in before.names if name not in renamed]
-        _require_free(renamed.values(), stays, lambda name: at("columns", _key_of(renamed, name)))
+        require_free(renamed.values(), stays, lambda name: at("columns", _key_of(renamed, name)))
         names = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in renamed.items())
         unknown = [name for name in renamed if name.lower() not in lower(before.names)]
         if unknown and before.closed:
             message = f"no column {unknown[0]!r} arrives here; there are {', '.join(before.names)}"
-            raise _problem(at("columns", unknown[0]), message)
+            raise refused(at("columns", unknown[0]), message)
         # RENAME passes over a column that isn't there; naming it doesn't.
         there = " OR ".join(f"{quoted(name)} IS NULL" for name in renamed)
         self._append("rename_columns", f"SELECT * RENAME ({names})", at(), f"WHERE TRUE OR {there}")
@@ -273,7 +276,7 @@ class StepBuilder:
         )
 
     def _aggregate(self, transformation: spec.Aggregate, at: Locate) -> None:
-        _require_free(
+        require_free(
             transformation.columns, transformation.group_by, lambda name: at("columns", name)
         )
         named = {
@@ -292,43 +295,9 @@ class StepBuilder:
 
     def _join(self, transformation: spec.Join, at: Locate, before: Schema) -> None:
         other = self._other_side(transformation.with_, at("with"))
-        on = [*transformation.on, *([PARTITION] if other.partitioned else [])]
-        condition = " AND ".join(f"l.{quoted(name)} = r.{quoted(name)}" for name in on)
-        relation = quoted(other.relation)
         bad = self._bad_in(transformation.on, "l.")
-        how = transformation.how
-        inverse = "SEMI" if how == "anti" else "ANTI"
-        lost = count(
-            self.last,
-            f"AS l {inverse} JOIN {relation} AS r ON {condition}"
-            + (f" WHERE NOT {bad}" if bad else ""),
-            "l.",
-        )
-        tail = f"AS l\n{how.upper()} JOIN {relation} AS r ON {condition}"
-        if how == "semi" and bad:
-            tail = f"AS l\nWHERE EXISTS (FROM {relation} AS r WHERE {condition}) OR {bad}"
-        if how == "inner" and bad:
-            there = f"r.{quoted(on[0])} IS NOT NULL"
-            tail = f"AS l\nLEFT JOIN {relation} AS r ON {condition}\nWHERE {there} OR {bad}"
-        if how in {"semi", "anti"}:
-            self._append("joined", "SELECT l.*", at(), tail, "filters", lost)
-            return
-        names = _added_by(transformation, other, before, at)
-        select = f"SELECT l.*{''.join(f', r.{quoted(name)}' for name in names)}"
-        if how in {"right", "full"}:
-            if not other.fits_row_by_row:
-                message = f"a {how} join needs the same partitions on both sides"
-                raise _problem(at("how"), message)
-            merged = {name: f"COALESCE(l.{quoted(name)}, r.{quoted(name)})" for name in on}
-            if not other.into_partitions:
-                merged[PARTITION] = literal(WHOLE)
-            select = select.replace("l.*", f"l.* REPLACE ({aliased(merged)})", 1)
-        if how in {"right", "full"} or not other.is_unique_on(on):
-            self._append("joined", select, at(), tail, "reshapes")
-        elif how == "inner":
-            self._append("joined", select, at(), tail, "filters", lost)
-        else:
-            self._append("joined", select, at(), tail)
+        made = join_of(transformation, other, self.last, bad, before, at)
+        self._append("joined", made.select, at(), made.tail, made.effect, made.lost)
 
     def _union(self, transformation: spec.Union, at: Locate) -> None:
         parts: list[str] = []
@@ -337,7 +306,7 @@ class StepBuilder:
             other = self._other_side(reference, location)
             if not other.fits_row_by_row:
                 message = f"{reference} has no partitions: its rows belong to none of this asset's"
-                raise _problem(location, message)
+                raise refused(location, message)
             whole = "" if other.into_partitions else f" REPLACE ({literal(WHOLE)} AS {PARTITION})"
             gone = [name for name in (FILE, ROW) if name not in self.hidden]
             exclude = f" EXCLUDE ({', '.join(gone)})" if gone else ""
@@ -446,51 +415,15 @@ class StepBuilder:
         return fresh
 
 
-def _problem(location: Location, message: str) -> ConfigurationError:
-    return ConfigurationError([Problem(location, message)])
-
-
 def _key_of(renamed: Mapping[str, str], new: object) -> str:
     return next(old for old, name in reversed([*renamed.items()]) if name == new)
-
-
-def _added_by(
-    transformation: spec.Join, other: OtherSide, before: Schema, at: Locate
-) -> Sequence[str]:
-    """The columns that a join adds: those that were named, or all that this side doesn't have."""
-    if transformation.columns is not None:
-        _require_free(transformation.columns, before.names, lambda name: at("columns", name))
-        return transformation.columns
-    if not other.columns:
-        message = (
-            f"the columns of {transformation.with_} aren't known: name those to add in `columns`"
-        )
-        raise _problem(at("with"), message)
-    taken = {name.lower() for name in (*transformation.on, *before.names)}
-    return [name for name in other.columns if name.lower() not in taken]
-
-
-def _require_free(new: Iterable[str], taken: Iterable[str], at: Callable[[str], Location]) -> None:
-    """Each name is new, and no other column's."""
-    seen = {name.lower() for name in taken}
-    problems: list[Problem] = []
-    for name in new:
-        if name.lower() in RESERVED_COLUMNS:
-            message = f"{name!r} is a name that the platform needs: choose another"
-            problems.append(Problem(at(name), message))
-        elif name.lower() in seen:
-            message = f"there is a column {name!r} already: choose another name"
-            problems.append(Problem(at(name), message))
-        seen.add(name.lower())
-    if problems:
-        raise ConfigurationError(problems)
 
 
 def _order(text: str, keep: str, location: Location) -> tuple[str, str]:
     """A column's name, and its part of an ORDER BY that puts the row to keep first."""
     name, _, direction = text.strip().partition(" ")
     if direction.lower() not in {"", "asc", "desc"}:
-        raise _problem(
+        raise refused(
             location, f"{text!r}: order_by takes column names, each with asc or desc if you like"
         )
     descending = (direction.lower() == "desc") != (keep == "last")
