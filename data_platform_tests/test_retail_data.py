@@ -196,7 +196,7 @@ class TestTheFiles:
         assert duckdb.execute(
             f"select count(distinct product_id), count(distinct department), count(department)"
             f" from '{tmp_path}/products*.parquet'"
-        ).fetchone() == (92_331, 32, 92_331)
+        ).fetchall() == [(92_331, 32, 92_331)]
 
     def test_hold_the_demographics_with_empty_fields_for_the_unknown(self, tmp_path: Path) -> None:
         lay_files(tmp_path)
@@ -218,7 +218,7 @@ class TestTheFiles:
             f"""select count(*), count(distinct product_id) from '{transactions}'
             where product_id not in (select product_id from '{tmp_path}/products*.parquet')
             and quantity >= 1 and transaction_timestamp < '2018-01-01'"""
-        ).fetchone() == (32, 3)
+        ).fetchall() == [(32, 3)]
 
     def test_are_given_back_by_name_and_stand_alone_in_the_folder(self, tmp_path: Path) -> None:
         folder = tmp_path / "a" / "b's"

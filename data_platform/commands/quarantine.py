@@ -40,7 +40,7 @@ _by = click.option("--by", metavar="NAME", help="Who decides; whoever is logged 
 
 @click.group()
 def quarantine() -> None:
-    """Rows that were held back: look at them, mend them, or give them up."""
+    """Look at rows that were held back, and mend them."""
 
 
 @quarantine.command("list", epilog="Example: data-platform quarantine list retail")

@@ -74,7 +74,9 @@ def csv_cell(text: str | None, kind: str) -> str:
         digits = sum(sign.isdigit() for sign in text)
         plain = _SHORT_NUMBER.fullmatch(text) and digits <= _DIGITS_SHOWN
     else:
-        plain = _WORD.fullmatch(text) and text.lower() not in _CONVERTED
+        # A half is a letter neither to Python nor to a spreadsheet, though `\w` takes it for one.
+        word = _WORD.fullmatch(text) and text[0].isalpha()
+        plain = word and text.lower() not in _CONVERTED
     return text if plain else f"{GUARD}{text}"
 
 

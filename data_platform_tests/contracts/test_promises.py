@@ -14,7 +14,8 @@ CHECKS = ["range_id", "accepted_values_id", "unique_id", "not_null", "matches_na
 
 def declare_source(project: Project, columns: str) -> None:
     file = project.folder / "orders.parquet"
-    duckdb.sql(f"COPY ({BROKEN}) TO '{file}'")
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({BROKEN}) TO '{file}'")
     project.declare(
         f"sources:\n  orders:\n    type: file\n    path: {file}\n    columns: {columns}\n"
     )

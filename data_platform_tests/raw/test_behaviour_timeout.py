@@ -78,7 +78,7 @@ def test_sql_over_the_lake_is_ended(project: Project, instance: dg.DagsterInstan
     project.declare(
         "analytics:\n  totals:\n    timeout: 1s\n"
         "    query: SELECT sum(a.range * b.range) AS n "
-        "FROM raw.orders, range(1000000000) a, range(1000000000) b\n"
+        "FROM raw.orders, range(10000000) a, range(10000000) b\n"
     )
     project.land("raw/orders", [{"id": 1}])
     result = run_assets(project, instance, "analytics/totals")
