@@ -7,6 +7,7 @@ a person wrote in SQL. What may be in it is decided by `plan.sql_texts` (charact
 
 import functools
 import math
+import re
 from collections.abc import Collection
 
 import sqlglot
@@ -42,6 +43,8 @@ VALUE_ENDS = frozenset(
     }
 )
 """After these a colon belongs to a slice, a struct or an alias."""
+_TOKEN = re.compile(r"<Token token_type: [^,]*, text: (.*?), line: \d+, .*?>")
+"""How the parser writes a word that it stumbled over."""
 
 
 def parse_expression(
@@ -225,7 +228,5 @@ def _syntax_problem(error: Exception, text: str, location: Location, what: str) 
             location.line + line - 1,
             column if line > 1 else location.column + column - 1,
         )
-    return Problem(
-        place,
-        f"{what} can't be read{f' near {near!r}' if near else ''}: {first.get('description')}",
-    )
+    described = _TOKEN.sub(r"'\1'", str(first.get("description")))
+    return Problem(place, f"{what} can't be read{f' near {near!r}' if near else ''}: {described}")

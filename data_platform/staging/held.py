@@ -4,7 +4,8 @@ Called by `staging.computing` once the audit has told which rows they are. Commi
 that it stands beside, whose version it names.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +35,7 @@ RUN, MOMENT, VERSION, REASONS, SOURCE = (
 DISCARDED = "_discarded"
 """Why somebody discarded a row; NULL where it waits for a correction."""
 
+_WINDOW = re.compile(r"\bOVER\b", re.IGNORECASE)
 OWN = (ROW_ID, REASONS, DISCARDED, VERSION, SOURCE, RUN, MOMENT)
 """The columns of quarantine that aren't the row's."""
 
@@ -116,13 +118,7 @@ def _quarantine_relation(
     )
     came, key = corrected.came, partition_key(node)
     columns = session.columns(f"SELECT * EXCLUDE ({', '.join(HIDDEN_TYPES)}) FROM {came}")
-    # Rows that are equal to a held one count for its number: those that may be are found by a
-    # hash that costs little, and known by one that is the same tomorrow.
-    values = ", ".join(map(quoted, columns))
-    alike = f"HASH({values}) IN (SELECT HASH({values}) FROM _held_rows)"
-    within = f"{PARTITION} IN (SELECT {PARTITION} FROM _held_rows)"
-    known = identified(session, came, key, rows=f"{within} AND {alike}")
-    session.run(f"CREATE TEMP TABLE _known AS {known}")
+    session.run(f"CREATE TEMP TABLE _known AS {_identities(session, node, columns, corrected)}")
     masks = replacement("s", columns, node.held_masked)
     moment = datetime.now(UTC).isoformat()
     session.run(
@@ -137,6 +133,34 @@ def _quarantine_relation(
         f"JOIN (VALUES {versions}) v(key, version) ON v.key = {key}"
     )
     return "_quarantine"
+
+
+def _identities(
+    session: Session, node: StagingNode, columns: Iterable[str], corrected: Corrected
+) -> str:
+    """A SELECT of the identities of `_held_rows`, and maybe of others."""
+    key = partition_key(node)
+    if not corrected.any and _all_equal_rows_are_held(node):
+        return identified(
+            session, f"(SELECT * EXCLUDE ({REASONS}, {DISCARDED}) FROM _held_rows)", key
+        )
+    # Rows that are equal to a held one count for its number: those that may be are found by a
+    # hash that costs little, and known by one that is the same tomorrow.
+    values = ", ".join(map(quoted, columns))
+    alike = f"HASH({values}) IN (SELECT HASH({values}) FROM _held_rows)"
+    within = f"{PARTITION} IN (SELECT {PARTITION} FROM _held_rows)"
+    return identified(session, corrected.came, key, rows=f"{within} AND {alike}")
+
+
+def _all_equal_rows_are_held(node: StagingNode) -> bool:
+    """Whether rows that came equal are held back together, whatever else there is.
+
+    So it is where each row is judged by itself: then the source needn't be looked through again.
+    """
+    conditions = [check.offends for check in node.checks if isinstance(check, RowCheck)]
+    return all(step.effect in {"row-wise", "filters"} for step in node.steps) and not any(
+        _WINDOW.search(sql) for sql in (*(step.sql for step in node.steps), *conditions)
+    )
 
 
 def _reasons(check: RowCheck, breaks: str) -> dict[str, str]:

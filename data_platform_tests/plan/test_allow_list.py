@@ -261,3 +261,8 @@ def test_a_number_comes_back_from_its_literal(
 @pytest.mark.parametrize("name", ['we"ird', "a b", "select", "größe", "a.b", "'"])
 def test_a_name_comes_back_from_its_quotes(name: str, database: duckdb.DuckDBPyConnection) -> None:
     assert database.execute(f"SELECT 1 AS {quoted(name)}").description[0][0] == name
+
+
+def test_a_word_that_the_parser_stumbles_over_is_told_as_it_is_written() -> None:
+    with pytest.raises(ConfigurationError, match="but got '='$"):
+        parse_expression("copy = 1", HERE)

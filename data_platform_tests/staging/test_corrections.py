@@ -139,6 +139,25 @@ def test_of_two_equal_rows_one_is_corrected(project: Project):
     assert counted(passage) == "3 in = 2 out + 1 quarantined"
 
 
+def test_of_equal_rows_those_that_came_again_are_held_and_corrected(project: Project):
+    numbered = """    transformations:
+      - add_columns:
+          nth: row_number() OVER (PARTITION BY id)
+    quality:
+      - expression: nth = 1
+    columns:"""
+    project.declare(STAGING.replace("    columns:", numbered), daily=True)
+    project.land("raw/orders", "SELECT 2 AS id, 7 AS price FROM range(3)", DAY)
+    project.compute("staging/orders", DAY)
+    again = project.rows("quarantine/orders")
+    assert len({row["_row_id"] for row in again}) == 2
+    for number, row in enumerate(again):
+        take(project, "correct", row, id=f"{number + 3}")
+    passage = project.compute("staging/orders", DAY)
+    assert project.column("staging/orders", "id") == [2, 3, 4]
+    assert counted(passage) == "3 in = 3 out + 0 quarantined"
+
+
 def test_a_row_that_is_gone_from_the_source_warns(shop: Project):
     row = held(shop)[2]
     take(shop, "correct", row, price="70")
