@@ -264,5 +264,5 @@ def test_a_name_comes_back_from_its_quotes(name: str, database: duckdb.DuckDBPyC
 
 
 def test_a_word_that_the_parser_stumbles_over_is_told_as_it_is_written() -> None:
-    with pytest.raises(ConfigurationError, match="but got '='$"):
+    with pytest.raises(ConfigurationError, match=r"but got '='$"):
         parse_expression("copy = 1", HERE)
