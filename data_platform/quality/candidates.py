@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from data_platform.engine.session import Session
 from data_platform.plan.expressions import quoted
-from data_platform.plan.naming import FILE, ROW
+from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.quality.outcomes import MAX_EXAMPLES
 
 
@@ -50,7 +50,7 @@ def counted(session: Session, query: str) -> dict[str, int]:
 
 
 def examples(session: Session, query: str, columns: Sequence[str]) -> list[dict[str, str]]:
-    """At most five rows as text, what the check is about first.
+    """At most five rows as text: what the check is about first, the partition last.
 
     Args:
         session: in which they are.
@@ -63,7 +63,8 @@ def examples(session: Session, query: str, columns: Sequence[str]) -> list[dict[
         if name not in {FILE, ROW} and not name.startswith(("_breaks_", "_converts_"))
     ]
     first = [name for name in columns if name in there]
-    chosen = [*first, *[name for name in there if name not in first]]
+    others = [name for name in there if name not in {*first, PARTITION}]
+    chosen = [*first, *others, *[name for name in there if name == PARTITION]]
     few = (
         f"SELECT {', '.join(map(quoted, chosen))} FROM ({query}) ORDER BY ALL LIMIT {MAX_EXAMPLES}"
     )
