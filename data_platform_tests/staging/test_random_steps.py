@@ -7,6 +7,7 @@ counted by a statement of its own: rows in are rows out and those.
 """
 
 import datetime as dt
+import hmac
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
@@ -23,6 +24,7 @@ from pydantic import TypeAdapter
 from data_platform.errors import Location
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
+from data_platform.plan.masks import MACROS, blocks_of
 from data_platform.plan.nodes import statement_of
 from data_platform.plan.other_side import OtherSide
 from data_platform.plan.parameters import NO_PARAMETERS
@@ -44,6 +46,7 @@ ARROW = pa.schema(
 )  # fmt: skip
 SOURCE = Key("raw", "shop", "orders")
 OTHER = "others"
+KEY = b"a key of more than sixteen signs"
 
 rows = st.fixed_dictionaries(
     {
@@ -163,6 +166,16 @@ def rounded(row: Row) -> Row:
     }
 
 
+def token(value: object) -> str | None:
+    return None if value is None else hmac.new(KEY, str(value).encode(), "sha256").hexdigest()
+
+
+def ending(value: object) -> str | None:
+    """At most four characters, and at most a third."""
+    shown = min(4, len(str(value)) // 3)
+    return None if value is None else f"***{str(value)[-shown:] if shown else ''}"
+
+
 def whole(value: object) -> int | None:
     sound = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
     return int(value) if sound else None  # type: ignore[call-overload]
@@ -194,6 +207,10 @@ STEPS: dict[str, tuple[dict[str, object], Reading]] = {
         {"fill_nulls": {"s": "-", "id": 0, "d": 2}},
         mapped(lambda r: {**r, "s": "-" if r["s"] is None else r["s"], "id": r["id"] or 0, "d": 2.0 if r["d"] is None else r["d"]}),
     ),
+    "mask": (
+        {"mask": {"s": "hash", "id": "partial", "x": "redact"}},
+        mapped(lambda r: {**r, "s": token(r["s"]), "id": ending(r["id"]), "x": None if r["x"] is None else "[redacted]"}),
+    ),
     "round": ({"round": {"x": 1, "d": 0, "id": -1}}, mapped(rounded)),
     "convert": (
         {"convert_types": {"d": {"type": "bigint", "on_error": "set_null"}, "id": "varchar"}},
@@ -224,6 +241,10 @@ ROW_WISE = [
 @pytest.fixture(scope="module")
 def database() -> Generator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": 1}) as connection:
+        for macro in MACROS:
+            connection.execute(macro)
+        for name, block in blocks_of(KEY.decode()).items():
+            connection.execute(f"SET VARIABLE {name} = CAST(? AS BLOB)", [block])
         yield connection
 
 
