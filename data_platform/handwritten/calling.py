@@ -6,8 +6,10 @@ own wrapper of a decorated function.
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -230,9 +232,19 @@ def _says_nothing(definition: dg.AssetsDefinition, event: dg.Output[object]) -> 
 
 def _events(result: Any) -> Iterator[Any]:
     if inspect.isasyncgen(result):
-        yield from asyncio.run(_gathered(result))
+        yield from _awaited(_gathered(result))
     else:
         yield from result
+
+
+def _awaited(events: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+    """Where a loop runs already, as in a notebook, another thread has one of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(events)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, asyncio.run, events).result()
 
 
 async def _gathered(events: AsyncIterator[Any]) -> list[Any]:

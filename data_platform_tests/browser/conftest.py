@@ -22,9 +22,12 @@ PATIENCE = 60_000
 """How long a page may take to show something, in milliseconds: a loaded machine is slow."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window."""
+    """Chromium, without a window.
+
+    Not of the session: Playwright keeps a loop of asyncio running in this thread meanwhile.
+    """
     path = find_chromium()
     if path is None:
         if os.environ.get("DATA_PLATFORM_TESTS_REQUIRE_BROWSER"):

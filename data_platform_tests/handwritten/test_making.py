@@ -1,5 +1,6 @@
 """Hand-written assets over real runs: what they get, what they give, what is published."""
 
+import asyncio
 import re
 from datetime import date
 from decimal import Decimal
@@ -428,6 +429,19 @@ def test_an_async_function_is_awaited(sales):
     """)
     assert sales.run([], ["analytics/awaited"]).success
     assert sales.rows("SELECT x FROM sales.analytics.awaited") == [(1,)]
+
+
+def test_an_async_function_is_awaited_where_a_loop_runs_already(sales):
+    sales.write("""
+        @dg.asset
+        async def awaited() -> pd.DataFrame:
+            return pd.DataFrame({"x": [1]})
+    """)
+
+    async def as_in_a_notebook() -> bool:
+        return sales.run([], ["analytics/awaited"]).success
+
+    assert asyncio.run(as_in_a_notebook())
 
 
 def test_config_and_metadata_are_dagsters_own(sales):
