@@ -64,7 +64,7 @@ class Reply:
     @property
     def content(self) -> bytes:
         content = self.body if self.body is not None else json.dumps(self.json).encode()
-        return gzip.compress(content) if self.gzip else content
+        return gzip.compress(content, mtime=0) if self.gzip else content
 
 
 Script = Callable[[Asked], Reply] | Sequence[Reply] | Reply

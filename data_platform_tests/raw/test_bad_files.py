@@ -129,7 +129,7 @@ def test_a_value_that_the_tables_type_does_not_take(project: Project) -> None:
 def test_a_gzip_that_was_cut(project: Project, cut: int) -> None:
     packed = gzip.compress(b"id\n" + b"".join(b"%d\n" % (n * 7919) for n in range(9999)))
     put(project, "in/a.csv.gz", packed[:-cut])
-    put(project, "in/b.csv.gz", gzip.compress(b"id\n1\n"))
+    put(project, "in/b.csv.gz", gzip.compress(b"id\n1\n", mtime=0))
     declare(project, "in/*.csv.gz")
     passage = project.land_source("orders")
     detail = outcome(passage, "bad_files").findings[""].detail
@@ -218,7 +218,7 @@ def test_a_json_file_that_breaks_off(project: Project) -> None:
 def test_lines_of_json_of_which_one_is_broken(project: Project) -> None:
     put(project, "in/a.jsonl", '{"id": 1}\n{"id": 2\n')
     put(project, "in/b.jsonl", '{"id": 3}\n')
-    put(project, "in/c.jsonl.gz", gzip.compress(b'{"id": 4}\n'))
+    put(project, "in/c.jsonl.gz", gzip.compress(b'{"id": 4}\n', mtime=0))
     declare(project, "in/*.jsonl*")
     project.declare("sources:\n  orders: {type: file, path: 'in/*.jsonl*', format: jsonl}\n")
     passage = project.land_source("orders")

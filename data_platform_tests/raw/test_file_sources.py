@@ -270,7 +270,7 @@ def test_compressed_files_of_every_format(project: Project) -> None:
         "parquet": sink.getvalue(),
     }.items():
         packed = {
-            "gz": gzip.compress(content[:4]) + gzip.compress(content[4:]),
+            "gz": gzip.compress(content[:4], mtime=0) + gzip.compress(content[4:], mtime=0),
             "zst": pa.compress(content, codec="zstd", asbytes=True),
         }
         for ending, some in packed.items():
@@ -280,7 +280,7 @@ def test_compressed_files_of_every_format(project: Project) -> None:
 
 
 def test_the_schema_of_files_of_any_kind(tmp_path: Path) -> None:
-    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"id,code\n1,007\n"))
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"id,code\n1,007\n", mtime=0))
     schema = files_schema(Files(str(tmp_path / "x.csv.gz"), "csv", CsvFormat()))
     assert schema is not None
     assert {c.name: c.type for c in schema.columns} == {"id": "BIGINT", "code": "VARCHAR"}

@@ -37,7 +37,7 @@ def test_formats_and_compressions(project: Project, bucket: Bucket) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table({"id": [4]}), sink)
     for name, content, wanted in [
-        ("a.csv.gz", gzip.compress(b"id\n1\n"), 1),
+        ("a.csv.gz", gzip.compress(b"id\n1\n", mtime=0), 1),
         ("a.json", b'{"id": 2}', 2),
         ("a.jsonl.zst", pa.compress(b'{"id": 3}\n', codec="zstd", asbytes=True), 3),
         ("a.parquet", sink.getvalue(), 4),
