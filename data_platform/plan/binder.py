@@ -1,7 +1,7 @@
 """DuckDB as the judge of types and statements while a plan is built: one instance a process.
 
-Called by `plan.conversions` and `plan.columns`. It holds no data and reaches no file; making an
-instance takes 15 ms, a cursor of one that is there a hundredth of that.
+Called by `plan.conversions`, `plan.columns` and `plan.sql_places`. It holds no data and
+reaches no file; making an instance takes 15 ms, a cursor of one that is there a hundredth of that.
 """
 
 import functools
@@ -15,9 +15,13 @@ from data_platform.plan.masks import MACROS
 
 
 @contextmanager
-def binder() -> Generator[duckdb.DuckDBPyConnection]:
-    """A connection of its own: what it makes as TEMP ends with it."""
-    cursor = _instance(os.getpid()).cursor()
+def binder(*, errors_as_json: bool = False) -> Generator[duckdb.DuckDBPyConnection]:
+    """A connection of its own: what it makes as TEMP ends with it.
+
+    Args:
+        errors_as_json: whether errors are told part by part, not in words for people.
+    """
+    cursor = _instance(os.getpid(), errors_as_json=errors_as_json).cursor()
     try:
         yield cursor
     finally:
@@ -25,12 +29,13 @@ def binder() -> Generator[duckdb.DuckDBPyConnection]:
 
 
 @functools.cache
-def _instance(_pid: int) -> duckdb.DuckDBPyConnection:
-    """One for each process: a forked child must not go on with its parent's."""
+def _instance(_pid: int, *, errors_as_json: bool) -> duckdb.DuckDBPyConnection:
+    """One for each process and form of errors: a forked child must not go on with its parent's."""
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
+            "errors_as_json": str(errors_as_json).lower(),
             "python_enable_replacements": "false",
             "threads": "1",
         }

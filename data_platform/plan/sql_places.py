@@ -8,7 +8,6 @@ nothing but the names of assets replaced, and DuckDB tells the character.
 import difflib
 import functools
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import duckdb
 from sqlglot import exp
 
 from data_platform.errors import Location
+from data_platform.plan.binder import binder
 from data_platform.plan.columns import Catalog
 from data_platform.plan.expressions import parse_query, quoted
 from data_platform.plan.schemas import Schema
@@ -166,7 +166,7 @@ def _as_written(offset: int, replaced: Sequence[_Replacement]) -> int:
 
 def _refused(sql: str, schemas: Mapping[str, Schema]) -> dict[str, Any] | None:
     """What DuckDB has against a statement, part by part; None where it has nothing."""
-    with _instance(os.getpid()).cursor() as cursor:
+    with binder(errors_as_json=True) as cursor:
         relations = Catalog(cursor)
         for relation, schema in schemas.items():
             relations.declare(relation, schema)
@@ -182,26 +182,9 @@ def _refused(sql: str, schemas: Mapping[str, Schema]) -> dict[str, Any] | None:
 
 
 @functools.cache
-def _instance(_pid: int) -> duckdb.DuckDBPyConnection:
-    """One that tells its errors as JSON; `plan.binder` has those for people."""
-    connection = duckdb.connect(
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "errors_as_json": "true",
-            "python_enable_replacements": "false",
-            "threads": "1",
-        }
-    )
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    return connection
-
-
-@functools.cache
 def _reserved() -> frozenset[str]:
     """Words of DuckDB's that no column is called without quotes."""
-    with _instance(os.getpid()).cursor() as cursor:
+    with binder(errors_as_json=True) as cursor:
         rows = cursor.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
     return frozenset(str(row[0]) for row in rows)
 
