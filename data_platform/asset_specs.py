@@ -8,7 +8,7 @@ from typing import Any, assert_never, cast
 
 import dagster as dg
 
-from data_platform.plan.check_kinds import Check
+from data_platform.plan.checks.kinds import Check
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import (
     AnalyticsNode,
@@ -24,7 +24,7 @@ from data_platform.plan.nodes import (
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.retrying import retries_in_words
 from data_platform.plan.schemas import Schema
-from data_platform.plan.sources import (
+from data_platform.plan.sources.kinds import (
     AnySource,
     Api,
     DatabaseQuery,

@@ -12,11 +12,11 @@ from pathlib import Path
 from data_platform.errors import ConfigurationError, Problem
 from data_platform.loading import Loaded
 from data_platform.plan.building import build_plan
-from data_platform.plan.contract_changes import AssetChanges, compare
+from data_platform.plan.contracts.changes import AssetChanges, compare
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
-from data_platform.plan.lineage_impact import impact_of
-from data_platform.plan.lineage_relations import Origin
+from data_platform.plan.lineage.assets import Lineage
+from data_platform.plan.lineage.impact import impact_of
+from data_platform.plan.lineage.relations import Origin
 from data_platform.revisions import Revision
 from data_platform.spec.contracts import (
     WrittenContracts,

@@ -23,10 +23,10 @@ from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session, duckdb_type
 from data_platform.errors import ContractError, FunctionError
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.plan.schemas import Column
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.snapshots import rows_read

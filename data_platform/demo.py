@@ -20,7 +20,7 @@ from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
 from data_platform.retail_api import HOST, PORT, RetailApi, serving
 from data_platform.retail_data import lay_files, lay_targets, load_shop
 from data_platform.running import Request

@@ -12,11 +12,11 @@ import dagster as dg
 
 from data_platform.asset_specs import asset_spec, check_specs, step_options, table_schema
 from data_platform.engine.session import duckdb_type
-from data_platform.plan.check_kinds import Check
+from data_platform.plan.checks.kinds import Check
+from data_platform.plan.checks.notices import notices_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, PythonNode, RawNode, StagingNode
-from data_platform.plan.notices import notices_of
 from data_platform.plan.schemas import Column, Schema
 from data_platform.quality.gate import Passage
 from data_platform.reporting.events import (

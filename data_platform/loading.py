@@ -23,7 +23,7 @@ from data_platform.errors import (
 from data_platform.plan.building import BuiltPlan, build_plan
 from data_platform.plan.nodes import PipelinePlan, Plan, RawNode
 from data_platform.plan.schemas import Schema
-from data_platform.plan.sources import (
+from data_platform.plan.sources.kinds import (
     Api,
     DatabaseQuery,
     DatabaseTable,

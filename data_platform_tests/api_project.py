@@ -14,7 +14,7 @@ from factories import Project
 from data_platform.engine.work import Work
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.sources import Api
+from data_platform.plan.sources.kinds import Api
 from data_platform.sources.arrivals import Arrival, Outside, Question
 from data_platform.sources.http.arriving import arriving
 from data_platform.spec.platform import ApiConnection

@@ -19,7 +19,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import AnalyticsNode, AnyNode, RawNode, StagingNode
 from data_platform.plan.schemas import Column, Schema
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
 from data_platform.raw.extraction import extract

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.errors import Location
-from data_platform.plan.check_kinds import RowCountCheck
+from data_platform.plan.checks.kinds import RowCountCheck
 from data_platform.quality.outcomes import Finding, Outcome, Verdict
 from data_platform.reporting.range_reports import (
     MAX_LENGTH,

@@ -21,9 +21,9 @@ from ground import load_pipelines
 
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import RawNode
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.gate import Gate
 from data_platform.storage.snapshots import snapshots_of
 

@@ -14,14 +14,14 @@ from data_platform.engine.discretion import database_words
 from data_platform.engine.inputs import partitions_read, show_inputs
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError, PermanentError
-from data_platform.plan.check_kinds import ReconcileCheck, RowCheck
+from data_platform.plan.checks.kinds import ReconcileCheck, RowCheck
+from data_platform.plan.checks.value_kinds import SqlCheck
 from data_platform.plan.conversions import stored_type
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import AnalyticsNode
-from data_platform.plan.ranges import ONCE, WINDOWS
 from data_platform.plan.relations import relation_of
-from data_platform.plan.value_check_kinds import SqlCheck
+from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.plan.sql.ranges import ONCE, WINDOWS
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, rows_read, snapshots_of

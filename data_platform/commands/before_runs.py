@@ -113,8 +113,8 @@ def lineage(column: str, *, up: bool, down: bool, style: str) -> None:
     COLUMN is layer.name.column, pipeline.layer.name.column, or connection.table.column of a
     source: over all pipelines, with filters, join keys, checks and contracts.
     """
-    from data_platform.plan.lineage import Lineage  # noqa: PLC0415
-    from data_platform.plan.lineage_impact import ancestry_of, impact_of  # noqa: PLC0415
+    from data_platform.plan.lineage.assets import Lineage  # noqa: PLC0415
+    from data_platform.plan.lineage.impact import ancestry_of, impact_of  # noqa: PLC0415
     from data_platform.terminal.console import make_console  # noqa: PLC0415
     from data_platform.terminal.lineage_json import lineage_json  # noqa: PLC0415
     from data_platform.terminal.lineage_trees import LineageTrees  # noqa: PLC0415

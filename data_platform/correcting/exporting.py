@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from data_platform.correcting.held import HeldRow, HeldTable
 from data_platform.engine.session import Session
 from data_platform.plan.cells import value_of
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import PARTITION_FIELD
+from data_platform.plan.sql.expressions import quoted
 from data_platform.staging.held import REASONS
 from data_platform.staging.identities import ROW_ID
 

@@ -11,9 +11,9 @@ from data_platform.engine.session import Session
 from data_platform.errors import PermanentError
 from data_platform.observability.quarantine import DISCARDED, OWN, show_held
 from data_platform.plan.cells import text_of
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import PARTITION_FIELD, PROVENANCE
 from data_platform.plan.nodes import StagingNode
+from data_platform.plan.sql.expressions import quoted
 from data_platform.staging.held import REASONS
 from data_platform.staging.identities import ROW_ID
 from data_platform.storage.decisions import Decision, decisions_table, newest_decisions

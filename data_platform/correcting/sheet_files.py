@@ -16,7 +16,7 @@ from data_platform.correcting.json_sheets import read_json_lines
 from data_platform.correcting.sheets import Cell, Sheet, SheetRow, broken, header_of
 from data_platform.engine.session import Session
 from data_platform.errors import Location, PermanentError
-from data_platform.plan.expressions import quoted
+from data_platform.plan.sql.expressions import quoted
 from data_platform.staging.held import REASONS
 
 _ENDINGS: Mapping[str, Format] = {

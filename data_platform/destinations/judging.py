@@ -17,8 +17,8 @@ import duckdb
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError
-from data_platform.plan.check_columns import columns_read
-from data_platform.plan.check_kinds import UniqueCheck
+from data_platform.plan.checks.columns_read import columns_read
+from data_platform.plan.checks.kinds import UniqueCheck
 from data_platform.plan.nodes import DestinationNode
 from data_platform.quality.audit import Auditor
 from data_platform.quality.outcomes import Audit

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from data_platform.destinations.judging import Judging
 from data_platform.engine.work import Work
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
+from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.outcomes import Outcome
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of

@@ -26,9 +26,9 @@ from data_platform.beside import error_words
 from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session
 from data_platform.errors import FunctionError, PlatformError, SourceUnavailable
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.naming import FILE, PARTITION, ROW
+from data_platform.plan.sql.expressions import literal, quoted
 
 if TYPE_CHECKING:
     import pandas as pd

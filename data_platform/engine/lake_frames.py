@@ -21,8 +21,8 @@ import pandas as pd
 
 from data_platform.engine.session import LakeFiles, Session
 from data_platform.errors import ContractError
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
+from data_platform.plan.sql.expressions import quoted
 
 FrameKind = Literal["pandas", "arrow", "reader", "duckdb", "polars"]
 ALLOWED = (

@@ -25,10 +25,10 @@ from data_platform.engine.work import Work as StepWork
 from data_platform.engine.worker_process import Answer, Chunk, Work, answer
 from data_platform.engine.workers import Workers
 from data_platform.errors import ContractError, FunctionError
-from data_platform.plan.check_kinds import RowCheck
-from data_platform.plan.expressions import quoted
+from data_platform.plan.checks.kinds import RowCheck
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
 from data_platform.plan.nodes import PythonCall, StagingNode, Step, statement_of
+from data_platform.plan.sql.expressions import quoted
 
 BATCH_ROWS = 16_384
 FLAG = "_converts_"

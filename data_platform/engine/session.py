@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from data_platform.engine.work import Work
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.masks import MACROS, blocks_of
 from data_platform.plan.naming import (
     FILE,
     PARTITION,
@@ -29,6 +27,8 @@ from data_platform.plan.naming import (
     ROW,
     WHOLE,
 )
+from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.plan.sql.masks import MACROS, blocks_of
 from data_platform.spec.parameters import ParameterValue
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 from data_platform.plan.naming import REASON_ENDING
 from data_platform.plan.nodes import LakeNode, RawNode
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
 from data_platform.storage.lake import Lake
 
 

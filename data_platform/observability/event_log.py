@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterInstance
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from data_platform.plan.checks.notices import notices_of
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, RawNode, StagingNode
-from data_platform.plan.notices import notices_of
 
 
 @dataclass(frozen=True)

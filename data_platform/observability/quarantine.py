@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from data_platform.engine.answers import Answer, answer_of
 from data_platform.engine.session import Session
 from data_platform.errors import PermanentError
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, PARTITION, PARTITION_FIELD, ROW, WHOLE
 from data_platform.plan.nodes import LakeNode
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.staging.held import DISCARDED, MOMENT, REASONS, RUN, SOURCE, VERSION
 from data_platform.staging.identities import ROW_ID
 from data_platform.storage.decisions import decisions_table, show_decisions

@@ -15,8 +15,8 @@ from data_platform.observability.quarantine import show_held
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PROVENANCE
 from data_platform.plan.nodes import Input, LakeNode, Plan, RawNode
-from data_platform.plan.queries import compile_query
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
+from data_platform.plan.sql.queries import compile_query
 from data_platform.storage.workbench import Workbench
 
 _QUESTION = Location(Path("query"))

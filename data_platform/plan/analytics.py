@@ -11,9 +11,9 @@ from dataclasses import replace
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.columns import BindingError, catalog, schema_of
 from data_platform.plan.naming import RESERVED_COLUMNS
-from data_platform.plan.queries import PARAMETERS, culprit
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
-from data_platform.plan.sql_places import find_mistake
+from data_platform.plan.sql.places import find_mistake
+from data_platform.plan.sql.queries import PARAMETERS, culprit
 from data_platform.spec.pipeline import AnalyticsAsset
 from data_platform.spec.reading import PipelineFile
 

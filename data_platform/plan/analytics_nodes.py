@@ -10,6 +10,7 @@ from data_platform.plan.analytics import (
     query_schema,
     sql_text,
 )
+from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import (
     Declared,
     by_key,
@@ -20,10 +21,9 @@ from data_platform.plan.declared import (
 )
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnalyticsNode, Input, LakeNode
-from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.queries import compile_query, parameters_of
 from data_platform.plan.relations import relation_of
+from data_platform.plan.sql.queries import compile_query, parameters_of
 from data_platform.spec.asset import Window
 from data_platform.spec.pipeline import AnalyticsAsset
 

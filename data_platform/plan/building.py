@@ -16,14 +16,14 @@ from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destination_nodes import destination_node
 from data_platform.plan.keys import Key
-from data_platform.plan.masking import masked
+from data_platform.plan.lineage.masking import masked
+from data_platform.plan.lineage.personal import Personal, followed
+from data_platform.plan.lineage.personal_problems import Places, problems_of, warnings_of
 from data_platform.plan.nodes import AnyNode, LakeNode, PipelinePlan, Plan, RawNode
 from data_platform.plan.parameters import RunParameters
-from data_platform.plan.personal import Personal, followed
-from data_platform.plan.personal_problems import Places, problems_of, warnings_of
 from data_platform.plan.python_nodes import python_node
-from data_platform.plan.raw_nodes import SourceColumns, raw_node
-from data_platform.plan.staging_nodes import staging_node
+from data_platform.plan.sources.nodes import SourceColumns, raw_node
+from data_platform.plan.staging.nodes import staging_node
 from data_platform.spec.asset import Asset
 from data_platform.spec.handwritten import Handwritten, HandwrittenAsset
 from data_platform.spec.pipeline import AnalyticsAsset, DatabaseDestination, Schedule, StagingAsset

@@ -5,7 +5,7 @@ back, and by `staging`, which puts what was corrected in a row's place. Sessions
 """
 
 from data_platform.plan.conversions import Conversion, converted, inexact
-from data_platform.plan.expressions import quoted
+from data_platform.plan.sql.expressions import quoted
 
 
 def text_of(name: str) -> str:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import duckdb
 
-from data_platform.plan.binder import binder
 from data_platform.plan.conversions import stored_type
-from data_platform.plan.expressions import quoted
 from data_platform.plan.schemas import Column, Schema
+from data_platform.plan.sql.binder import binder
+from data_platform.plan.sql.expressions import quoted
 
 _LINE = re.compile(r"\n+LINE (\d+):.*", re.DOTALL)
 _NO_COLUMN = re.compile(

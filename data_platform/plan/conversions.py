@@ -1,7 +1,8 @@
 """Exact conversion of a column: the value, and whether anything was lost on the way.
 
-Called by `plan.steps` for `convert_types` and for the types of a contract. The texts hold for any
-type that the column turns out to have, because what a source holds isn't known before it is read.
+Called by `plan.staging.steps` for `convert_types` and for the types of a contract. The texts hold
+for any type that the column turns out to have, because what a source holds isn't known before it is
+read.
 """
 
 import functools
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 import duckdb
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.binder import binder
-from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.sql.binder import binder
+from data_platform.plan.sql.expressions import literal, quoted
 
 _SYNONYMS = {"datetime": "TIMESTAMP", "numeric": "DOUBLE", "string": "VARCHAR", "text": "VARCHAR"}
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from data_platform.errors import Location
-from data_platform.plan.check_kinds import Check
-from data_platform.plan.check_words import condition_words, tuned_words
+from data_platform.plan.checks.kinds import Check
+from data_platform.plan.checks.words import condition_words, tuned_words
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
@@ -28,7 +28,7 @@ from data_platform.plan.nodes import (
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Column
-from data_platform.plan.sources import (
+from data_platform.plan.sources.kinds import (
     AnySource,
     Api,
     DatabaseQuery,

@@ -3,10 +3,10 @@
 Called by `plan.building`.
 """
 
+from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import Declared, refused, same_partition
 from data_platform.plan.nodes import DestinationNode
-from data_platform.plan.own_checks import compile_own_checks
-from data_platform.plan.source_queries import connection_dialect
+from data_platform.plan.sources.queries import connection_dialect
 from data_platform.spec.asset import Retries
 from data_platform.spec.pipeline import DatabaseDestination
 

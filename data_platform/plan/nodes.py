@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import Literal
 
 from data_platform.errors import Location
-from data_platform.plan.check_kinds import Check
+from data_platform.plan.checks.kinds import Check
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Schema
-from data_platform.plan.sources import AnySource, Increments
+from data_platform.plan.sources.kinds import AnySource, Increments
 from data_platform.spec.asset import Automation, Freshness, Retries
 from data_platform.spec.parameters import Parameter
 from data_platform.spec.pipeline import Schedule
@@ -106,9 +106,9 @@ class Node:
         run_parameters: values that a run may be given, by name.
         automation: when it runs by itself; None means the pipeline's schedule.
         checks: what must be true before anybody sees its rows.
-        masking: whose values stay unseen; set when all assets are known, by `plan.masking`.
+        masking: whose values stay unseen; set when all assets are known, by `plan.lineage.masking`.
         discreet: whether what others say of its rows may name a person, so that it is left out:
-            errors of the database, of a source, of a function; by `plan.masking` too.
+            errors of the database, of a source, of a function; by `plan.lineage.masking` too.
     """
 
     key: Key
@@ -215,7 +215,7 @@ class StagingNode(LakeNode):
         quarantine_parameter: of the run, which says another limit.
         masked: columns that leave it with nothing but masked values, names in lower case.
         held_masked: columns of its source that quarantine keeps masked, and how; names in lower
-            case. By `plan.masking`.
+            case. By `plan.lineage.masking`.
     """
 
     source: Key

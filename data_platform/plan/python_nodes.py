@@ -5,6 +5,7 @@ Called by `plan.building`. What the function does is opaque: its columns are tho
 
 from dataclasses import replace
 
+from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import (
     Declared,
     partitions_of,
@@ -13,7 +14,6 @@ from data_platform.plan.declared import (
     refused,
 )
 from data_platform.plan.nodes import Input, PythonNode
-from data_platform.plan.own_checks import compile_own_checks
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import UNKNOWN_SCHEMA
 from data_platform.spec.handwritten import Handwritten, HandwrittenAsset

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from data_platform.engine.session import Session
-from data_platform.plan.check_kinds import (
+from data_platform.plan.checks.kinds import (
     Check,
     ConservationCheck,
     PythonCheck,
@@ -18,14 +18,14 @@ from data_platform.plan.check_kinds import (
     UniqueCheck,
     with_values,
 )
-from data_platform.plan.expressions import literal
-from data_platform.plan.naming import PARTITION
-from data_platform.plan.value_check_kinds import (
+from data_platform.plan.checks.value_kinds import (
     DriftCheck,
     FreshnessCheck,
     ScoreCheck,
     SqlCheck,
 )
+from data_platform.plan.naming import PARTITION
+from data_platform.plan.sql.expressions import literal
 from data_platform.quality.candidates import Candidate, examples
 from data_platform.quality.drift import judge_drifts
 from data_platform.quality.outcomes import MAX_EXAMPLES, Audit, Finding, Outcome

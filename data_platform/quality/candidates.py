@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_platform.engine.session import Session
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import FILE, PARTITION, ROW
+from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.outcomes import MAX_EXAMPLES
 
 

@@ -8,9 +8,9 @@ import math
 from collections.abc import Collection, Sequence
 from statistics import fmean, stdev
 
-from data_platform.plan.masking import MASKED
+from data_platform.plan.checks.value_kinds import DriftCheck
+from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.value_check_kinds import DriftCheck
 from data_platform.quality.candidates import Candidate
 from data_platform.quality.figures import Figures, History, Values, measured
 from data_platform.quality.outcomes import Finding, Outcome

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_platform.engine.session import Session
-from data_platform.plan.expressions import quoted
+from data_platform.plan.checks.value_kinds import DriftCheck
 from data_platform.plan.naming import PARTITION, WHOLE
-from data_platform.plan.value_check_kinds import DriftCheck
+from data_platform.plan.sql.expressions import quoted
 from data_platform.storage.lake import LakeTable, PartitionVersion, Snapshot
 
 KEPT = "figures"

@@ -15,9 +15,9 @@ import duckdb
 from data_platform.engine.discretion import database_words
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError
-from data_platform.plan.expressions import literal
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
 from data_platform.plan.nodes import LakeNode, StagingNode
+from data_platform.plan.sql.expressions import literal
 from data_platform.quality.audit import Auditor
 from data_platform.quality.figures import Figures
 from data_platform.quality.outcomes import Audit, Outcome

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from data_platform.plan.check_kinds import Check
+from data_platform.plan.checks.kinds import Check
 from data_platform.quality.figures import Figures
 
 Verdict = Literal["pass", "warn", "quarantine", "fail"]

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_platform.engine.session import Session
-from data_platform.plan.check_kinds import Check, RowCheck
-from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.checks.kinds import Check, RowCheck
 from data_platform.plan.naming import PARTITION
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.candidates import counted
 from data_platform.quality.outcomes import Finding
 

@@ -6,10 +6,10 @@ Called by `quality.audit`. Each unique key is one more grouping, each agreement 
 import math
 from decimal import Decimal
 
-from data_platform.plan.check_kinds import ReconcileCheck, RowCountCheck, UniqueCheck
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.masking import MASKED
+from data_platform.plan.checks.kinds import ReconcileCheck, RowCountCheck, UniqueCheck
+from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.candidates import Candidate, counted, examples
 from data_platform.quality.outcomes import MAX_EXAMPLES, Finding, Outcome, Verdict
 

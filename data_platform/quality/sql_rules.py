@@ -12,13 +12,13 @@ from datetime import datetime
 import duckdb
 
 from data_platform.engine.session import Session
-from data_platform.plan.comparisons import Incomparable, compares, in_words
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.masking import MASKED
+from data_platform.plan.checks.comparisons import Incomparable, compares, in_words
+from data_platform.plan.checks.sql_checks import TABLE, as_read_by_rule
+from data_platform.plan.checks.value_kinds import SqlCheck
+from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
-from data_platform.plan.ranges import WINDOWS
-from data_platform.plan.sql_checks import TABLE, as_read_by_rule
-from data_platform.plan.value_check_kinds import SqlCheck
+from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.plan.sql.ranges import WINDOWS
 from data_platform.quality.candidates import Candidate
 from data_platform.quality.outcomes import Finding, Outcome
 

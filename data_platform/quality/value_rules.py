@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from data_platform.plan.expressions import quoted
-from data_platform.plan.masking import MASKED
+from data_platform.plan.checks.value_kinds import FreshnessCheck, ScoreCheck
+from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.naming import PARTITION
-from data_platform.plan.value_check_kinds import FreshnessCheck, ScoreCheck
+from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.candidates import Candidate
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.spec.times import duration_words

@@ -10,10 +10,10 @@ import dagster as dg
 from data_platform.engine.discretion import discreet_about, unread_words
 from data_platform.instance.circuit_store import CircuitStore
 from data_platform.lake_steps import lake_asset
+from data_platform.plan.checks.notices import notice_check, notices_of
 from data_platform.plan.naming import SOURCE_FILES
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.notices import notice_check, notices_of
-from data_platform.plan.sources import PythonSource, connection_of
+from data_platform.plan.sources.kinds import PythonSource, connection_of
 from data_platform.quality.gate import Passage
 from data_platform.raw.extraction import extract
 from data_platform.raw.last_good import or_last_good

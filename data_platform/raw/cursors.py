@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from data_platform.engine.session import Session
 from data_platform.errors import SourceError
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import HIDDEN_TYPES, PROVENANCE, WHOLE, WITHOUT_CURSOR
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.sources import Increments
+from data_platform.plan.sources.kinds import Increments
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.arrivals import Notice
 
 _FLOATS = {"FLOAT", "DOUBLE"}

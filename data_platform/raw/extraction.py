@@ -15,7 +15,8 @@ import pyarrow as pa
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError, SourceError
-from data_platform.plan.check_kinds import Check, RowCountCheck
+from data_platform.plan.checks.kinds import Check, RowCountCheck
+from data_platform.plan.checks.notices import notice_check
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.naming import (
     NEW_COLUMNS,
@@ -25,7 +26,6 @@ from data_platform.plan.naming import (
     RESERVED_COLUMNS,
 )
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.notices import notice_check
 from data_platform.quality.gate import Gate, Passage
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.raw.increments import (

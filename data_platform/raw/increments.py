@@ -14,8 +14,9 @@ import duckdb
 
 from data_platform.engine.session import LakeFiles, Session
 from data_platform.errors import SourceError
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.increments import (
+from data_platform.plan.naming import PARTITION, PROVENANCE, WHOLE
+from data_platform.plan.nodes import RawNode
+from data_platform.plan.sources.increments import (
     Position,
     goes_on,
     lower_bound,
@@ -23,9 +24,8 @@ from data_platform.plan.increments import (
     watermark_of,
     written,
 )
-from data_platform.plan.naming import PARTITION, PROVENANCE, WHOLE
-from data_platform.plan.nodes import RawNode
-from data_platform.plan.sources import Increments
+from data_platform.plan.sources.kinds import Increments
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.gate import Gate, Passage
 from data_platform.raw.cursors import Cursor, cursor_of, rows_without_position
 from data_platform.raw.known_rows import ARRIVED, alike, named, new_rows_query, rows_seen

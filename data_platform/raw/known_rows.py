@@ -7,9 +7,9 @@ from the lower bound on are compared, never the whole table.
 from collections.abc import Sequence
 
 from data_platform.engine.session import Session
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import FILE, ROW, WHOLE
-from data_platform.plan.sources import Increments
+from data_platform.plan.sources.kinds import Increments
+from data_platform.plan.sql.expressions import quoted
 from data_platform.raw.cursors import Cursor
 from data_platform.storage.batches import Batches
 from data_platform.storage.lake import Snapshot

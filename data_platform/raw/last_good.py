@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data_platform.errors import SourceError, SourceUnavailable, TimedOut
+from data_platform.plan.checks.notices import notice_check
 from data_platform.plan.naming import LAST_GOOD, WHOLE
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.notices import notice_check
 from data_platform.plan.retrying import in_words
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Finding, Outcome

@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Concatenate, ParamSpec
 
+from data_platform.plan.checks.notices import notice_check
 from data_platform.plan.naming import LOOKBACK
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.notices import notice_check
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Finding, Outcome
 

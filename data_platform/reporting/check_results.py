@@ -9,9 +9,9 @@ from typing import Any
 import dagster as dg
 
 from data_platform.asset_specs import asset_key
-from data_platform.plan.check_kinds import RowCheck, UniqueCheck
-from data_platform.plan.check_words import allowed_words
-from data_platform.plan.masking import MASKED
+from data_platform.plan.checks.kinds import RowCheck, UniqueCheck
+from data_platform.plan.checks.words import allowed_words
+from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.nodes import Node
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.reporting.failure_texts import MAX_NAMED

@@ -13,8 +13,8 @@ import dagster as dg
 
 from data_platform.asset_specs import asset_key
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage_nodes import NodeLineage, lineage_of
-from data_platform.plan.lineage_relations import EVERY, Origin, Use
+from data_platform.plan.lineage.nodes import NodeLineage, lineage_of
+from data_platform.plan.lineage.relations import EVERY, Origin, Use
 from data_platform.plan.nodes import Node
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Column, Schema

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_platform.engine.texts import flat_text
-from data_platform.plan.masking import MASKED
+from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.schemas import Masking
 from data_platform.reporting.markdown import NULL, escaped, table
 from data_platform.storage.lake import PartitionVersion

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import assert_never
 
-from data_platform.plan.sources import (
+from data_platform.plan.sources.kinds import (
     AnySource,
     Api,
     DatabaseQuery,

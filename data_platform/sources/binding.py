@@ -9,9 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from data_platform.plan.increments import lower_bound
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
+from data_platform.plan.sources.increments import lower_bound
 from data_platform.sources.arrivals import Question
 
 BoundValue = str | bool | int | float | Decimal | date | datetime | None

@@ -14,7 +14,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from data_platform.errors import SourceUnavailable, StorageUnavailable
-from data_platform.plan.sources import AnySource, Api, connection_of
+from data_platform.plan.sources.kinds import AnySource, Api, connection_of
 from data_platform.spec.variables import VariableError
 
 FAILURES = 5

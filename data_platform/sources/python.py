@@ -19,10 +19,10 @@ import pyarrow as pa
 from data_platform.engine.calls import called, show_answers, write_answer
 from data_platform.engine.work import Work
 from data_platform.errors import FunctionError, SourceError
-from data_platform.plan.expressions import quoted
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.naming import FILE, ROW
-from data_platform.plan.sources import PythonSource
+from data_platform.plan.sources.kinds import PythonSource
+from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.arrivals import Arrival, Question
 from data_platform.sources.translated import translated
 

@@ -1,6 +1,6 @@
 """Rules that a row keeps or breaks by itself: these alone can quarantine.
 
-Compiled by `plan.row_checks`.
+Compiled by `plan.checks.row_checks`.
 """
 
 from typing import Annotated, ClassVar, Literal

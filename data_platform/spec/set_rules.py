@@ -1,6 +1,6 @@
 """Rules that judge all rows of a partition together, or several partitions: they fail or warn.
 
-Compiled by `plan.set_checks`.
+Compiled by `plan.checks.set_checks`.
 """
 
 from typing import ClassVar, Literal

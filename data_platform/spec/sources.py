@@ -1,7 +1,7 @@
 """`sources` of `pipeline.yaml`: where rows come from, one model a kind.
 
-Resolved by `plan.raw_nodes`; `sources/` reads what they say. `auth`, `headers`, `params` and `body`
-keep their `${VAR}` until a run needs them.
+Resolved by `plan.sources.nodes`; `sources/` reads what they say. `auth`, `headers`, `params` and
+`body` keep their `${VAR}` until a run needs them.
 """
 
 from typing import Annotated, Any, Literal, cast

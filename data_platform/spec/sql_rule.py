@@ -1,6 +1,6 @@
 """The rule that a person writes as SQL: what it must give, and how that is compared.
 
-A member of `spec.set_rules`; compiled by `plan.sql_checks`.
+A member of `spec.set_rules`; compiled by `plan.checks.sql_checks`.
 """
 
 from typing import Annotated, Any, ClassVar, Literal, cast, get_args

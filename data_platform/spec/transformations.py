@@ -1,6 +1,7 @@
 """Transformations: what a staging asset may do to its rows, one model a kind.
 
-In YAML each is a mapping with a single key, its kind. `plan.steps` compiles each to one named step.
+In YAML each is a mapping with a single key, its kind. `plan.staging.steps` compiles each to one
+named step.
 """
 
 from typing import Annotated, Any, ClassVar, Literal

@@ -1,6 +1,6 @@
 """Versions of contracts: three numbers, of which the first tells readers that something breaks.
 
-Used by `spec.asset`; `plan.contract_changes` compares two of them. Knows neither YAML nor Dagster.
+Used by `spec.asset`; `plan.contracts.changes` compares two of them. Knows neither YAML nor Dagster.
 """
 
 import re

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from data_platform.lake_steps import lake_asset
+from data_platform.plan.checks.notices import notice_check, notices_of
 from data_platform.plan.nodes import StagingNode
-from data_platform.plan.notices import notice_check, notices_of
 from data_platform.staging.computing import compute
 
 

@@ -12,9 +12,9 @@ from data_platform.engine.python_steps import run_calls
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError
 from data_platform.plan.conversions import stored_type
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import StagingNode
+from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.gate import Gate, Passage
 from data_platform.staging.conservation import conserved, rows_in
 from data_platform.staging.corrections import apply_decisions, corrections_outcome

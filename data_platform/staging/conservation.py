@@ -7,7 +7,7 @@ by statements of its own, so that the count can fail.
 from collections.abc import Mapping, Sequence
 
 from data_platform.engine.session import Session
-from data_platform.plan.check_kinds import ConservationCheck
+from data_platform.plan.checks.kinds import ConservationCheck
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import StagingNode, Step, statement_of
 from data_platform.quality.outcomes import Audit, Finding, Outcome

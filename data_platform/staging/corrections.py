@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from data_platform.engine.inputs import partitions_read
 from data_platform.engine.session import Session
 from data_platform.plan.cells import is_no_value, value_of
-from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.checks.notices import notice_check
 from data_platform.plan.naming import CORRECTIONS, FILE, HIDDEN_TYPES, PARTITION, ROW, WHOLE
 from data_platform.plan.nodes import StagingNode
-from data_platform.plan.notices import notice_check
 from data_platform.plan.relations import relation_of
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.staging.identities import ROW_ID, identified
 from data_platform.storage.decisions import decisions_table, show_decisions

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data_platform.engine.session import Session
-from data_platform.plan.check_kinds import RowCheck
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.masks import replacement
+from data_platform.plan.checks.kinds import RowCheck
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
 from data_platform.plan.nodes import StagingNode
+from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.plan.sql.masks import replacement
 from data_platform.quality.gate import CANDIDATE
 from data_platform.quality.outcomes import Audit
 from data_platform.staging.corrections import DECIDED, Corrected, partition_key

@@ -8,8 +8,8 @@ then changes nothing.
 from collections.abc import Iterable
 
 from data_platform.engine.session import Session
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, ROW
+from data_platform.plan.sql.expressions import literal, quoted
 
 ROW_ID = "_row_id"
 DIGITS = 20

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 
 from data_platform.engine.session import Session
 from data_platform.errors import StorageUnavailable
-from data_platform.plan.expressions import quoted
 from data_platform.plan.keys import Key
+from data_platform.plan.sql.expressions import quoted
 from data_platform.storage.batches import Batches
 from data_platform.storage.lake import DataFile, Lake, LakeTable, PartitionVersion
 from data_platform.storage.scratch import scratch_folder

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from data_platform.engine.session import LakeFiles, Session
 from data_platform.errors import StorageError
 from data_platform.plan.conversions import NANOSECONDS, stored_type
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import (
     HIDDEN_TYPES,
     PARTITION,
@@ -29,6 +28,7 @@ from data_platform.plan.naming import (
     PROVENANCE,
     WHOLE,
 )
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.storage.lake import DataFile, LakeTable, PartitionVersion
 
 WRITTEN = "_written"

@@ -20,8 +20,8 @@ import pyarrow as pa
 from data_platform.engine.postgres_types import DIRECT, TIMES
 from data_platform.engine.session import Session
 from data_platform.errors import StorageError
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.storage.warehouse import Target
 
 if TYPE_CHECKING:

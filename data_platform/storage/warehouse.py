@@ -19,8 +19,8 @@ import pyarrow as pa
 from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.schemas import Schema
+from data_platform.plan.sql.expressions import literal, quoted
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection, Cursor

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from data_platform.contract_diff import Compared
 from data_platform.errors import Location
-from data_platform.plan.contract_changes import AssetChanges, Change, Verdict
+from data_platform.plan.contracts.changes import AssetChanges, Change, Verdict
 from data_platform.revisions import Revision
 from data_platform.terminal.console import say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, print_table

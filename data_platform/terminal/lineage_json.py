@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
-from data_platform.plan.lineage_impact import Ancestry, Impact, Judgement, Link, Usage
-from data_platform.plan.lineage_relations import EVERY, Origin
+from data_platform.plan.lineage.assets import Lineage
+from data_platform.plan.lineage.impact import Ancestry, Impact, Judgement, Link, Usage
+from data_platform.plan.lineage.relations import EVERY, Origin
 
 FORMAT_VERSION = 1
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage, target_of
-from data_platform.plan.lineage_impact import (
+from data_platform.plan.lineage.assets import Lineage, target_of
+from data_platform.plan.lineage.impact import (
     Ancestry,
     Impact,
     Judgement,
@@ -21,7 +21,7 @@ from data_platform.plan.lineage_impact import (
     Usage,
     pipelines_of,
 )
-from data_platform.plan.lineage_relations import EVERY, Asset, Origin, Outside
+from data_platform.plan.lineage.relations import EVERY, Asset, Origin, Outside
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.schemas import Column
 from data_platform.terminal.tables import POOR, QUIET

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from data_platform.plan.expressions import literal
+from data_platform.plan.sql.expressions import literal
 
 MEMORY_LIMIT = "1GB"
 

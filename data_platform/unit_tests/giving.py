@@ -11,8 +11,8 @@ from data_platform.engine.inputs import partitions_read
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import named_type
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
-from data_platform.plan.lineage_relations import EVERY
+from data_platform.plan.lineage.assets import Lineage
+from data_platform.plan.lineage.relations import EVERY
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, PROVENANCE, WHOLE
 from data_platform.plan.nodes import LakeNode, Plan
 from data_platform.spec.tests import InputShape

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from data_platform.errors import ConfigurationError, Problem
-from data_platform.plan.check_kinds import ConservationCheck
+from data_platform.plan.checks.kinds import ConservationCheck
 from data_platform.plan.naming import WHOLE
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_platform.engine.session import LakeFiles, Session
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, PARTITION, PROVENANCE, ROW, WHOLE
 from data_platform.plan.nodes import Node
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.storage.lake import DataFile, Lake, LakeTable, PartitionVersion, Snapshot
 from data_platform.storage.scratch import scratch_folder
 from data_platform.storage.workbench import Workbench

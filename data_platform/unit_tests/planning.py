@@ -10,7 +10,7 @@ from datetime import datetime
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
+from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import AnalyticsNode, LakeNode, Plan, PythonNode, StagingNode
 from data_platform.plan.schemas import Schema

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from data_platform.errors import ConfigurationError, Problem
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
-from data_platform.plan.expressions import quoted
+from data_platform.plan.sql.expressions import quoted
 from data_platform.spec.wording import show
 from data_platform.spec.yaml_tree import scalar
 from data_platform.unit_tests.database import connected

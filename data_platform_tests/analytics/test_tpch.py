@@ -19,7 +19,7 @@ from factories import PIPELINE, Project, at_once
 from data_platform.analytics.computing import compute as compute_analytics
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
+from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, Plan, RawNode, StagingNode
 from data_platform.raw.extraction import extract

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from data_platform.plan.contract_changes import AssetChanges, Change, compare
-from data_platform.plan.widenings import widens
+from data_platform.plan.contracts.changes import AssetChanges, Change, compare
+from data_platform.plan.contracts.widenings import widens
 from data_platform.spec.contracts import WrittenContracts, written_contracts
 from data_platform.spec.document import read_document
 

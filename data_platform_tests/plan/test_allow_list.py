@@ -6,7 +6,13 @@ import duckdb
 import pytest
 
 from data_platform.errors import ConfigurationError, Location
-from data_platform.plan.expressions import literal, parse_expression, parse_query, quoted, render
+from data_platform.plan.sql.expressions import (
+    literal,
+    parse_expression,
+    parse_query,
+    quoted,
+    render,
+)
 
 HERE = Location(Path("pipeline.yaml"), 3, 5)
 TABLE = """

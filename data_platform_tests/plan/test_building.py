@@ -5,7 +5,7 @@ import pytest
 from factories import DAILY_SOURCE, Project
 
 from data_platform.plan.nodes import AnalyticsNode, StagingNode
-from data_platform.plan.sources import DatabaseTable
+from data_platform.plan.sources.kinds import DatabaseTable
 
 STAGING = "staging:\n  orders:\n    from: raw.orders\n"
 KNOWN = {"id": "BIGINT", "name": "VARCHAR", "price": "DECIMAL(9,2)", "at": "TIMESTAMP"}

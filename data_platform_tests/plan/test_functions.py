@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from factories import PIPELINE, Project
 
-from data_platform.plan.check_kinds import PythonCheck
+from data_platform.plan.checks.kinds import PythonCheck
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import RawNode, StagingNode
-from data_platform.plan.sources import PythonSource
+from data_platform.plan.sources.kinds import PythonSource
 
 Write = Callable[..., Path]
 

@@ -16,8 +16,8 @@ from hostile_texts import DEEP, EXPRESSIONS, QUERIES, cases
 
 from data_platform.engine.session import open_session
 from data_platform.errors import ConfigurationError, Location
-from data_platform.plan.expressions import parse_expression, parse_query, render
-from data_platform.plan.sql_texts import MAX_NESTING
+from data_platform.plan.sql.expressions import parse_expression, parse_query, render
+from data_platform.plan.sql.texts import MAX_NESTING
 
 HERE = Location(Path("pipeline.yaml"), 3, 5)
 Place = Callable[[str], str]

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from data_platform.errors import ContractError
-from data_platform.plan.increments import Watermark, lower_bound, position_of, watermark_of
-from data_platform.plan.sources import Increments
+from data_platform.plan.sources.increments import Watermark, lower_bound, position_of, watermark_of
+from data_platform.plan.sources.kinds import Increments
 
 EASTERN = timezone(timedelta(hours=-5))
 LAST_MICROSECOND = datetime.fromisoformat("2024-01-31T23:59:59.999999")

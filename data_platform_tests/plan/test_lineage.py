@@ -13,11 +13,11 @@ from factories import DAILY_SOURCE, Project
 
 from data_platform.loading import load
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
-from data_platform.plan.lineage_impact import ancestry_of, impact_of
-from data_platform.plan.lineage_nodes import lineage_of
-from data_platform.plan.lineage_queries import QueryLineage
-from data_platform.plan.lineage_relations import (
+from data_platform.plan.lineage.assets import Lineage
+from data_platform.plan.lineage.impact import ancestry_of, impact_of
+from data_platform.plan.lineage.nodes import lineage_of
+from data_platform.plan.lineage.queries import QueryLineage
+from data_platform.plan.lineage.relations import (
     EVERY,
     NOTHING,
     Asset,

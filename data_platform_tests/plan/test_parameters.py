@@ -9,8 +9,8 @@ import pytest
 from data_platform.plan.describing import describe_asset
 from data_platform.plan.explaining import explain_text
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage import Lineage
-from data_platform.plan.lineage_impact import ancestry_of
+from data_platform.plan.lineage.assets import Lineage
+from data_platform.plan.lineage.impact import ancestry_of
 from data_platform.plan.nodes import AnalyticsNode
 from data_platform.plan.parameters import changed_values, values_of
 from data_platform.spec.parameters import (

@@ -8,7 +8,7 @@ import pytest
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
-from data_platform.plan.queries import Query, compile_query
+from data_platform.plan.sql.queries import Query, compile_query
 
 HERE = Location(Path("daily.sql"))
 ASSETS = {"staging.orders", "staging.shops", "sales.staging.orders"}

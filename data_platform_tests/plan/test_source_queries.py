@@ -4,7 +4,7 @@
 import pytest
 from factories import PLATFORM, Project
 
-from data_platform.plan.source_queries import bare, dialect_of, filled, placeholders
+from data_platform.plan.sources.queries import bare, dialect_of, filled, placeholders
 
 HEAD = "sources:\n  orders:\n    type: database\n    connection: shop\n"
 

@@ -16,14 +16,14 @@ from random_rules import DAYS, SCHEMA, TYPES, drifts, rows, rules, table
 
 from data_platform.engine.session import Session
 from data_platform.errors import Location
-from data_platform.plan.check_kinds import Effect
-from data_platform.plan.checks import compile_rules
-from data_platform.plan.expressions import quoted
+from data_platform.plan.checks.compiling import compile_rules
+from data_platform.plan.checks.kinds import Effect
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.relations import relation_of
+from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.audit import Auditor
 from data_platform.quality.outcomes import Audit
 from data_platform.spec.row_rules import NotNull

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from factories import DAY, DAYS, NEXT_DAY, Project, key_of, outcome, verdict
 
-from data_platform.plan.comparisons import Incomparable, compares
-from data_platform.plan.lineage import Lineage
-from data_platform.plan.value_check_kinds import SqlCheck
+from data_platform.plan.checks.comparisons import Incomparable, compares
+from data_platform.plan.checks.value_kinds import SqlCheck
+from data_platform.plan.lineage.assets import Lineage
 from data_platform.quality.figures import KEPT
 from data_platform.quality.gate import Passage
 

@@ -19,7 +19,7 @@ from factories import DAY, NEXT_DAY, Project, at_once
 from data_platform.engine.work import Work
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
 from data_platform.sources.arrivals import Arrival, Landing, Outside, Question
 from data_platform.sources.files.arriving import arriving
 from data_platform.sources.files.schemas import files_schema

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from data_platform.errors import SourceError, SourceUnavailable, TimedOut
-from data_platform.plan.sources import Api
+from data_platform.plan.sources.kinds import Api
 from data_platform.sources.circuits import (
     CLOSED,
     FAILURES,

@@ -11,7 +11,7 @@ from data_platform.engine.work import Work
 from data_platform.errors import PlatformError, SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.sources import Topic
+from data_platform.plan.sources.kinds import Topic
 from data_platform.sources.arrivals import Outside, Question
 from data_platform.sources.topics import clients
 from data_platform.sources.topics.arriving import arriving

@@ -24,12 +24,12 @@ from pydantic import TypeAdapter
 from data_platform.errors import Location
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
-from data_platform.plan.masks import MACROS, blocks_of
 from data_platform.plan.nodes import statement_of
-from data_platform.plan.other_side import OtherSide
 from data_platform.plan.parameters import NO_PARAMETERS
 from data_platform.plan.schemas import Column, Schema
-from data_platform.plan.steps import StepBuilder
+from data_platform.plan.sql.masks import MACROS, blocks_of
+from data_platform.plan.staging.other_side import OtherSide
+from data_platform.plan.staging.steps import StepBuilder
 from data_platform.spec.transformations import Transformation
 
 Row = dict[str, object]

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.source_queries import dialect_of, filled, placeholders
+from data_platform.plan.sources.queries import dialect_of, filled, placeholders
 from data_platform.sources.database.columns import SourceColumn, direct
 from data_platform.sources.database.rows import batches_of
 from data_platform.sources.database.statements import Statement, quoted_by

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from data_platform.engine.work import Work
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.increments import lower_bound
 from data_platform.plan.naming import OUTSIDE, PARTITION
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.sources import DatabaseQuery, DatabaseTable
+from data_platform.plan.sources.increments import lower_bound
+from data_platform.plan.sources.kinds import DatabaseQuery, DatabaseTable
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.binding import BoundValue, bound_values
 from data_platform.sources.database.columns import (

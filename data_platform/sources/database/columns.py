@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from data_platform.errors import SourceError
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.schemas import Column, Schema
+from data_platform.plan.sql.expressions import literal, quoted
 
 MAX_PRECISION = 38
 """Digits of a decimal in Arrow and in the lake."""

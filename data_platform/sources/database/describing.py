@@ -6,7 +6,7 @@ Called by `check --connect`.
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.schemas import Schema
-from data_platform.plan.sources import DatabaseQuery, DatabaseTable
+from data_platform.plan.sources.kinds import DatabaseQuery, DatabaseTable
 from data_platform.sources.binding import parameter_values
 from data_platform.sources.database.arriving import name_of
 from data_platform.sources.database.columns import (

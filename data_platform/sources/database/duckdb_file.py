@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.conversions import NANOSECONDS, stored_type
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.source_queries import filled, placeholders
+from data_platform.plan.sources.queries import filled, placeholders
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.database.columns import SourceColumn, direct
 from data_platform.sources.database.statements import Statement
 

@@ -26,8 +26,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.engine.url import URL
 
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.expressions import quoted
-from data_platform.plan.source_queries import filled
+from data_platform.plan.sources.queries import filled
+from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.binding import BoundValue
 from data_platform.sources.database.columns import (
     SourceColumn,

@@ -28,8 +28,8 @@ from data_platform.engine.postgres import (
 )
 from data_platform.engine.postgres_types import DIRECT, TIMES
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.expressions import literal, quoted
-from data_platform.plan.source_queries import filled
+from data_platform.plan.sources.queries import filled
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.binding import BoundValue
 from data_platform.sources.database.columns import (
     SourceColumn,

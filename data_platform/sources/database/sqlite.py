@@ -24,8 +24,8 @@ from urllib.parse import quote, unquote, urlsplit
 import pyarrow as pa
 
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.expressions import quoted
-from data_platform.plan.source_queries import filled
+from data_platform.plan.sources.queries import filled
+from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.binding import BoundValue
 from data_platform.sources.database.columns import SourceColumn, decimal_type, direct
 from data_platform.sources.database.rows import batches_of

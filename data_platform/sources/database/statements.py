@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from data_platform.plan.increments import Watermark
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.source_queries import bare
-from data_platform.plan.sources import DatabaseQuery, DatabaseTable
+from data_platform.plan.sources.increments import Watermark
+from data_platform.plan.sources.kinds import DatabaseQuery, DatabaseTable
+from data_platform.plan.sources.queries import bare
 from data_platform.sources.binding import BoundValue
 
 FROM, TO, FIRST, LAST = "_from", "_to", "_first", "_last"

@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from data_platform.engine.session import Session
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.expressions import literal
 from data_platform.plan.naming import (
     BAD_FILES,
     PARTITION,
@@ -27,7 +26,8 @@ from data_platform.plan.naming import (
     RESERVED_COLUMNS,
     SOURCE_FILES,
 )
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
+from data_platform.plan.sql.expressions import literal
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.files.finding import find, look_at, pattern_of, store_of
 from data_platform.sources.files.found import Bad, Found, Taken

@@ -11,7 +11,7 @@ from typing import Any
 
 from data_platform.engine.session import Session
 from data_platform.plan.conversions import Conversion, inexact
-from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.sql.expressions import literal, quoted
 
 SAMPLE = 20_000
 """Rows that show which types are worth a look at all rows."""

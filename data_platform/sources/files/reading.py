@@ -17,9 +17,9 @@ from data_platform.plan.conversions import (
     inexact,
     stored_type,
 )
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.schemas import NO_MASKING, Masking
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.files.csv_headers import LONGEST_LINE
 from data_platform.sources.files.csv_types import fits, guessed, promised
 from data_platform.sources.files.found import Taken

@@ -16,9 +16,9 @@ import duckdb
 from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session, open_session
 from data_platform.errors import SourceError
-from data_platform.plan.expressions import quoted
 from data_platform.plan.naming import REASON_ENDING
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.kinds import Files
+from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.arrivals import Question
 from data_platform.sources.files.found import Bad, Taken
 from data_platform.sources.files.reading import (

@@ -13,9 +13,9 @@ from data_platform.engine.session import open_session
 from data_platform.engine.work import Work
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import stored_type
-from data_platform.plan.file_paths import PLACEHOLDER
 from data_platform.plan.schemas import Column, Schema
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.file_paths import PLACEHOLDER
+from data_platform.plan.sources.kinds import Files
 from data_platform.sources.files.finding import find
 from data_platform.sources.files.found import Found, Taken
 from data_platform.sources.files.reading import READ_FROM, Known, rows_query

@@ -25,8 +25,8 @@ from typing import BinaryIO, cast
 from data_platform.engine.object_store import ObjectStore
 from data_platform.engine.work import Work
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.file_paths import compression_of
-from data_platform.plan.sources import Files
+from data_platform.plan.sources.file_paths import compression_of
+from data_platform.plan.sources.kinds import Files
 from data_platform.sources.files.csv_headers import HEADER_BYTES, header_of, short_lines
 from data_platform.sources.files.found import Bad, BadFileError, Found, Taken
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.naming import PARTITION, WHOLE
-from data_platform.plan.sources import Api
+from data_platform.plan.sources.kinds import Api
 from data_platform.sources.arrivals import Arrival, Marks, Question
 from data_platform.sources.http.asking import Manner
 from data_platform.sources.http.auth import NotLetIn

@@ -19,13 +19,13 @@ import httpx
 from data_platform.errors import SourceError
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.request_parameters import (
+from data_platform.plan.sources.kinds import Api
+from data_platform.plan.sources.request_parameters import (
     PARTITION_PARAMETERS,
     parameters_within,
     replaced,
     whole_parameter,
 )
-from data_platform.plan.sources import Api
 from data_platform.sources.arrivals import Question
 from data_platform.sources.binding import BoundValue, bound_values
 from data_platform.sources.http.masking import Secrets

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import Conversion, inexact
-from data_platform.plan.expressions import quoted
+from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.json_records.structure import KeyPath, Kind, Structure, shown
 
 JOINT = "__"

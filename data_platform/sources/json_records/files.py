@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from data_platform.errors import SourceError
-from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.json_records.structure import pointer
 
 MAX_RECORD = 16 * 2**20

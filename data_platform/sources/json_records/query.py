@@ -15,7 +15,7 @@ import duckdb
 from data_platform.engine.session import Session
 from data_platform.errors import SourceError
 from data_platform.plan.conversions import Conversion, converted
-from data_platform.plan.expressions import literal, quoted
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.json_records.columns import Field, Misfit, fields_of, misfit, name_of
 from data_platform.sources.json_records.files import (
     MAX_DOCUMENT,

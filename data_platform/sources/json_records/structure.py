@@ -10,7 +10,7 @@ from enum import Flag, auto
 
 from data_platform.engine.session import Session
 from data_platform.errors import SourceError
-from data_platform.plan.expressions import literal
+from data_platform.plan.sql.expressions import literal
 
 KeyPath = tuple[str, ...]
 """The keys that lead to a value; empty for the record itself."""

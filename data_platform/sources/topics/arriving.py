@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_platform.errors import SourceError
-from data_platform.plan.expressions import literal, quoted
 from data_platform.plan.naming import LOST, OUTSIDE, PARTITION, WHOLE
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.sources import Topic
+from data_platform.plan.sources.kinds import Topic
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.json_records.query import records_query
 from data_platform.sources.topics.clients import TopicClient, reading

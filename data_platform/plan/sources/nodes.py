@@ -1,0 +1,206 @@
+"""A source, resolved: what lands in raw.
+
+Called by `plan.building`.
+"""
+
+import glob
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import assert_never
+
+from data_platform.plan.checks.compiling import named_apart
+from data_platform.plan.checks.kinds import RowCountCheck
+from data_platform.plan.checks.own_checks import compile_own_checks
+from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
+from data_platform.plan.naming import NOT_EMPTY
+from data_platform.plan.nodes import RawNode
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
+from data_platform.plan.sources.api_nodes import api_of
+from data_platform.plan.sources.file_paths import (
+    FORMATS,
+    PLACEHOLDER,
+    format_of,
+    wrong_encoding,
+    wrong_path,
+)
+from data_platform.plan.sources.kinds import (
+    AnySource,
+    DatabaseQuery,
+    DatabaseTable,
+    Files,
+    Increments,
+    PythonSource,
+    Topic,
+)
+from data_platform.plan.sources.queries import source_parameters
+from data_platform.spec.asset import Retries
+from data_platform.spec.sources import (
+    ApiSource,
+    DatabaseSource,
+    FileSource,
+    SourceAsset,
+    TopicSource,
+)
+from data_platform.spec.sources import PythonSource as WrittenPythonSource
+
+SourceColumns = Callable[[RawNode], Schema | None]
+"""Tells the columns of a source where they can be known before a run."""
+S3 = "s3://"
+WrittenSource = DatabaseSource | ApiSource | FileSource | TopicSource | WrittenPythonSource
+
+
+def raw_node(asset: Declared[WrittenSource], source_columns: SourceColumns) -> RawNode:
+    """The node of a source.
+
+    Raises:
+        ConfigurationError: what is wrong with it.
+    """
+    spec = asset.spec
+    written = asset.file.spec.partitions if spec.partitions is None else spec.partitions
+    partitions = partitions_of(written)
+    source = _source(asset, spec, partitions)
+    promised = promised_columns(asset)
+    node = RawNode(
+        source=source,
+        partitions=partitions,
+        schema=promised or UNKNOWN_SCHEMA,
+        increments=_increments(asset, source, partitions),
+        lookback=_lookback(asset, partitions),
+        on_empty=spec.on_empty,
+        on_error=spec.on_error,
+        skip_for=spec.skip_unchanged.expires if spec.skip_unchanged else None,
+        **asset.common(Retries()),
+    )
+    schema = source_columns(node) or node.schema
+    checks, inputs = compile_own_checks(asset, schema, partitions)
+    checks = named_apart([*_not_empty(asset, partitions), *checks])
+    return replace(node, schema=schema, checks=checks, contract=promised, inputs=inputs)
+
+
+def _not_empty(
+    asset: Declared[WrittenSource], partitions: DailyPartitions | None
+) -> tuple[RowCountCheck, ...]:
+    """What it means when nothing comes, as a check; none where that is as it should be."""
+    spec: SourceAsset = asset.spec
+    if spec.on_empty == "pass":
+        return ()
+    about = f"{'Every partition' if partitions else 'It'} has rows."
+    return (
+        RowCountCheck(
+            NOT_EMPTY, spec.on_empty, 1, None, asset.at("on_empty"), about, kind="not_empty"
+        ),
+    )
+
+
+def _source(
+    asset: Declared[WrittenSource], spec: WrittenSource, partitions: DailyPartitions | None
+) -> AnySource:
+    match spec:
+        case DatabaseSource():
+            return _database(asset, spec, partitions)
+        case ApiSource():
+            return api_of(asset, spec, partitions)
+        case FileSource():
+            return _files(asset, spec, partitioned=partitions is not None)
+        case TopicSource():
+            asset.require_connection(spec.connection, "kafka")
+            return Topic(spec.connection, spec.topic, spec.format, spec.max_records, spec.on_lost)
+        case WrittenPythonSource():
+            function = asset.function(partitions, "source", spec.function, asset.at("function"))
+            return PythonSource(function)
+        case _:
+            assert_never(spec)
+
+
+def _database(
+    asset: Declared[WrittenSource], spec: DatabaseSource, partitions: DailyPartitions | None
+) -> DatabaseTable | DatabaseQuery:
+    asset.require_connection(spec.connection, "database")
+    if spec.query is not None:
+        named = source_parameters(spec.query, asset, partitions)
+        return DatabaseQuery(spec.connection, spec.query, spec.cursor, spec.fetch_size, named)
+    if partitions is not None and not spec.cursor:
+        raise refused(
+            asset.at("table"),
+            "a partitioned table needs a cursor: "
+            "the column that says to which partition a row belongs",
+        )
+    return DatabaseTable(spec.connection, spec.table or "", spec.cursor, spec.fetch_size)
+
+
+def _files(asset: Declared[WrittenSource], spec: FileSource, *, partitioned: bool) -> Files:
+    if spec.connection is not None:
+        asset.require_connection(spec.connection, "s3")
+        if not spec.path.startswith(S3):
+            raise refused(asset.at("path"), "with a connection of type s3 it is s3://bucket/...")
+    if wrong := wrong_path(spec.path):
+        raise refused(asset.at("path"), wrong)
+    if wrong := wrong_encoding(spec.csv.encoding):
+        raise refused(asset.at("csv", "encoding"), wrong)
+    if partitioned != bool(PLACEHOLDER.search(spec.path)):
+        raise refused(
+            asset.at("path"),
+            "the path needs {partition_key} or {partition_start:%Y-%m-%d}, "
+            "or the source `partitions: none`"
+            if partitioned
+            else "{partition_key} has no value: the source has no partitions",
+        )
+    kind = spec.format or format_of(spec.path)
+    if kind is None:
+        raise refused(
+            asset.at("path"),
+            f"the ending of {spec.path!r} doesn't tell the format: "
+            f"set format to one of {', '.join(dict.fromkeys(FORMATS.values()))}",
+        )
+    # The folder of the project is no glob, whatever its name.
+    base = glob.escape(str(asset.file.base_dir))
+    path = spec.path if spec.path.startswith(S3) else str(Path(base) / spec.path)
+    settle = spec.settle.total_seconds()
+    return Files(path, kind, spec.csv, spec.connection, spec.data_path, settle)
+
+
+def _increments(
+    asset: Declared[WrittenSource], source: AnySource, partitions: DailyPartitions | None
+) -> Increments | None:
+    """How a source grows; a topic without partitions does so by its offsets."""
+    spec: SourceAsset = asset.spec
+    written = spec.incremental
+    if written is None:
+        return (
+            Increments(None, (), "history")
+            if isinstance(source, Topic) and not partitions
+            else None
+        )
+    if partitions is not None:
+        raise refused(
+            asset.at("incremental"),
+            "a source with partitions isn't incremental: leave the key out, or say "
+            "`partitions: none`",
+        )
+    if isinstance(source, Topic):
+        raise refused(asset.at("incremental"), "a topic goes on by its offsets: leave the key out")
+    return Increments(
+        written.cursor,
+        tuple(written.key or ()),
+        written.keep,
+        written.lookback,
+        written.start,
+    )
+
+
+def _lookback(
+    asset: Declared[WrittenSource], partitions: DailyPartitions | None
+) -> timedelta | None:
+    spec: SourceAsset = asset.spec
+    if spec.lookback is None:
+        return None
+    if partitions is None:
+        raise refused(
+            asset.at("lookback"),
+            "`lookback` reads partitions before a partition again, and this source has none; "
+            "where it is incremental, say it there",
+        )
+    return spec.lookback
