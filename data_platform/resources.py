@@ -121,7 +121,7 @@ class DatabaseResource(dg.ConfigurableResource):
             raise SourceError(str(error)) from error
 
 
-class ApiResource(dg.ConfigurableResource):
+class HttpResource(dg.ConfigurableResource):
     """An HTTP API."""
 
     url: str = Field(description="Where its paths begin.")
@@ -257,7 +257,7 @@ def _resource_of(spec: Connection) -> dg.ConfigurableResource:
         case DatabaseConnection():
             return DatabaseResource(**written)
         case ApiConnection():
-            return ApiResource(**written)
+            return HttpResource(**written)
         case S3Connection():
             return ObjectStoreResource(**written)
         case KafkaConnection():

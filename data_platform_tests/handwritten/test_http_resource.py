@@ -9,13 +9,13 @@ import stamina
 from misbehaving_server import Asked, Reply, misbehaving
 
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.resources import ApiResource
+from data_platform.resources import HttpResource
 
 CODE = """
-    from data_platform.resources import ApiResource
+    from data_platform.resources import HttpResource
 
     @dg.asset(partitions_def=daily)
-    def rates(context: dg.AssetExecutionContext, bank: ApiResource) -> pd.DataFrame:
+    def rates(context: dg.AssetExecutionContext, bank: HttpResource) -> pd.DataFrame:
         with bank.get_client() as client:
             answer = client.get("rates", params={"day": context.partition_key})
             return pd.DataFrame(answer.raise_for_status().json())
@@ -69,7 +69,7 @@ def test_a_client_tries_again_and_gives_refusals_as_answers(waitless):
         Reply({"a": 1}, headers={"X": "y"}, gzip=True),
         Reply({"no": 1}, 404),
     ]
-    with misbehaving(replies) as server, ApiResource(url=server.url).get_client() as client:
+    with misbehaving(replies) as server, HttpResource(url=server.url).get_client() as client:
         answer = client.get("/a", params={"q": "ü"}, headers={"X-Own": "o"})
         assert (answer.json(), answer.headers["x"]) == ({"a": 1}, "y")
         refused = client.get("b")
@@ -83,7 +83,7 @@ def test_a_client_tries_again_and_gives_refusals_as_answers(waitless):
 def test_what_may_change_something_is_not_sent_twice(waitless):
     with (
         misbehaving(Reply(reset=True)) as server,
-        ApiResource(url=server.url).get_client() as client,
+        HttpResource(url=server.url).get_client() as client,
     ):
         with pytest.raises(SourceUnavailable):
             client.post("/a", json={"n": 1})
@@ -95,7 +95,7 @@ def test_what_may_change_something_is_not_sent_twice(waitless):
 
 def test_what_the_server_surely_did_not_do_is_sent_again(waitless):
     replies = [Reply(status=429), Reply(status=503), Reply({"ok": 1})]
-    with misbehaving(replies) as server, ApiResource(url=server.url).get_client() as client:
+    with misbehaving(replies) as server, HttpResource(url=server.url).get_client() as client:
         assert client.post("/a", json={"n": 1}).json() == {"ok": 1}
     assert len(server.asked) == 3
 
@@ -103,7 +103,7 @@ def test_what_the_server_surely_did_not_do_is_sent_again(waitless):
 def test_another_server_gets_no_credentials(waitless):
     auth = {"type": "bearer", "token": "abc"}
     with misbehaving(Reply({})) as home, misbehaving(Reply({})) as other:
-        resource = ApiResource(url=home.url, auth=auth, headers={"X-Key": "k"})
+        resource = HttpResource(url=home.url, auth=auth, headers={"X-Key": "k"})
         with resource.get_client() as client:
             client.get(f"{other.url}/x")
             client.get("/y")
@@ -115,7 +115,7 @@ def test_another_server_gets_no_credentials(waitless):
 def test_the_time_is_of_the_whole_answer(waitless):
     with (
         misbehaving(Reply([1] * 100, drip=0.1)) as server,
-        ApiResource(url=server.url).get_client(timeout=0.3) as client,
+        HttpResource(url=server.url).get_client(timeout=0.3) as client,
         pytest.raises(SourceUnavailable, match=r"no whole answer within 0.3 s \(4 tries\)"),
     ):
         client.get("/")
@@ -124,7 +124,7 @@ def test_the_time_is_of_the_whole_answer(waitless):
 def test_an_address_that_is_none_is_told():
     with (
         pytest.raises(SourceError, match="the url is no address"),
-        ApiResource(url="shop").get_client(),
+        HttpResource(url="shop").get_client(),
     ):
         pass
 
@@ -148,7 +148,7 @@ def test_requests_at_the_same_time_share_a_token_and_its_renewal(waitless):
             "client_secret": "abc",
         }
         with (
-            ApiResource(url=server.url, auth=auth).get_client() as client,
+            HttpResource(url=server.url, auth=auth).get_client() as client,
             ThreadPoolExecutor(8) as pool,
         ):
             answers = list(pool.map(client.get, ["/a"] * 8))
