@@ -82,7 +82,7 @@ class ObjectStore:
             "access_key_id": connection.access_key_id,
             "secret_access_key": connection.secret_access_key,
         }
-        with self._in_words(""):
+        with self.in_words(""):
             return S3Store(
                 self.bucket,
                 **{name: value for name, value in written.items() if value},
@@ -108,7 +108,7 @@ class ObjectStore:
             SourceError: there is no such bucket, or it may not be listed.
             SourceUnavailable: the server can't be reached or is busy.
         """
-        with self._in_words(folder):
+        with self.in_words(folder):
             for batch in obstore.list(self.store, prefix=folder or None, chunk_size=1000):
                 yield [
                     StoredObject(
@@ -124,7 +124,7 @@ class ObjectStore:
             SourceError: there is no such bucket, or it may not be read.
             SourceUnavailable: the server can't be reached or is busy.
         """
-        with self._in_words(key):
+        with self.in_words(key):
             try:
                 found = obstore.head(self.store, key)
             except FileNotFoundError:
@@ -141,7 +141,7 @@ class ObjectStore:
             SourceUnavailable: the server can't be reached or is busy, or the object is gone or
                 another one by now.
         """
-        with self._in_words(stored.key):
+        with self.in_words(stored.key):
             for start in range(0, stored.bytes, PIECE):
                 end = min(start + PIECE, stored.bytes)
                 options: GetOptions = {"if_match": stored.etag} if stored.etag else {}
@@ -158,7 +158,7 @@ class ObjectStore:
                 yield piece
 
     @contextmanager
-    def _in_words(self, key: str) -> Generator[None]:
+    def in_words(self, key: str) -> Generator[None]:
         try:
             yield
         except (BaseError, OSError, ValueError) as error:

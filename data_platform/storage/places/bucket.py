@@ -1,0 +1,187 @@
+"""A lake below a prefix of a bucket, of S3 or of what speaks its protocol.
+
+An object is there whole or not at all, so an upload that breaks off leaves nothing that anybody
+sees; what the server keeps of an upload in parts, obstore takes back.
+"""
+
+import uuid
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+
+from data_platform.engine.object_store import SCHEME, ObjectStore, split_url
+from data_platform.errors import SourceError, SourceUnavailable, StorageError, StorageUnavailable
+from data_platform.spec.platform import S3Connection
+from data_platform.storage.places.place import FRESH, Found
+
+AT_ONCE = 12
+"""Small files that are sent at the same time: each waits for the server, not for the line."""
+PART = 8 * 1024 * 1024
+"""Bytes above which a file is sent in parts of this size."""
+PARTS_AT_ONCE = 8
+"""Of one file: some 64 MB are held in memory, and as much of small files."""
+REMOVED_AT_ONCE = 1000
+
+
+class Bucket:
+    """A prefix of a bucket.
+
+    Args:
+        url: `s3://bucket/prefix`.
+        connection: with its secrets in place.
+    """
+
+    def __init__(self, url: str, connection: S3Connection) -> None:
+        bucket, prefix = split_url(url)
+        self.prefix = prefix.strip("/")
+        self.url = f"{SCHEME}{bucket}/{self.prefix}".rstrip("/")
+        self._connection = connection
+        self.objects = ObjectStore(connection, bucket)
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def storage_options(self) -> Mapping[str, str]:
+        """How Delta reaches it; what the connection leaves out, the environment says."""
+        connection = self._connection
+        written = {
+            "AWS_ENDPOINT_URL": connection.endpoint_url,
+            "AWS_REGION": connection.region,
+            "AWS_ACCESS_KEY_ID": connection.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+            # Plain http is a matter of the endpoint, which a person names.
+            "AWS_ALLOW_HTTP": "true",
+        }
+        return {name: value for name, value in written.items() if value}
+
+    def table_uri(self, relative: str) -> str:
+        """The same as of any file."""
+        return self.path_of(relative)
+
+    def path_of(self, relative: str) -> str:
+        """`s3://bucket/prefix/...`."""
+        return f"{self.url}/{relative}".rstrip("/")
+
+    def adopt(self, file: Path, relative: str) -> int:
+        """Send a file, unless an object of its name and size is there since a short time."""
+        key, size = self._key(relative), file.stat().st_size
+        with self._in_words(key):
+            if size <= PART and self._created(key, file):
+                return size
+            if not self._stands(key, size):
+                obstore.put(
+                    self.objects.store,
+                    key,
+                    file,
+                    use_multipart=size > PART,
+                    chunk_size=PART,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
+        return size
+
+    def adopt_all(self, files: Sequence[tuple[Path, str]]) -> list[int]:
+        """Small ones several at a time, then large ones in parts of which several are on the way.
+
+        After one that failed no further one is begun.
+        """
+        small = [file for file in files if file[0].stat().st_size <= PART]
+        sizes: dict[str, int] = {}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                done = pool.map(self.adopt, *zip(*small, strict=True)) if small else ()
+                sizes = {relative: size for (_, relative), size in zip(small, done, strict=True)}
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [
+            sizes[relative] if relative in sizes else self.adopt(file, relative)
+            for file, relative in files
+        ]
+
+    def read(self, relative: str) -> bytes | None:
+        """A small object; None where there is none."""
+        key = self._key(relative)
+        with self._in_words(key):
+            try:
+                return bytes(obstore.get(self.objects.store, key).bytes())
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
+    def write(self, relative: str, content: bytes) -> None:
+        """Put an object over what is there."""
+        key = self._key(relative)
+        with self._in_words(key):
+            obstore.put(self.objects.store, key, content, use_multipart=False)
+
+    def list(self, below: str) -> Iterator[Found]:
+        """All objects below a folder."""
+        start = len(self.prefix) + 1 if self.prefix else 0
+        with self._in_words(below):
+            for batch in self.objects.list(self._key(below)):
+                for found in batch:
+                    yield Found(found.key[start:], found.bytes, found.modified)
+
+    def remove(self, relatives: Iterable[str]) -> None:
+        """Remove objects, up to a thousand by one request."""
+        keys = [self._key(relative) for relative in relatives]
+        for start in range(0, len(keys), REMOVED_AT_ONCE):
+            with self._in_words(keys[start]):
+                obstore.delete(self.objects.store, keys[start : start + REMOVED_AT_ONCE])
+
+    def check(self) -> None:
+        """See whether objects can be made, read and removed, and none is made twice.
+
+        Raises:
+            StorageError: they can't, or the server makes an object where one is: two who commit at
+                the same moment would lose one of the commits.
+        """
+        key = self._key(f"_check/{uuid.uuid4().hex}")
+        with self._in_words(key):
+            obstore.put(self.objects.store, key, b"", mode="create")
+            try:
+                obstore.put(self.objects.store, key, b"", mode="create")
+            except AlreadyExistsError:
+                pass
+            else:
+                raise StorageError(
+                    f"{self.url}: the server makes an object where one is (it ignores "
+                    "`If-None-Match: *`), and commits need to know: the lake can't be there"
+                )
+            finally:
+                obstore.delete(self.objects.store, key)
+
+    def _key(self, relative: str) -> str:
+        return f"{self.prefix}/{relative}".strip("/")
+
+    def _created(self, key: str, file: Path) -> bool:
+        """Send a small file where nothing is: to ask before would be a request more."""
+        try:
+            obstore.put(self.objects.store, key, file, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def _stands(self, key: str, size: int) -> bool:
+        try:
+            found = obstore.head(self.objects.store, key)
+        except FileNotFoundError:
+            return False
+        return found["size"] == size and datetime.now(UTC) - found["last_modified"] < FRESH
+
+    @contextmanager
+    def _in_words(self, key: str) -> Generator[None]:
+        try:
+            with self.objects.in_words(key):
+                yield
+        except SourceUnavailable as error:
+            raise StorageUnavailable(f"the lake: {error}") from error
+        except SourceError as error:
+            raise StorageError(f"the lake: {error}") from error
