@@ -159,6 +159,15 @@ class ObjectStore:
 
     @contextmanager
     def in_words(self, key: str) -> Generator[None]:
+        """What goes wrong with an object in here, in the platform's words.
+
+        Args:
+            key: of the object; empty means the bucket.
+
+        Raises:
+            SourceError: it will go wrong again.
+            SourceUnavailable: trying again may help.
+        """
         try:
             yield
         except (BaseError, OSError, ValueError) as error:

@@ -34,6 +34,9 @@ from data_platform.spec.parameters import ParameterValue
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from data_platform.engine.object_files import ObjectFiles
+    from data_platform.engine.object_store import ObjectStore
+
 
 @dataclass(frozen=True)
 class Newest:
@@ -58,6 +61,7 @@ class LakeFiles:
         partitioned: whether their folders are partitions.
         uniform: whether all of them have all columns, so that one tells for the others.
         newest: what readers see of them, whose names rise from batch to batch; None means all rows.
+        sizes: in bytes, path by path; needed of files in a bucket, which is never asked for them.
     """
 
     paths: Sequence[str]
@@ -65,30 +69,78 @@ class LakeFiles:
     partitioned: bool
     uniform: bool = False
     newest: Newest | None = None
+    sizes: Sequence[int] = ()
 
 
 class Session:
-    """A connection and the relations that are known to it."""
+    """A connection and the relations that are known to it.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    Args:
+        connection: to DuckDB.
+        bucket: in which files of the lake are, where they are in one.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, bucket: "ObjectStore | None" = None
+    ) -> None:
         self.connection = connection
         self._shown = 0
         self.parameters: dict[str, ParameterValue] = {}
         """Values of the run, by name, as functions of people get them."""
         self.work = Work()
         """Of the step."""
+        self._objects = self._files_in(bucket) if bucket is not None else None
+
+    def _files_in(self, bucket: "ObjectStore") -> "ObjectFiles":
+        from data_platform.engine.object_files import (  # noqa: PLC0415 -- see `duckdb_type`
+            SETTINGS,
+            ObjectFiles,
+        )
+
+        files = ObjectFiles(bucket, self._go_on)
+        for name, value in SETTINGS.items():
+            self.connection.execute(f"SET {name} = {value}")
+        self.connection.register_filesystem(files)
+        return files
+
+    def _go_on(self) -> None:
+        # Of the work of that moment: it is set once the session is there.
+        self.work.go_on()
+
+    @contextmanager
+    def telling(self) -> Generator[None]:
+        """What went wrong with the bucket in here, in place of what DuckDB made of it."""
+        if self._objects is None:
+            yield
+            return
+        self._objects.failure = None
+        try:
+            yield
+        except Exception as error:
+            failure, self._objects.failure = self._objects.failure, None
+            if failure is None or error is failure:
+                raise
+            raise failure from None
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        if self._objects is not None:
+            self._objects.close()
+        self.connection.close()
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
     ) -> list[tuple[Any, ...]]:
         """Run one statement and fetch what it gives."""
         self.work.go_on()
-        return self.connection.execute(sql, parameters or None).fetchall()
+        with self.telling():
+            return self.connection.execute(sql, parameters or None).fetchall()
 
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run one statement for its effect."""
         self.work.go_on()
-        self.connection.execute(sql, parameters or None)
+        with self.telling():
+            self.connection.execute(sql, parameters or None)
 
     def set(self, name: str, value: ParameterValue, kind: str) -> None:
         """Give a parameter of the run its value: SQL has it as a variable.
@@ -127,6 +179,9 @@ class Session:
             hidden: whether the platform's own columns are there too.
             provenance: whether the columns that tell a row's file are.
         """
+        if self._objects is not None and files.sizes:
+            sizes = dict(zip(files.paths, files.sizes, strict=True))
+            self._objects.know(sizes, all_opened=provenance or not files.uniform)
         names = self._file_names(files.paths) if hidden or files.newest else None
         query = _reading(files, names, hidden=hidden, provenance=provenance)
         self.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {query}")
@@ -168,6 +223,7 @@ def open_session(
     memory_limit: str,
     threads: int | None = None,
     timezone: str = "UTC",
+    bucket: "ObjectStore | None" = None,
 ) -> Generator[Session]:
     """A session that can read and write in these folders and nowhere else.
 
@@ -177,6 +233,7 @@ def open_session(
         memory_limit: such as `1GB`.
         threads: None means one a core.
         timezone: in which times without a zone are meant.
+        bucket: in which files of the lake are; `folders` say which of its keys.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
@@ -193,7 +250,8 @@ def open_session(
     }
     if threads is not None:
         config["threads"] = str(threads)
-    connection = duckdb.connect(config=config)
+    session = Session(duckdb.connect(config=config), bucket)
+    connection = session.connection
     try:
         allowed = ", ".join(literal(f"{folder}") for folder in [scratch, *folders])
         connection.execute(f"SET TimeZone = {literal(timezone)}")
@@ -201,9 +259,10 @@ def open_session(
         connection.execute("SET enable_external_access = false")
         connection.execute("SET enable_progress_bar = false")
         connection.execute("SET lock_configuration = true")
-        yield Session(connection)
+        with session.telling():
+            yield session
     finally:
-        connection.close()
+        session.close()
 
 
 def _reading(files: LakeFiles, names: str | None, *, hidden: bool, provenance: bool) -> str:
