@@ -6,6 +6,7 @@ Called by benchmarks whose contestants start from published tables.
 from datetime import timedelta
 from pathlib import Path
 
+from data_platform.engine.outside import Outside
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
@@ -13,8 +14,6 @@ from data_platform.plan.nodes import RawNode, StagingNode
 from data_platform.quality.gate import Passage
 from data_platform.raw.extraction import extract
 from data_platform.retail_data import FIRST_DAY
-from data_platform.sources.arrivals import Outside
-from data_platform.spec.platform import DatabaseConnection
 from data_platform.staging.computing import compute
 
 METADATA = {"run_id": "benchmark"}
@@ -31,10 +30,7 @@ def land(loaded: Loaded, name: str, days: int) -> int:
 
 def outside_of(loaded: Loaded) -> Outside:
     """The databases of the pipelines, as a step reaches them."""
-    return Outside(
-        lambda name: DatabaseConnection(type="database", url=loaded.connection_url(name)),
-        lambda text: text,
-    )
+    return loaded.outside()
 
 
 def stage(loaded: Loaded, name: str) -> int:

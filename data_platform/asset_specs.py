@@ -9,6 +9,13 @@ from typing import Any, assert_never, cast
 import dagster as dg
 
 from data_platform.plan.checks.kinds import Check
+from data_platform.plan.destinations.kinds import (
+    AnyTarget,
+    FileTarget,
+    RedshiftTarget,
+    TableTarget,
+)
+from data_platform.plan.destinations.kinds import address_of as target_address
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import (
     AnalyticsNode,
@@ -169,7 +176,7 @@ def _description(node: AnyNode) -> str | None:
             parts = [node.description, f"```sql\n{node.sql}\n```"]
             return "\n\n".join(part for part in parts if part)
         case DestinationNode():
-            return node.description or f"{node.source} as {node.table} in {node.connection}."
+            return node.description or f"{node.source} as {_place(node.target)}."
         case _:
             return node.description
 
@@ -184,7 +191,7 @@ def _kinds(node: AnyNode) -> set[str]:
         case PythonNode():
             return {node.key.layer, "python", _LAKE_KIND}
         case DestinationNode():
-            return {node.key.layer, "postgres"}
+            return {node.key.layer, _written_as(node.target)}
 
 
 def _reads(source: AnySource) -> str:
@@ -204,6 +211,33 @@ def _reads(source: AnySource) -> str:
             assert_never(source)
 
 
+def _written_as(target: AnyTarget) -> str:
+    """Dagster's name for what a target is, to which its UI may have a sign."""
+    match target:
+        case TableTarget():
+            return target.dialect
+        case RedshiftTarget():
+            return "redshift"
+        case FileTarget():
+            return target.format
+        case _:
+            assert_never(target)
+
+
+def _place(target: AnyTarget) -> str:
+    """Where a target is, in words."""
+    system, name = target_address(target)
+    return f"{name} in {system}" if system else name
+
+
+def place_metadata(target: AnyTarget) -> dict[str, Any]:
+    """Where a target is, by Dagster's own key where it is a table."""
+    system, name = target_address(target)
+    if isinstance(target, FileTarget):
+        return {"path": name}
+    return {"dagster/table_name": f"{system}.{name}"}
+
+
 def _metadata(node: AnyNode) -> dict[str, Any]:
     metadata: dict[str, Any] = {**_reference(node.location)}
     if node.runbook:
@@ -218,7 +252,7 @@ def _metadata(node: AnyNode) -> dict[str, Any]:
         case RawNode():
             metadata["source"] = ": ".join(part for part in address_of(node.source) if part)
         case DestinationNode():
-            metadata["dagster/table_name"] = f"{node.connection}.{node.table}"
+            metadata |= place_metadata(node.target)
         case StagingNode() | AnalyticsNode() | PythonNode():
             metadata["dagster/table_name"] = node.key.relation
     if isinstance(node, StagingNode):

@@ -34,11 +34,12 @@ from data_platform.plan.sources.kinds import (
 from data_platform.settings import Settings
 from data_platform.spec.guessing import guess_assets
 from data_platform.spec.handwritten import ASSETS_FILE
-from data_platform.spec.platform import DatabaseConnection
+from data_platform.spec.platform import Connection, DatabaseConnection
 from data_platform.spec.reading import BrokenPipeline, Workspace, read_workspace
-from data_platform.spec.variables import expand
+from data_platform.spec.variables import expand, expand_model
 
 if TYPE_CHECKING:
+    from data_platform.engine.outside import Outside
     from data_platform.handwritten.written import AssetsFile
     from data_platform.storage.lake import Lake
     from data_platform.storage.workbench import Workbench
@@ -102,17 +103,34 @@ class Loaded:
             PermanentError: there is no such connection, or its variables aren't set.
             ConfigurationError: platform.yaml has mistakes.
         """
-        self._require_platform()
-        connection = self.workspace.platform.connections.get(name)
-        if connection is None:
-            known = ", ".join(self.workspace.platform.connections) or "none"
-            raise PermanentError(f"no connection {name!r} in platform.yaml; there are: {known}")
+        connection = self._connection(name)
         if not isinstance(connection, DatabaseConnection):
             raise PermanentError(f"connection {name!r} is of type {connection.type}, no database")
         from data_platform.sources.database.databases import absolute_url  # noqa: PLC0415
 
         url = absolute_url(expand(connection.url, self._environ), self._settings.home)
         return _resolved(url, self._settings.data_dir)
+
+    def outside(self) -> "Outside":
+        """What the pipelines connect to, as a step reaches it; asked when something connects."""
+        from data_platform.engine.outside import Outside  # noqa: PLC0415
+
+        def connection(name: str) -> Connection:
+            written = self._connection(name)
+            if isinstance(written, DatabaseConnection):
+                return written.model_copy(update={"url": self.connection_url(name)})
+            return expand_model(written, self._environ)
+
+        return Outside(connection, lambda text: expand(text, self._environ))
+
+    def _connection(self, name: str) -> Connection:
+        """A connection as platform.yaml has it."""
+        self._require_platform()
+        connection = self.workspace.platform.connections.get(name)
+        if connection is None:
+            known = ", ".join(self.workspace.platform.connections) or "none"
+            raise PermanentError(f"no connection {name!r} in platform.yaml; there are: {known}")
+        return connection
 
     def lake(self) -> "Lake":
         """The lake of platform.yaml, there or not.

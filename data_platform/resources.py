@@ -13,11 +13,11 @@ import dagster as dg
 from pydantic import Field
 
 from data_platform.embedded.server import resolve_url
+from data_platform.engine.outside import Outside
 from data_platform.engine.postgres import Refused, Unreachable, connected, host
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.sources.queries import dialect_of
 from data_platform.settings import environment, load_settings
-from data_platform.sources.arrivals import Outside
 from data_platform.sources.database.databases import absolute_url
 from data_platform.spec.model import Model
 from data_platform.spec.platform import (

@@ -11,11 +11,12 @@ import stamina
 import yaml
 from factories import Project
 
+from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources.kinds import Api
-from data_platform.sources.arrivals import Arrival, Outside, Question
+from data_platform.sources.arrivals import Arrival, Question
 from data_platform.sources.http.arriving import arriving
 from data_platform.spec.platform import ApiConnection
 from data_platform.spec.variables import expand, expand_model

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from data_platform.analytics.computing import compute as compute_analytics
+from data_platform.engine.outside import Outside
 from data_platform.engine.session import open_session
 from data_platform.plan.building import BuiltPlan, build_plan
 from data_platform.plan.keys import Key
@@ -23,7 +24,6 @@ from data_platform.plan.sources.kinds import Files
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
 from data_platform.raw.extraction import extract
-from data_platform.sources.arrivals import Outside
 from data_platform.spec.platform import Connection, DatabaseConnection
 from data_platform.spec.reading import Workspace, read_workspace
 from data_platform.staging.computing import compute as compute_staging
@@ -48,6 +48,11 @@ DAILY_SOURCE = "sources:\n  orders: {type: database, connection: shop, table: or
 
 Known = Mapping[str, Mapping[str, str]]
 Rows = str | pa.Table | Sequence[Mapping[str, object]]
+
+
+def database_outside(url: str) -> Outside:
+    """Every connection is this database."""
+    return Outside(lambda _: DatabaseConnection(type="database", url=url), lambda text: text)
 
 
 class Project:

@@ -25,9 +25,9 @@ def main() -> None:
     node = loaded.plan[Key("destinations", "bench", name)]
     assert isinstance(node, DestinationNode)
     keys = node.partitions.between(first, end) if node.partitions else [WHOLE]
-    workbench, url = loaded.workbench(), loaded.connection_url("warehouse")
+    workbench, outside = loaded.workbench(), loaded.outside()
     with moving() as facts:
-        loading = deliver(node, keys, workbench, url, "benchmark")
+        loading = deliver(node, keys, workbench, outside, "benchmark")
         facts["failed"] = len(loading.failed)
 
 

@@ -66,7 +66,7 @@ def status(pipeline: str | None, style: str) -> None:
     with dagster_instance(settings_of_machine()) as instance:
         logged = read_event_log(instance, nodes)
         down = outages(instance, nodes, lambda text: expand(text, environment()))
-    facts = gather_facts(nodes, loaded.workbench(), loaded.connection_url, logged)
+    facts = gather_facts(nodes, loaded.workbench(), loaded.outside(), logged)
     now = datetime.now(UTC)
     statuses = [status_of(node, facts[node.key], now) for node in nodes]
     if style == "json":

@@ -1,4 +1,4 @@
-"""Destinations in Dagster: tables outside that follow assets of the lake."""
+"""Destinations in Dagster: what follows assets of the lake."""
 
 import time
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_specs import asset_spec, check_specs, step_options
+from data_platform.asset_specs import asset_spec, check_specs, place_metadata, step_options
 from data_platform.destinations.loading import Loading, deliver
 from data_platform.instance.circuit_store import CircuitStore
+from data_platform.plan.destinations.kinds import circuit_of, resources_of
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import DestinationNode
 from data_platform.reporting.events import (
@@ -27,7 +28,7 @@ from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.reporting.tries import trying
 from data_platform.reporting.unjudged import as_judged_before
-from data_platform.resources import LAKE
+from data_platform.resources import LAKE, outside_of
 from data_platform.sources.circuits import guarded
 
 
@@ -37,21 +38,22 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
     @dg.multi_asset(
         specs=[asset_spec(node)],
         check_specs=check_specs(node),
-        **step_options(node, {LAKE, node.connection}),
+        **step_options(node, {LAKE, *resources_of(node.target)}),
     )
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if node.partitions else [WHOLE]
         workbench = getattr(context.resources, LAKE).workbench()
-        url = getattr(context.resources, node.connection).resolved_url()
+        outside = outside_of(context.resources)
         before = newest_events(context, node)
         started = time.monotonic()
-        circuit = f"connection {node.connection}"
         circuits = CircuitStore(context.instance)
         with (
             trying(context, node) as work,
-            guarded(circuits, circuit, lambda: datetime.now(UTC)),
+            guarded(circuits, circuit_of(node.target), lambda: datetime.now(UTC)),
         ):
-            loading = deliver(node, keys, replace(workbench, work=work), url, context.run.run_id)
+            loading = deliver(
+                node, keys, replace(workbench, work=work), outside, context.run.run_id
+            )
         seconds = time.monotonic() - started
         text = _range_report(context, node, loading, seconds)
         newest = max(loading.versions, default=None)
@@ -60,7 +62,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
                 version.data_version,
                 {
                     **_figures(node, loading, key, seconds),
-                    "dagster/table_name": node.table,
+                    **place_metadata(node.target),
                     **({"report": dg.MetadataValue.md(text)} if text and key == newest else {}),
                     **(lineage_metadata(node, loading.upstreams) if key == newest else {}),
                 },

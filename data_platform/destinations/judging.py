@@ -4,13 +4,8 @@ Called by `destinations.loading`, before the commit. What the database made of t
 back, so what its triggers, types and defaults did to them counts.
 """
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
-# The driver comes without types.
-
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -23,11 +18,7 @@ from data_platform.plan.nodes import DestinationNode
 from data_platform.quality.audit import Auditor
 from data_platform.quality.outcomes import Audit
 from data_platform.storage.lake import Snapshot
-from data_platform.storage.table_rows import TableRows
-from data_platform.storage.warehouse import Target
-
-if TYPE_CHECKING:
-    from adbc_driver_postgresql.dbapi import Connection
+from data_platform.targets.deliveries import LoadedRows
 
 HELD, OTHERS = "_held", "_others"
 
@@ -37,7 +28,6 @@ class Judging:
 
     Args:
         node: the destination.
-        target: its table.
         session: in which the rows are judged, with its parameters.
         snapshots: of what rules read besides, by relation.
     """
@@ -45,22 +35,20 @@ class Judging:
     def __init__(
         self,
         node: DestinationNode,
-        target: Target,
         session: Session,
         snapshots: Mapping[str, Snapshot],
     ) -> None:
-        self._node, self._target = node, target
-        self._session, self._snapshots = session, snapshots
+        self._node, self._session, self._snapshots = node, session, snapshots
         self.audit: Audit | None = None
         """What was found; None where nothing was loaded that could be judged."""
         self.seconds = 0.0
         """That it took."""
 
-    def __call__(self, connection: "Connection", keys: Sequence[str]) -> bool:
+    def __call__(self, rows: LoadedRows, keys: Sequence[str]) -> bool:
         """Judge partitions that were loaded.
 
         Args:
-            connection: of the load, whose transaction is open.
+            rows: what the target holds, within the load that is open.
             keys: the partitions, or `WHOLE` alone.
 
         Returns:
@@ -72,7 +60,7 @@ class Judging:
         """
         began = time.monotonic()
         try:
-            self.audit = self._audited(connection, keys)
+            self.audit = self._audited(rows, keys)
         except (duckdb.DataError, duckdb.ProgrammingError) as error:
             self._session.work.go_on()
             about = " ".join(str(error).split("\n\n")[0].split())
@@ -81,15 +69,14 @@ class Judging:
             self.seconds = time.monotonic() - began
         return not self.audit.failed
 
-    def _audited(self, connection: "Connection", keys: Sequence[str]) -> Audit:
+    def _audited(self, rows: LoadedRows, keys: Sequence[str]) -> Audit:
         node, session = self._node, self._session
-        rows = TableRows(connection, self._target, columns_read(node.checks))
-        rows.keep(session, HELD, keys)
+        rows.keep(session, HELD, keys, columns_read(node.checks))
         others = self._others(rows, keys)
         show_inputs(session, node, keys, self._snapshots)
         return Auditor(session, HELD, node.checks, keys, others).run()
 
-    def _others(self, rows: TableRows, keys: Sequence[str]) -> str | None:
+    def _others(self, rows: LoadedRows, keys: Sequence[str]) -> str | None:
         """The other partitions of the table, for keys that are unique in all of it."""
         unique = {
             column
@@ -97,7 +84,6 @@ class Judging:
             if isinstance(check, UniqueCheck) and check.whole_asset
             for column in check.columns
         }
-        if not unique or self._target.partition_column is None:
+        if not unique or not rows.keep_others(self._session, OTHERS, keys, unique):
             return None
-        rows.keep_others(self._session, OTHERS, keys, unique)
         return OTHERS

@@ -1,7 +1,7 @@
-"""Destinations: published partitions of the lake, carried into a table.
+"""Destinations: published partitions of the lake, carried to a target.
 
 Called by `destinations.assets`. What is loaded is one snapshot of the asset; partitions whose
-version the table holds already are left alone. Where there are rules, the table is judged before
+version the target holds already are left alone. Where there are rules, the table is judged before
 the commit.
 """
 
@@ -11,15 +11,18 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from data_platform.destinations.judging import Judging
+from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
+from data_platform.plan.destinations.kinds import added_column
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.outcomes import Outcome
 from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
-from data_platform.storage.warehouse import Target, Version, ledger, load
 from data_platform.storage.workbench import Workbench
+from data_platform.targets import answering
+from data_platform.targets.deliveries import Delivery, Version
 
 BATCH_ROWS = 122_880
 """DuckDB's own row group: smaller batches only cost calls."""
@@ -64,15 +67,19 @@ class Loading:
 
 
 def deliver(
-    node: DestinationNode, keys: Sequence[str], workbench: Workbench, url: str, run_id: str
+    node: DestinationNode,
+    keys: Sequence[str],
+    workbench: Workbench,
+    outside: Outside,
+    run_id: str,
 ) -> Loading:
-    """Load partitions of an asset into its table, all of them or none.
+    """Load partitions of an asset into its target, all of them or none.
 
     Args:
         node: the destination.
         keys: its partitions, or `WHOLE` alone.
         workbench: with the lake.
-        url: of the database.
+        outside: what the target is in.
         run_id: for the ledger.
 
     Raises:
@@ -90,30 +97,27 @@ def deliver(
         key: Version(snapshot.partitions[key].data_version, snapshot.partitions[key].rows)
         for key in ready
     }
-    target = target_of(node)
-    with workbench.open() as (session, _):
+    with workbench.open() as (session, scratch):
         session.show("_loading", snapshot.files(ready))
         unseen = f"{PARTITION}, {FILE}, {ROW}"
         columns = session.columns(f"SELECT * EXCLUDE ({unseen}) FROM _loading")
 
         def rows(due: Sequence[str]) -> pa.RecordBatchReader:
             session.show("_loading", snapshot.files(due))
-            added = (
-                f", {PARTITION} AS {quoted(str(target.partition_column))}"
-                if target.adds_partition_column
-                else ""
-            )
+            column = added_column(node.target)
+            added = f", {PARTITION} AS {quoted(column)}" if column else ""
             query = f"SELECT * EXCLUDE ({unseen}){added} FROM _loading"
             return _counted(session.connection.sql(query).to_arrow_reader(BATCH_ROWS), work)
 
         work = workbench.work
-        judge = Judging(node, target, session, snapshots) if node.checks else None
-        loaded = load(url, target, versions, columns, rows, run_id, work, judge)
+        judge = Judging(node, session, snapshots) if node.checks else None
+        delivery = Delivery(node, versions, columns, rows, outside, scratch, run_id, work, judge)
+        loaded = answering.deliver(delivery)
     told = Loading(versions, frozenset(loaded), absent, upstreams=snapshots)
-    return _judged(told, judge, url, target) if judge else told
+    return _judged(told, judge, node, outside) if judge else told
 
 
-def _judged(loading: Loading, judge: Judging, url: str, target: Target) -> Loading:
+def _judged(loading: Loading, judge: Judging, node: DestinationNode, outside: Outside) -> Loading:
     """A load with what its rules found; of one that was rolled back nothing stands."""
     audit = judge.audit
     if audit is None:
@@ -123,7 +127,7 @@ def _judged(loading: Loading, judge: Judging, url: str, target: Target) -> Loadi
         return loading
     undone = audit.rows.keys() - audit.failed.keys()
     kept = {key: one for key, one in loading.versions.items() if key not in audit.rows}
-    held = ledger(url, target.full_name)
+    held = answering.held(node, outside)
     return replace(
         loading,
         versions=kept,
@@ -141,12 +145,3 @@ def _counted(reader: pa.RecordBatchReader, work: Work) -> pa.RecordBatchReader:
             yield batch
 
     return pa.RecordBatchReader.from_batches(reader.schema, batches())
-
-
-def target_of(node: DestinationNode) -> Target:
-    """The table of a destination."""
-    partitioned = node.partitions is not None
-    column = (node.partition_column or PARTITION) if partitioned else None
-    return Target(
-        node.table, node.write, column, partitioned and node.partition_column is None, node.contract
-    )

@@ -5,10 +5,10 @@ hides nothing else.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from data_platform.destinations.loading import target_of
+from data_platform.engine.outside import Outside
 from data_platform.errors import PlatformError
 from data_platform.observability.event_log import Logged
 from data_platform.observability.quarantine import held_rows
@@ -16,14 +16,14 @@ from data_platform.observability.status import Facts
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode
 from data_platform.storage.lake import Lake
-from data_platform.storage.warehouse import ledger
 from data_platform.storage.workbench import Workbench
+from data_platform.targets.answering import held as held_by
 
 
 def gather_facts(
     nodes: Iterable[AnyNode],
     workbench: Workbench,
-    url_of: Callable[[str], str],
+    outside: Outside,
     logged: Mapping[Key, Logged],
 ) -> dict[Key, Facts]:
     """The facts of assets.
@@ -31,7 +31,7 @@ def gather_facts(
     Args:
         nodes: the assets.
         workbench: with the lake.
-        url_of: the URL of a connection by its name.
+        outside: what destinations connect to.
         logged: what the event log says of them.
     """
     asked = list(nodes)
@@ -40,21 +40,18 @@ def gather_facts(
         held[found.asset] += found.rows
     return {
         node.key: _facts(
-            node, workbench.lake, url_of, logged.get(node.key, Logged()), held[node.key]
+            node, workbench.lake, outside, logged.get(node.key, Logged()), held[node.key]
         )
         for node in asked
     }
 
 
-def _facts(
-    node: AnyNode, lake: Lake, url_of: Callable[[str], str], logged: Logged, held: int
-) -> Facts:
+def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: int) -> Facts:
     rows: dict[str, int] = {}
     committed_at, unknown, position = None, None, None
     if isinstance(node, DestinationNode):
         try:
-            loaded = ledger(url_of(node.connection), target_of(node).full_name)
-            rows = {key: version.rows for key, version in loaded.items()}
+            rows = {key: version.rows for key, version in held_by(node, outside).items()}
         except PlatformError as error:
             unknown = str(error).splitlines()[0]
     else:

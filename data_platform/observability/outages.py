@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dagster import DagsterInstance
 
 from data_platform.instance.circuit_store import CircuitStore
+from data_platform.plan.destinations.kinds import circuit_of as target_circuit
 from data_platform.plan.nodes import AnyNode, DestinationNode, RawNode
 from data_platform.sources.circuits import circuit_of, outage_words, read
 
@@ -31,7 +32,9 @@ def outages(
 def _circuits(nodes: Iterable[AnyNode], expand: Callable[[str], str]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, DestinationNode):
-            yield f"connection {node.connection}"
+            name = target_circuit(node.target)
+            if name is not None:
+                yield name
         if isinstance(node, RawNode):
             name = circuit_of(node.source, expand)
             if name is not None:

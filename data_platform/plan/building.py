@@ -14,7 +14,7 @@ from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.analytics import indented
 from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
-from data_platform.plan.destination_nodes import destination_node
+from data_platform.plan.destinations.nodes import destination_node
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.masking import masked
 from data_platform.plan.lineage.personal import Personal, followed
@@ -25,8 +25,14 @@ from data_platform.plan.python_nodes import python_node
 from data_platform.plan.sources.nodes import SourceColumns, raw_node
 from data_platform.plan.staging.nodes import staging_node
 from data_platform.spec.asset import Asset
+from data_platform.spec.destinations import (
+    DatabaseDestination,
+    DestinationAsset,
+    FileDestination,
+    RedshiftDestination,
+)
 from data_platform.spec.handwritten import Handwritten, HandwrittenAsset
-from data_platform.spec.pipeline import AnalyticsAsset, DatabaseDestination, Schedule, StagingAsset
+from data_platform.spec.pipeline import AnalyticsAsset, Schedule, StagingAsset
 from data_platform.spec.reading import PipelineFile, Workspace
 from data_platform.spec.sources import (
     ApiSource,
@@ -227,7 +233,7 @@ class _Builder:
             case AnalyticsAsset():
                 with indented(spec, self._at(key)("query")):
                     return analytics_node(self._asset(key, file, spec))
-            case DatabaseDestination():
+            case DatabaseDestination() | RedshiftDestination() | FileDestination():
                 return destination_node(self._asset(key, file, spec))
             case HandwrittenAsset():
                 return python_node(self._asset(key, file, spec), self._handwritten[key])
@@ -318,7 +324,7 @@ def _run_parameters(spec: Asset, at: Callable[..., Location]) -> RunParameters:
     if spec.parameters and isinstance(spec, HandwrittenAsset):
         message = "a function of assets.py takes its values by Dagster's own `config: dg.Config`"
         raise refused(at("parameters"), f"{message}; leave `parameters` out")
-    if spec.parameters and isinstance(spec, DatabaseDestination):
+    if spec.parameters and isinstance(spec, DestinationAsset):
         message = "a destination loads what its asset has: nothing in it could use `parameters`"
         raise refused(at("parameters"), message)
     return RunParameters(spec.parameters)

@@ -12,6 +12,12 @@ from typing import Any, assert_never
 from data_platform.errors import Location
 from data_platform.plan.checks.kinds import Check
 from data_platform.plan.checks.words import condition_words, tuned_words
+from data_platform.plan.destinations.kinds import (
+    AnyTarget,
+    FileTarget,
+    RedshiftTarget,
+    TableTarget,
+)
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
@@ -133,14 +139,7 @@ def _layer(node: AnyNode) -> Description:
             }
             return {"function": function, "sql": None, "steps": [], "parameters": []}
         case DestinationNode():
-            target = {
-                "type": "database",
-                "connection": node.connection,
-                "table": node.table,
-                "write": node.write,
-                "partition_column": node.partition_column,
-            }
-            return {"target": target, "sql": None, "steps": [], "parameters": []}
+            return {"target": _target(node.target), "sql": None, "steps": [], "parameters": []}
         case _:
             assert_never(node)
 
@@ -190,6 +189,32 @@ def _source(source: AnySource) -> Description:
             return {"type": "topic", "connection": source.connection, "topic": source.topic}
         case _:
             assert_never(source)
+
+
+def _target(target: AnyTarget) -> Description:
+    match target:
+        case TableTarget():
+            own = None if target.adds_partition_column else target.partition_column
+            return {
+                "type": "database",
+                "connection": target.connection,
+                "table": target.table,
+                "write": target.write,
+                "partition_column": own,
+            }
+        case RedshiftTarget():
+            own = None if target.adds_partition_column else target.partition_column
+            return {
+                "type": "redshift",
+                "connection": target.connection,
+                "table": f"{target.schema}.{target.table}",
+                "write": target.write,
+                "partition_column": own,
+            }
+        case FileTarget():
+            return {"type": "file", "path": target.path, "format": target.format}
+        case _:
+            assert_never(target)
 
 
 def _partitions(partitions: DailyPartitions | None) -> Description | None:

@@ -104,11 +104,7 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
         yield "source", _source_words(source)
     yield from _calls(told)
     if target := told.get("target"):
-        column = (
-            f", partition in {target['partition_column']}" if target["partition_column"] else ""
-        )
-        place = f"table {target['table']} of connection {target['connection']}"
-        yield "writes", f"{place}, {target['write']}{column}"
+        yield "writes", _target_words(target)
     if told["quarantine"]:
         yield "quarantine", told["quarantine"]
     if told["contract_version"]:
@@ -159,6 +155,14 @@ def _source_words(source: Description) -> str:
     by = f", partitions by {source['cursor']}" if source["cursor"] else ""
     what = f"table {source['table']}" if "table" in source else "query"
     return f"{what} of connection {source['connection']}{by}"
+
+
+def _target_words(target: Description) -> str:
+    if target["type"] == "file":
+        return f"{target['format']} files {target['path']}"
+    column = f", partition in {target['partition_column']}" if target["partition_column"] else ""
+    place = f"table {target['table']} of connection {target['connection']}"
+    return f"{place}, {target['write']}{column}"
 
 
 def _mapping_words(value: str | Description) -> str:

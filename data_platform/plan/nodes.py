@@ -12,6 +12,7 @@ from typing import Literal
 
 from data_platform.errors import Location
 from data_platform.plan.checks.kinds import Check
+from data_platform.plan.destinations.kinds import AnyTarget
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
 from data_platform.plan.partitions import DailyPartitions
@@ -304,21 +305,22 @@ class PythonNode(LakeNode):
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationNode(Node):
-    """A table in a database that follows an asset of the lake."""
+    """What follows an asset of the lake outside of it.
+
+    Attributes:
+        source: the asset.
+        target: where its rows go, and how they are written.
+        contract: of the source asset, for the types and comments of a table.
+    """
 
     source: Key
-    connection: str
-    table: str
-    write: Literal["replace_partition", "replace"]
-    partition_column: str | None
+    target: AnyTarget
     contract: Schema | None = None
-    """The contract of the source asset, for the table's types and comments."""
 
     @property
     def code(self) -> str:
         """The target, and the rules where there are some."""
-        rules = self.checks or ""
-        return f"{self.connection}{self.table}{self.write}{self.partition_column}{rules}"
+        return f"{self.target.code}{self.checks or ''}"
 
 
 AnyNode = RawNode | StagingNode | AnalyticsNode | PythonNode | DestinationNode

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from data_platform.engine.inputs import show_inputs
+from data_platform.engine.outside import Outside
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError, SourceError
 from data_platform.plan.checks.kinds import Check, RowCountCheck
@@ -38,7 +39,7 @@ from data_platform.raw.increments import (
 from data_platform.raw.landings import known_landings, not_to_be_asked, note_landings
 from data_platform.raw.lookback import looking_back
 from data_platform.sources.answering import arriving, folders_of
-from data_platform.sources.arrivals import Arrival, Notice, Outside, Question
+from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.storage.lake import LakeTable, Snapshot
 from data_platform.storage.publish import WRITTEN, Publication, Written, stored_select, write
 from data_platform.storage.snapshots import missing_inputs, snapshots_of

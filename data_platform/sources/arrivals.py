@@ -10,26 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from data_platform.engine.outside import Outside
 from data_platform.engine.session import Session
 from data_platform.engine.work import Work
 from data_platform.plan.nodes import RawNode
-from data_platform.spec.platform import Connection
 
 Marks = Mapping[str, str]
 """What a source says of its own state, such as an ETag or a hash of a listing of files."""
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Outside systems, as a step reaches them.
-
-    Attributes:
-        connection: by its name, with secrets in place and the embedded server started.
-        expand: a text with the values of its `${VAR}` and `${file:...}`.
-    """
-
-    connection: Callable[[str], Connection]
-    expand: Callable[[str], str]
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,19 @@ Read by `spec.reading`, resolved by `plan`. Keys are the language's; what a key 
 description, which editors show.
 """
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import Field, Tag, model_validator
 
-from data_platform.spec.asset import Asset, LakeAsset, Partitions, Window
+from data_platform.spec.asset import LakeAsset, Partitions, Window
+from data_platform.spec.destinations import Destination
 from data_platform.spec.model import Model
-from data_platform.spec.rules import Rule
 from data_platform.spec.sources import Source
 from data_platform.spec.thresholds import Percentage
 from data_platform.spec.times import Cron, TimeZone
 from data_platform.spec.transformations import Transformation
 from data_platform.spec.values import (
     Name,
-    OnViolation,
     Owner,
     PipelineName,
     Reference,
@@ -26,14 +24,6 @@ from data_platform.spec.values import (
     either,
 )
 from data_platform.spec.wording import problem
-
-_TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
-
-
-def _table(value: str) -> str:
-    if not re.fullmatch(_TABLE_PATTERN, value):
-        raise problem("table", "{found} names no table: `schema.table` or `table`", value)
-    return value
 
 
 class Schedule(Model):
@@ -79,31 +69,6 @@ class AnalyticsAsset(LakeAsset):
         return self
 
 
-class DatabaseDestination(Asset):
-    """A table in a database that follows an asset of the lake."""
-
-    from_: Reference = Field(alias="from")
-    """The asset that it follows."""
-    type: Literal["database"]
-    """Where it goes."""
-    connection: str
-    """A connection of platform.yaml."""
-    table: Annotated[
-        str,
-        AfterValidator(_table),
-        WithJsonSchema({"type": "string", "pattern": _TABLE_PATTERN}),
-    ]
-    """`schema.table`, or `table` in the schema public."""
-    write: Literal["replace_partition", "replace"] | None = None
-    """None means replace_partition where there are partitions, replace otherwise."""
-    partition_column: Name | None = None
-    """The column that holds the partition; None means that `_partition` is added."""
-    quality: list[Rule] = Field(default_factory=list[Rule])
-    """What must be true of the table after the load, before anybody sees it."""
-    on_violation: OnViolation = "fail"
-    """What its rules do unless they say otherwise: `fail` rolls the load back, `warn` tells."""
-
-
 class Pipeline(Model):
     """A pipeline: from sources to destinations."""
 
@@ -137,5 +102,5 @@ class Pipeline(Model):
     """What is cleaned, typed and held to a contract, by name."""
     analytics: dict[Name, AnalyticsAsset] = Field(default_factory=dict)
     """What is computed by SQL, by name."""
-    destinations: dict[Name, DatabaseDestination] = Field(default_factory=dict)
+    destinations: dict[Name, Destination] = Field(default_factory=dict)
     """What is carried out of the lake, by name."""

@@ -17,13 +17,13 @@ import pytest
 from factories import PIPELINE, Project, at_once
 
 from data_platform.analytics.computing import compute as compute_analytics
+from data_platform.engine.outside import Outside
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, Plan, RawNode, StagingNode
 from data_platform.raw.extraction import extract
-from data_platform.sources.arrivals import Outside
 from data_platform.staging.computing import compute as compute_staging
 
 QUERIES = sorted(Path(__file__).with_name("tpch").glob("*.sql"))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from factories import database_outside
+
 from data_platform.destinations.loading import deliver
 from data_platform.plan.building import build_plan
 from data_platform.plan.keys import Key
@@ -22,4 +24,10 @@ if __name__ == "__main__":
     workspace = read_workspace([Path(folder) / "pipelines"], os.environ, Path(folder))
     node = build_plan(workspace).plan[Key("destinations", "shop", "orders")]
     assert isinstance(node, DestinationNode)
-    deliver(node, [day], Workbench(Lake(Path(folder) / "lake"), threads=1), url, "killed")
+    deliver(
+        node,
+        [day],
+        Workbench(Lake(Path(folder) / "lake"), threads=1),
+        database_outside(url),
+        "killed",
+    )

@@ -1,13 +1,13 @@
 """A project with one destination in a real database: declare rules, publish rows, load, look."""
 
-from factories import Project
+from factories import Project, database_outside
 
 from data_platform.destinations.loading import Loading, deliver
 from data_platform.engine.postgres import connected
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import DestinationNode
 from data_platform.storage.publish import Publication
-from data_platform.storage.warehouse import ledger
+from data_platform.targets.answering import held
 
 Rows = list[tuple[object, ...]]
 AMOUNTS = "SELECT * FROM (VALUES (1, 10.10), (2, 20.25)) AS t(id, amount)"
@@ -22,7 +22,7 @@ class Shop:
     """A project with one destination in a real database."""
 
     def __init__(self, project: Project, url: str) -> None:
-        self.project, self.url = project, url
+        self.project, self.url, self.outside = project, url, database_outside(url)
         project.platform(f"connections:\n  shop: {{type: database, url: '{url}'}}\n")
 
     def declare(self, *rules: str, daily: bool = True, more: str = "") -> None:
@@ -45,7 +45,7 @@ class Shop:
         return node
 
     def load(self, *keys: str) -> Loading:
-        return deliver(self.node(), keys or [WHOLE], self.project.workbench, self.url, "run")
+        return deliver(self.node(), keys or [WHOLE], self.project.workbench, self.outside, "run")
 
     def ask(self, query: str = "SELECT id, amount FROM shop.orders ORDER BY 1, 2") -> Rows:
         with connected(self.url, autocommit=True) as (_, cursor):
@@ -65,5 +65,5 @@ class Shop:
         )
 
     def versions(self) -> dict[str, str]:
-        held = ledger(self.url, "shop.orders")
-        return {key: version.data_version for key, version in held.items()}
+        found = held(self.node(), self.outside)
+        return {key: version.data_version for key, version in found.items()}

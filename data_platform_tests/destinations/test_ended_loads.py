@@ -66,7 +66,7 @@ def test_reading_back_is_ended_by_the_time_limit(slow: Shop) -> None:
     stopping = threading.Thread(target=stop)
     stopping.start()
     with pytest.raises(TimedOut, match="not done within its timeout"):
-        deliver(slow.node(), [DAY], workbench, slow.url, "run")
+        deliver(slow.node(), [DAY], workbench, slow.outside, "run")
     stopping.join()
     assert (kept(slow), slow.versions()) == (before, versions)
     assert slow.ask(READING) == [(0,)]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from factories import DAY, NEXT_DAY, Project, key_of
+from factories import DAY, NEXT_DAY, Project, database_outside, key_of
 
 from data_platform.destinations.loading import deliver
 from data_platform.observability.event_log import Logged
@@ -38,7 +38,7 @@ def shop(project: Project, postgres_url: str) -> Project:
     project.compute("staging/orders", DAY, NEXT_DAY)
     node = project.node("destinations/orders")
     assert isinstance(node, DestinationNode)
-    deliver(node, [NEXT_DAY], project.workbench, postgres_url, "run")
+    deliver(node, [NEXT_DAY], project.workbench, database_outside(postgres_url), "run")
     return project
 
 
@@ -46,7 +46,7 @@ def facts(project: Project, text: str, url: str, logged: Logged | None = None) -
     key = key_of(text)
     nodes = project.build().plan.nodes
     given = {key: logged} if logged else {}
-    return gather_facts(nodes, project.workbench, lambda _: url, given)[key]
+    return gather_facts(nodes, project.workbench, database_outside(url), given)[key]
 
 
 def test_the_lake_tells_rows_and_quarantine(shop: Project, postgres_url: str):

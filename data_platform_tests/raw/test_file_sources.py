@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from factories import DAY, NEXT_DAY, Project, at_once
 
+from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.sources.kinds import Files
-from data_platform.sources.arrivals import Arrival, Landing, Outside, Question
+from data_platform.sources.arrivals import Arrival, Landing, Question
 from data_platform.sources.files.arriving import arriving
 from data_platform.sources.files.schemas import files_schema
 from data_platform.spec.sources import CsvFormat

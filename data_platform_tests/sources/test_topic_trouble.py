@@ -6,13 +6,14 @@ from typing import Any, cast
 import pytest
 from topic_project import Topics, values
 
+from data_platform.engine.outside import Outside
 from data_platform.engine.session import Session, open_session
 from data_platform.engine.work import Work
 from data_platform.errors import PlatformError, SourceError, SourceUnavailable
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources.kinds import Topic
-from data_platform.sources.arrivals import Outside, Question
+from data_platform.sources.arrivals import Question
 from data_platform.sources.topics import clients
 from data_platform.sources.topics.arriving import arriving
 from data_platform.spec.platform import KafkaConnection

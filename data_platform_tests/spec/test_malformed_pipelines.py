@@ -200,7 +200,7 @@ BODIES = {
     "type of a number": ("sources:\n  a: {§type: 3}\n", "there is no type 3"),
     "unknown destination": (
         "destinations:\n  a: {from: raw.a, §type: s3, connection: w, table: t}\n",
-        "'s3' is not allowed; allowed: database",
+        "there is no type 's3'; there are: database, redshift, file",
     ),
     "unknown rule": (rule("§uniqe: [id]"), "unknown rule 'uniqe'; did you mean 'unique'. Allowed"),
     "unknown transformation": (step("§filter_row: a"), "'filter_row'; did you mean 'filter_rows'"),

@@ -19,7 +19,7 @@ from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.spec.asset import LakeAsset
-from data_platform.spec.pipeline import DatabaseDestination
+from data_platform.spec.destinations import DatabaseDestination
 
 _NO_QUARANTINE = "quarantine belongs to staging assets: here a rule fails or warns"
 _NO_QUARANTINE_OUTSIDE = (

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 
 from data_platform.errors import PermanentError
+from data_platform.plan.destinations.kinds import address_of
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.nodes import (
     NodeLineage,
@@ -174,8 +175,8 @@ class Lineage:
 
 
 def target_of(node: DestinationNode) -> Outside:
-    """The table that a destination writes."""
-    return Outside(node.connection, node.table)
+    """The table, or the files, that a destination writes."""
+    return Outside(*address_of(node.target))
 
 
 def _read_by(node: AnyNode) -> list[Asset]:

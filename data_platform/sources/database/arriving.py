@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from data_platform.engine.streams import TellingStream
 from data_platform.engine.work import Work
 from data_platform.plan.naming import OUTSIDE, PARTITION
 from data_platform.plan.partitions import DailyPartitions
@@ -82,7 +83,11 @@ def arriving(question: Question, source: DatabaseTable | DatabaseQuery) -> Gener
         question.work.stoppable(database.cancel),
     ):
         reading = _reading(database, question, source, what)
-        stream = _Stream(database, reading, question.work, source.fetch_size)
+        schema = wire_schema(reading.columns)
+        if reading.cursor is None:
+            schema = schema.append(pa.field(PARTITION, pa.string()))
+        batches = _batches(database, reading, schema, question.work, source.fetch_size)
+        stream = TellingStream(schema, batches)
         question.session.register(BATCHES, stream.reader)
         with stream.telling(), translated(what):
             yield Arrival(
@@ -172,44 +177,15 @@ def _notices(reading: Reading, question: Question) -> list[Notice]:
     return [Notice(OUTSIDE, question.keys[-1], reading.outside, detail)]
 
 
-class _Stream:
-    """The batches of all statements one after another, counted as they pass.
-
-    What goes wrong while DuckDB reads comes out of it as an error of DuckDB's own: the real one is
-    kept for `telling`.
-    """
-
-    def __init__(self, database: Database, reading: Reading, work: Work, fetch_size: int) -> None:
-        self._database, self._reading, self._work = database, reading, work
-        self._fetch_size = fetch_size
-        self._failure: Exception | None = None
-        schema = wire_schema(reading.columns)
-        if reading.cursor is None:
-            schema = schema.append(pa.field(PARTITION, pa.string()))
-        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches(schema))
-
-    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        work = self._work
-        try:
-            for key, statement in self._reading.asked:
-                found = self._database.batches(statement, self._reading.columns, self._fetch_size)
-                for batch in found:
-                    work.go_on()
-                    work.count(batch.num_rows, batch.nbytes)
-                    columns = list(batch.columns)
-                    if key is not None:
-                        columns.append(pa.repeat(pa.scalar(key, pa.string()), batch.num_rows))
-                    yield pa.RecordBatch.from_arrays(columns, schema=schema)
-        except Exception as error:
-            self._failure = error
-            raise
-
-    @contextmanager
-    def telling(self) -> Generator[None]:
-        """What went wrong in here, in place of what was made of it."""
-        try:
-            yield
-        except Exception as error:
-            if self._failure is None or error is self._failure:
-                raise
-            raise self._failure from None
+def _batches(
+    database: Database, reading: Reading, schema: pa.Schema, work: Work, fetch_size: int
+) -> Iterator[pa.RecordBatch]:
+    """The batches of all statements one after another, counted as they pass."""
+    for key, statement in reading.asked:
+        for batch in database.batches(statement, reading.columns, fetch_size):
+            work.go_on()
+            work.count(batch.num_rows, batch.nbytes)
+            columns = list(batch.columns)
+            if key is not None:
+                columns.append(pa.repeat(pa.scalar(key, pa.string()), batch.num_rows))
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)

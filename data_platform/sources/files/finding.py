@@ -12,12 +12,12 @@ from stat import S_ISREG
 from zoneinfo import ZoneInfo
 
 from data_platform.engine.object_store import SCHEME, ObjectStore, StoredObject, split_url
+from data_platform.engine.outside import Outside
 from data_platform.errors import SourceError
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sources.file_paths import PARTITION_KEY, PLACEHOLDER
 from data_platform.plan.sources.kinds import Files
-from data_platform.sources.arrivals import Outside
 from data_platform.sources.files.found import Found
 from data_platform.spec.platform import S3Connection
 

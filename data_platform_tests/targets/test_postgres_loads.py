@@ -1,21 +1,49 @@
 """Loads into a real PostgreSQL: each version once, whole or not at all, whatever was before."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from factories import database_outside
 
 from data_platform.engine.postgres import connected
-from data_platform.errors import StorageError, StorageUnavailable
-from data_platform.storage.warehouse import Target, Version, ledger, load
+from data_platform.errors import Location, StorageError, StorageUnavailable
+from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import DestinationNode
+from data_platform.targets import answering
+from data_platform.targets.deliveries import Delivery, Rows, Version
 
 Content = Mapping[str, Sequence[tuple[int, str]]]
 COLUMNS = {"id": "BIGINT", "name": "VARCHAR"}
-DAYS = Target("shop.days", "replace_partition", "_partition", True, None)
-WHOLE = Target("shop.whole", "replace", None, False, None)
+DAYS = TableTarget(
+    "shop",
+    "postgres",
+    "shop.days",
+    "replace_partition",
+    partition_column="_partition",
+    adds_partition_column=True,
+)
+WHOLE = TableTarget("shop", "postgres", "shop.whole", "replace")
 
 
-def rows_of(content: Content) -> Callable[..., pa.RecordBatchReader]:
+def node_of(target: TableTarget) -> DestinationNode:
+    return DestinationNode(
+        key=Key("destinations", "shop", "days"),
+        location=Location(Path("pipeline.yaml"), 1, 1),
+        description=None,
+        owner="team:shop",
+        criticality="medium",
+        tags={},
+        runbook=None,
+        partitions=None,
+        source=Key("staging", "shop", "days"),
+        target=target,
+    )
+
+
+def rows_of(content: Content) -> Rows:
     def rows(due: Sequence[str]) -> pa.RecordBatchReader:
         found = [(*row, key) for key in due for row in content[key]]
         columns = list(zip(*found, strict=True)) or [(), (), ()]
@@ -35,8 +63,21 @@ def versions_of(content: Mapping[str, Sequence[object]]) -> dict[str, Version]:
     return {key: Version(str(hash(tuple(rows))), len(rows)) for key, rows in content.items()}
 
 
-def bring(url: str, content: Content, target: Target = DAYS) -> list[str]:
-    return load(url, target, versions_of(content), COLUMNS, rows_of(content), "run")
+def bring(url: str, content: Content, target: TableTarget = DAYS) -> list[str]:
+    return brought(url, versions_of(content), rows_of(content), target)
+
+
+def brought(
+    url: str, versions: Mapping[str, Version], rows: Rows, target: TableTarget = DAYS
+) -> list[str]:
+    outside = database_outside(url)
+    return answering.deliver(
+        Delivery(node_of(target), versions, COLUMNS, rows, outside, Path(), "run")
+    )
+
+
+def ledger(url: str) -> dict[str, Version]:
+    return answering.held(node_of(DAYS), database_outside(url))
 
 
 def ask(url: str, query: str) -> list[tuple[object, ...]]:
@@ -69,7 +110,7 @@ def test_an_empty_partition_takes_its_rows_away(postgres_url: str) -> None:
     bring(postgres_url, {"a": [(1, "x")]})
     assert bring(postgres_url, {"a": []}) == ["a"]
     assert ask(postgres_url, "SELECT count(*) FROM shop.days") == [(0,)]
-    assert ledger(postgres_url, "shop.days")["a"].rows == 0
+    assert ledger(postgres_url)["a"].rows == 0
 
 
 def test_replace_leaves_nothing_of_before(postgres_url: str) -> None:
@@ -94,9 +135,9 @@ def test_a_load_that_breaks_off_leaves_the_old_rows_and_ledger(postgres_url: str
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        load(postgres_url, DAYS, {"a": Version("new", 1)}, COLUMNS, breaks, "run")
+        brought(postgres_url, {"a": Version("new", 1)}, breaks)
     assert ask(postgres_url, "SELECT id FROM shop.days") == [(1,)]
-    assert ledger(postgres_url, "shop.days")["a"].data_version != "new"
+    assert ledger(postgres_url)["a"].data_version != "new"
 
 
 def test_views_and_grants_outlive_a_load(postgres_url: str) -> None:

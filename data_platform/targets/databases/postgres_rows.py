@@ -1,6 +1,6 @@
-"""Rows of a destination's table, read back within the transaction that loads it.
+"""Rows of a table in PostgreSQL, read back within the transaction that loads it.
 
-Called by `destinations.judging`, before the commit. Every value comes as the table has it: of an
+Asked by `destinations.judging`, before the commit. Every value comes as the table has it: of an
 exact number that has no declared precision it is measured first, so that nothing is rounded.
 """
 
@@ -10,8 +10,7 @@ exact number that has no declared precision it is measured first, so that nothin
 # pyarrow and the driver come without types.
 
 import re
-from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,12 @@ import pyarrow as pa
 
 from data_platform.engine.postgres_types import DIRECT, TIMES
 from data_platform.engine.session import Session
+from data_platform.engine.streams import TellingStream
 from data_platform.errors import StorageError
+from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.tables import TableName, table_name
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.storage.warehouse import Target
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection
@@ -81,46 +82,48 @@ class _Column:
 
 @dataclass(frozen=True)
 class TableRows:
-    """A table within a transaction.
+    """A table within a transaction; see `LoadedRows`.
 
     Attributes:
         connection: whose transaction it is.
         target: the table.
-        columns: which are read, those that the table doesn't have left out; None means all.
     """
 
     connection: "Connection"
-    target: Target
-    columns: Collection[str] | None
+    target: TableTarget
 
-    def keep(self, session: Session, relation: str, keys: Sequence[str]) -> None:
-        """Keep the rows of some partitions in a session, with `_partition`.
+    @property
+    def _name(self) -> TableName:
+        return table_name(self.target.table, "postgres")
 
-        Args:
-            session: of DuckDB.
-            relation: their name in it.
-            keys: the partitions, or `WHOLE` alone.
-
-        Raises:
-            StorageError: a column holds what can't be read exactly.
-        """
-        self._keep(session, relation, *self._of(keys))
+    def keep(
+        self,
+        session: Session,
+        relation: str,
+        keys: Sequence[str],
+        columns: Collection[str] | None,
+    ) -> None:
+        """Keep the rows of some partitions in a session, with `_partition`."""
+        self._keep(session, relation, columns, *self._of(keys))
 
     def keep_others(
         self, session: Session, relation: str, keys: Sequence[str], columns: Collection[str]
-    ) -> None:
-        """Keep some columns of the rows of all other partitions."""
-        held = quoted(str(self.target.partition_column))
+    ) -> bool:
+        """Keep some columns of the rows of all other partitions; False where there are none."""
+        if self.target.partition_column is None:
+            return False
+        held = quoted(self.target.partition_column)
         _, from_ = self._of(keys, "LEFT JOIN")
-        others = TableRows(self.connection, self.target, columns)
-        others._keep(session, relation, f"held.{held}::text", f"{from_} WHERE due.key IS NULL")
+        where = f"{from_} WHERE due.key IS NULL"
+        self._keep(session, relation, columns, f"held.{held}::text", where)
+        return True
 
     def _of(self, keys: Sequence[str], join: str = "JOIN") -> tuple[str, str]:
         """What tells the partition of a row, and from where the rows come.
 
         Keys are compared as the table's own type: a day may be a date there.
         """
-        from_ = f"FROM {self.target.sql_name} AS held"
+        from_ = f"FROM {self._name.sql} AS held"
         column = self.target.partition_column
         if column is None:
             return f"{literal(WHOLE)}::text", from_
@@ -129,14 +132,22 @@ class TableRows:
         joined = f"{join} (VALUES {values}) AS due(key, held) ON held.{quoted(column)} = due.held"
         return "due.key::text", f"{from_} {joined}"
 
-    def _keep(self, session: Session, relation: str, partition: str, from_: str) -> None:
-        columns = self._measured(self._read(), from_)
+    def _keep(
+        self,
+        session: Session,
+        relation: str,
+        wanted: Collection[str] | None,
+        partition: str,
+        from_: str,
+    ) -> None:
+        columns = self._measured(self._read(wanted), from_)
         asked = "".join(f"{column.asked} AS {quoted(column.name)}, " for column in columns)
         taken = "".join(f"{column.taken} AS {quoted(column.name)}, " for column in columns)
         schema = pa.schema(
             [*((column.name, column.wire) for column in columns), (PARTITION, pa.string())]
         )
-        stream = _Stream(self.connection, f"SELECT {asked}{partition} {from_}", schema, session)
+        batches = self._batches(f"SELECT {asked}{partition} {from_}", schema, session)
+        stream = TellingStream(schema, batches)
         with stream.telling():
             session.register(ARRIVING, stream.reader)
             session.run(
@@ -145,8 +156,19 @@ class TableRows:
             )
             session.connection.unregister(ARRIVING)
 
-    def _read(self) -> list[_Column]:
-        wanted = None if self.columns is None else {name.lower() for name in self.columns}
+    def _batches(self, sql: str, schema: pa.Schema, session: Session) -> Iterator[pa.RecordBatch]:
+        from adbc_driver_postgresql import StatementOptions  # noqa: PLC0415
+
+        with self.connection.cursor() as cursor:
+            hint = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)}
+            cursor.adbc_statement.set_options(**hint)
+            cursor.execute(sql)
+            for batch in cursor.fetch_record_batch():
+                session.work.go_on()
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+    def _read(self, columns: Collection[str] | None) -> list[_Column]:
+        wanted = None if columns is None else {name.lower() for name in columns}
         own = self.target.partition_column if self.target.adds_partition_column else None
         return [
             _column(name, kind, declared)
@@ -156,7 +178,7 @@ class TableRows:
 
     def _declared(self) -> list[tuple[str, str, str]]:
         with self.connection.cursor() as cursor:
-            cursor.execute(_COLUMNS, (self.target.sql_name,))
+            cursor.execute(_COLUMNS, (self._name.sql,))
             return [(str(name), str(kind), str(full)) for name, kind, full in cursor.fetchall()]
 
     def _measured(self, columns: Sequence[_Column], from_: str) -> list[_Column]:
@@ -184,7 +206,7 @@ class TableRows:
         ]
 
     def _exact(self, name: str, scale: int | None, whole: int | None, endless: int) -> str:
-        about = f"table {self.target.full_name}: column {name} holds"
+        about = f"table {self._name.full}: column {name} holds"
         if endless:
             raise StorageError(f"{about} NaN or infinity, which no decimal is: find out what wrote")
         scale, whole = scale or 0, whole or 1
@@ -217,42 +239,3 @@ def _decimal(declared: str) -> str | None:
         return None
     precision, scale = int(found[1]), int(found[2])
     return f"DECIMAL({precision},{scale})" if 0 <= scale <= precision <= MAX_PRECISION else None
-
-
-class _Stream:
-    """The batches of a statement; what goes wrong in them is kept for `telling`.
-
-    It would come out of DuckDB as an error of DuckDB's own.
-    """
-
-    def __init__(
-        self, connection: "Connection", sql: str, schema: pa.Schema, session: Session
-    ) -> None:
-        self._connection, self._sql, self._session = connection, sql, session
-        self._failure: Exception | None = None
-        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches(schema))
-
-    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        from adbc_driver_postgresql import StatementOptions  # noqa: PLC0415
-
-        try:
-            with self._connection.cursor() as cursor:
-                hint = {StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)}
-                cursor.adbc_statement.set_options(**hint)
-                cursor.execute(self._sql)
-                for batch in cursor.fetch_record_batch():
-                    self._session.work.go_on()
-                    yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
-        except Exception as error:
-            self._failure = error
-            raise
-
-    @contextmanager
-    def telling(self) -> Generator[None]:
-        """What went wrong in here, in place of what was made of it."""
-        try:
-            yield
-        except Exception as error:
-            if self._failure is None or error is self._failure:
-                raise
-            raise self._failure from None

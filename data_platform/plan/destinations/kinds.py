@@ -1,0 +1,141 @@
+"""Where rows go, resolved: one class a kind of target.
+
+Made by `plan.destinations.nodes`, kept in `DestinationNode.target`; `targets/` writes what they
+name. Texts that may be secret keep their `${VAR}` as written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from data_platform.spec.destinations import CsvOutput, WriteMode
+
+Dialect = Literal["postgres", "sqlite", "duckdb"]
+"""SQLGlot's name of what a table's database speaks."""
+
+
+@dataclass(frozen=True)
+class TableTarget:
+    """A table in a database.
+
+    Attributes:
+        connection: its name in platform.yaml.
+        dialect: of the database, as far as its URL is written out.
+        table: `table` or `schema.table`.
+        write: what a load does with the rows that are there.
+        keys: the columns that name a row; only with `merge`.
+        partition_column: that holds the partition's key; None where there are no partitions.
+        adds_partition_column: whether the rows don't have it and the platform adds it.
+        indexes: further ones, the columns of each.
+        grants: privileges by role.
+        narrow: whether integers get the smallest type that holds them when the table is made.
+    """
+
+    connection: str
+    dialect: Dialect
+    table: str
+    write: WriteMode
+    keys: tuple[str, ...] = ()
+    partition_column: str | None = None
+    adds_partition_column: bool = False
+    indexes: tuple[tuple[str, ...], ...] = ()
+    grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    narrow: bool = False
+
+    @property
+    def code(self) -> str:
+        """What decides about the table's rows, and about its form where that is said."""
+        column = None if self.adds_partition_column else self.partition_column
+        form = [self.keys, self.indexes, dict(self.grants), self.narrow]
+        said = f"{form}" if any(form) else ""
+        return f"{self.connection}{self.table}{self.write}{column}{said}"
+
+
+@dataclass(frozen=True)
+class RedshiftTarget:
+    """A table in Amazon Redshift, loaded by way of a bucket.
+
+    Attributes:
+        connection: its name in platform.yaml.
+        schema, table: of the table.
+        write: what a load does with the rows that are there.
+        stage: the folder for the rows: an `s3://` address, or a path in the connection's bucket.
+        stage_connection: of type s3, in platform.yaml; None means the usual chain of credentials.
+        iam_role: by which Redshift reads the stage; None means its default role.
+        copy_options: further options of COPY.
+        partition_column: that holds the partition's key; None where there are no partitions.
+        adds_partition_column: whether the rows don't have it and the platform adds it.
+    """
+
+    connection: str
+    schema: str
+    table: str
+    write: Literal["replace_partition", "append", "replace"]
+    stage: str
+    stage_connection: str | None
+    iam_role: str | None
+    copy_options: Mapping[str, Any]
+    partition_column: str | None
+    adds_partition_column: bool
+
+    @property
+    def code(self) -> str:
+        """What decides about the table's rows."""
+        column = None if self.adds_partition_column else self.partition_column
+        return f"{self.connection}{self.schema}{self.table}{self.write}{column}"
+
+
+@dataclass(frozen=True)
+class FileTarget:
+    """Files, one a partition.
+
+    Attributes:
+        path: an absolute path, or an `s3://` address; with the partition's placeholders.
+        connection: of type s3, in platform.yaml; None means the usual chain of credentials.
+        format: how they are written.
+        compression: of their content.
+        csv: for CSV.
+    """
+
+    path: str
+    connection: str | None
+    format: Literal["parquet", "csv", "jsonl"]
+    compression: Literal["none", "gzip", "zstd", "snappy"]
+    csv: CsvOutput
+
+    @property
+    def code(self) -> str:
+        """What decides about the files' content."""
+        return f"{self.path}{self.connection}{self.format}{self.compression}{self.csv!r}"
+
+
+AnyTarget = TableTarget | RedshiftTarget | FileTarget
+
+
+def address_of(target: AnyTarget) -> tuple[str, str]:
+    """The system and the name in it that people know a target by; the system may be empty."""
+    match target:
+        case TableTarget():
+            return target.connection, target.table
+        case RedshiftTarget():
+            return target.connection, f"{target.schema}.{target.table}"
+        case FileTarget():
+            return "", target.path
+
+
+def circuit_of(target: AnyTarget) -> str | None:
+    """The name of the circuit of the system that a target is in; None where it has none."""
+    return f"connection {target.connection}" if target.connection is not None else None
+
+
+def resources_of(target: AnyTarget) -> set[str]:
+    """The connections that a target needs."""
+    further = target.stage_connection if isinstance(target, RedshiftTarget) else None
+    return {name for name in (target.connection, further) if name is not None}
+
+
+def added_column(target: AnyTarget) -> str | None:
+    """The column with the partition's key that a target's rows get; None where they get none."""
+    if isinstance(target, FileTarget) or not target.adds_partition_column:
+        return None
+    return target.partition_column

@@ -1,0 +1,142 @@
+"""`destinations` of `pipeline.yaml`: where rows go, one model a kind.
+
+Resolved by `plan.destinations.nodes`; `targets/` writes what they say.
+"""
+
+import re
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema
+
+from data_platform.spec.asset import Asset
+from data_platform.spec.model import Model
+from data_platform.spec.rule_model import Scalar
+from data_platform.spec.rules import Rule
+from data_platform.spec.values import Name, Names, OnViolation, Reference, either
+from data_platform.spec.wording import problem
+
+_TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
+
+WriteMode = Literal["replace_partition", "merge", "append", "replace", "create"]
+"""What a load does with the rows that a table has."""
+Privilege = Literal["select", "insert", "update", "delete", "references", "trigger", "all"]
+"""What a role may do with a table."""
+
+
+def _table(value: str) -> str:
+    if not re.fullmatch(_TABLE_PATTERN, value):
+        raise problem("table", "{found} names no table: `schema.table` or `table`", value)
+    return value
+
+
+TableName = Annotated[
+    str, AfterValidator(_table), WithJsonSchema({"type": "string", "pattern": _TABLE_PATTERN})
+]
+
+
+def _has_type(value: Any) -> Any:
+    if isinstance(value, dict) and "type" not in value:
+        raise problem("missing", "'type' is missing; there are: database, file, redshift")
+    return cast("Any", value)
+
+
+class DestinationAsset(Asset):
+    """What any destination may say."""
+
+    from_: Reference = Field(alias="from")
+    """The asset that it follows."""
+
+
+class DatabaseDestination(DestinationAsset):
+    """A table in a database that follows an asset of the lake."""
+
+    type: Literal["database"]
+    """Where it goes."""
+    connection: str
+    """A connection of platform.yaml."""
+    table: TableName
+    """`schema.table`, or `table` in the schema public."""
+    write: WriteMode | None = None
+    """None means replace_partition where there are partitions, replace otherwise."""
+    keys: Names | None = None
+    """The columns that name a row; `merge` needs them."""
+    partition_column: Name | None = None
+    """The column that holds the partition; None means that `_partition` is added."""
+    indexes: list[Names] = Field(default_factory=list[Names])
+    """Further indexes of the table: a column, or a list of columns, each."""
+    grants: dict[str, list[Privilege]] = Field(default_factory=dict[str, list[Privilege]])
+    """What roles of the database may do with the table, by role."""
+    narrow: bool = False
+    """Whether integers get the smallest type that holds them when the table is made."""
+    quality: list[Rule] = Field(default_factory=list[Rule])
+    """What must be true of the table after the load, before anybody sees it."""
+    on_violation: OnViolation = "fail"
+    """What its rules do unless they say otherwise: `fail` rolls the load back, `warn` tells."""
+
+
+class CsvOutput(Model):
+    """How a CSV file is written."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """Between the fields of a line."""
+    header: bool = True
+    """Whether the first line names the columns."""
+    null_value: str = ""
+    """What stands for NULL."""
+
+
+class FileDestination(DestinationAsset):
+    """Files that follow an asset of the lake, each with a manifest beside it."""
+
+    type: Literal["file"]
+    """Where it goes."""
+    path: str
+    """A path from the pipelines folder's parent, or `s3://bucket/...`; `{partition_key}` is the
+    partition, `{partition_start:%Y/%m/%d}` its begin."""
+    connection: str | None = None
+    """A connection of type s3 in platform.yaml; None means the usual chain of credentials."""
+    format: Literal["parquet", "csv", "jsonl"] | None = None
+    """None means by the ending of the path."""
+    compression: Literal["none", "gzip", "zstd", "snappy"] | None = None
+    """None means zstd for Parquet, and none for texts."""
+    csv: CsvOutput = CsvOutput()
+    """How CSV files are written."""
+
+
+class Stage(Model):
+    """A folder of a bucket, through which rows get into a warehouse."""
+
+    connection: str
+    """A connection of type s3 in platform.yaml."""
+    path: str
+    """In its bucket."""
+
+
+class RedshiftDestination(DestinationAsset):
+    """A table in Amazon Redshift that follows an asset of the lake."""
+
+    type: Literal["redshift"]
+    """Where it goes."""
+    connection: str
+    """A connection of platform.yaml, of type database."""
+    schema_: Name = Field(default="public", alias="schema")
+    """Of the table."""
+    table: Name
+    """Without its schema."""
+    write: Literal["replace_partition", "append", "replace"] | None = None
+    """None means replace_partition where there are partitions, replace otherwise."""
+    stage: Annotated[
+        Annotated[str, Tag("text")] | Annotated[Stage, Tag("mapping")],
+        *either((), mapping="{connection: exports, path: stage}", text="an `s3://` folder"),
+    ]
+    """Where the rows are laid for COPY."""
+    iam_role: str | None = None
+    """The role by which Redshift reads the stage; None means its default role."""
+    copy_options: dict[str, Scalar] = Field(default_factory=dict[str, Scalar])
+    """Further options of COPY, by name."""
+    partition_column: Name | None = None
+    """The column that holds the partition; None means that `_partition` is added."""
+
+
+AnyDestination = DatabaseDestination | RedshiftDestination | FileDestination
+Destination = Annotated[AnyDestination, Field(discriminator="type"), BeforeValidator(_has_type)]
