@@ -68,6 +68,10 @@ class SourceUnavailable(TransientError):
     """A source could not be reached, or broke off."""
 
 
+class SecretsUnavailable(TransientError):
+    """A store of secrets could not be reached, or is sealed."""
+
+
 class TimedOut(TransientError):
     """A step worked longer than its `timeout`: what it waited for may answer next time."""
 

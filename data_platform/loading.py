@@ -31,12 +31,12 @@ from data_platform.plan.sources.kinds import (
     PythonSource,
     Topic,
 )
+from data_platform.secrets.stores import expand, expand_model
 from data_platform.settings import Settings
 from data_platform.spec.guessing import guess_assets
 from data_platform.spec.handwritten import ASSETS_FILE
 from data_platform.spec.platform import Connection, DatabaseConnection
 from data_platform.spec.reading import BrokenPipeline, Workspace, read_workspace
-from data_platform.spec.variables import expand, expand_model
 
 if TYPE_CHECKING:
     from data_platform.engine.outside import Outside

@@ -17,6 +17,7 @@ from data_platform.engine.outside import Outside
 from data_platform.engine.postgres import Refused, Unreachable, connected, host
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.sources.queries import dialect_of
+from data_platform.secrets.stores import expand, expand_model
 from data_platform.settings import environment, load_settings
 from data_platform.sources.database.databases import absolute_url
 from data_platform.spec.model import Model
@@ -28,7 +29,6 @@ from data_platform.spec.platform import (
     Platform,
     S3Connection,
 )
-from data_platform.spec.variables import expand, expand_model
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
 

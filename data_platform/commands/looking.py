@@ -56,7 +56,7 @@ def status(pipeline: str | None, style: str) -> None:
     from data_platform.observability.facts import gather_facts  # noqa: PLC0415
     from data_platform.observability.outages import outages  # noqa: PLC0415
     from data_platform.observability.status import as_json, status_of  # noqa: PLC0415
-    from data_platform.spec.variables import expand  # noqa: PLC0415
+    from data_platform.secrets.stores import expand  # noqa: PLC0415
     from data_platform.terminal.console import make_console, say  # noqa: PLC0415
     from data_platform.terminal.status_tables import print_status  # noqa: PLC0415
     from data_platform.terminal.tables import BAD  # noqa: PLC0415

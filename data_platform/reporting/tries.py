@@ -18,11 +18,12 @@ from dagster._core.execution.plan.active import ActiveExecution
 from data_platform.engine.calls import passes
 from data_platform.engine.discretion import UNSAID, discreet_error, unreached
 from data_platform.engine.work import Moved, Work, ended_after, ended_by_signals
-from data_platform.errors import PlatformError, TimedOut
+from data_platform.errors import PermanentError, PlatformError, SecretsUnavailable, TimedOut
 from data_platform.plan.nodes import Node
 from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first
 from data_platform.reporting.events import asks_for_end, failure_of
 from data_platform.reporting.progress import Telling
+from data_platform.secrets.stores import changed
 from data_platform.spec.asset import Retries
 
 
@@ -127,7 +128,7 @@ def give_up(
     """
     if isinstance(error, dg.RetryRequested):
         raise error
-    failure = error if isinstance(error, dg.Failure) else failure_of(error)
+    failure = error if isinstance(error, dg.Failure) else failure_of(_or_changed_secret(error))
     most = tries_after_the_first(retries)
     if isinstance(failure, KeyboardInterrupt) or not failure.allow_retries:
         raise failure from error
@@ -143,6 +144,18 @@ def give_up(
     told = dg.Failure(f"{failure.description}\n{next_one}", failure.metadata)
     told.__cause__ = error
     raise dg.RetryRequested(most, delay) from told
+
+
+def _or_changed_secret(error: Exception) -> Exception:
+    """An error that doesn't pass, as one that does where a secret was changed under the step."""
+    if isinstance(error, PlatformError) and not isinstance(error, PermanentError):
+        return error
+    names = changed()
+    if not names:
+        return error
+    some = ", ".join(names)
+    text = f"{error}\n{some} was changed meanwhile; the next try has the new one"
+    return SecretsUnavailable(text)
 
 
 def _began(context: dg.AssetExecutionContext) -> float:

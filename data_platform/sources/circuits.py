@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from data_platform.errors import SourceUnavailable, StorageUnavailable
 from data_platform.plan.sources.kinds import AnySource, Api, connection_of
-from data_platform.spec.variables import VariableError
+from data_platform.spec.references import VariableError
 
 FAILURES = 5
 """In a row, after which it opens."""

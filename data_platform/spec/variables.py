@@ -1,66 +1,76 @@
-"""`${VAR}`, `${VAR:-default}` and `${file:/a/path}` in texts; `$${` is a literal `${`.
+"""Values in place of the references in texts; `$${` is a literal `${`.
 
 `spec.reading` expands a whole pipeline when it is read. Texts of `platform.yaml`, and those of a
-source that may be secret, stay references: whoever connects calls `expand`. Only these may name
-files, whose content must not get into definitions. The environment comes in as an argument.
+source that may be secret, stay references: whoever connects calls `secrets.stores.expand`. Only
+these may name files and secrets, whose content must not get into definitions. The environment, and
+who asks the stores of secrets, come in as arguments.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, assert_never, cast
 
 from pydantic import BaseModel
 
-from data_platform.errors import Location, PermanentError, Problem
+from data_platform.errors import Location, Problem
 from data_platform.spec.document import Document
+from data_platform.spec.references import (
+    PATTERN,
+    Reference,
+    VariableError,
+    parsed,
+    references,
+    referred,
+)
 from data_platform.spec.wording import hint, show
 from data_platform.spec.yaml_tree import Child, Node
 
-_VARIABLE = re.compile(r"\$(?P<literal>\$)?\{(?P<body>[^{}]*)(?P<end>\})?")
 REFERENCES = frozenset({"auth", "headers", "params", "body"})
 """Keys of a source whose texts stay references until a run needs them."""
 _SOURCE_DEPTH = 2
 """`sources`, then its name."""
-_FILE = "file:"
 _LARGEST_FILE = 65_536
 """Bytes: a secret is short, and a device or a log isn't one."""
-_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?", re.DOTALL)
+
+Ask = Callable[[Reference], str]
+"""Gives the value of a secret that a store of them keeps."""
 
 
-class VariableError(PermanentError):
-    """A text refers to a variable that isn't set, or not as it should."""
+def nobody(reference: Reference) -> str:
+    """Where no store may be asked."""
+    raise VariableError(f"{reference} can't be asked for here")
 
 
-def expand(text: str, environ: Mapping[str, str]) -> str:
+def expand(text: str, environ: Mapping[str, str], ask: Ask = nobody) -> str:
     """The text with its variables' values.
 
     As in a shell, a default counts where the variable is unset or empty, and a variable that is set
     but empty is an empty text.
+
+    Args:
+        text: with references.
+        environ: of variables.
+        ask: for secrets of a store.
 
     Raises:
         VariableError: with what is missing. Its text holds no variable's value.
     """
     if "${" not in text:
         return text
-    return _VARIABLE.sub(lambda match: _value(match, environ), text)
-
-
-def references(text: str) -> list[str]:
-    """The references in a text, each as written: what stands for them may be secret."""
-    return [match[0] for match in _VARIABLE.finditer(text) if not match["literal"]]
+    return PATTERN.sub(lambda match: _value(match, environ, ask), text)
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def expand_model(model: ModelT, environ: Mapping[str, str]) -> ModelT:
-    """A model with the variables of all its texts, also of those below it.
+def expand_model(model: ModelT, environ: Mapping[str, str], ask: Ask = nobody) -> ModelT:
+    """A model with the values in all its texts, also of those below it.
 
     Raises:
         VariableError: with what is missing. Its text holds no variable's value.
     """
-    return expand_texts(model, lambda text: expand(text, environ))
+    return expand_texts(model, lambda text: expand(text, environ, ask))
 
 
 def expand_texts(model: ModelT, expanded: Callable[[str], str]) -> ModelT:
@@ -87,32 +97,8 @@ def check_variables(text: str) -> None:
     Raises:
         VariableError: with what is wrong.
     """
-    for match in _VARIABLE.finditer(text):
-        if not match["literal"]:
-            _parse(match)
-
-
-def _parse(match: re.Match[str]) -> tuple[str, str | None]:
-    """Name and default of a reference; of one to a file `file:` and its path."""
-    if match["end"] and match["body"].startswith(_FILE):
-        _require_path(match["body"])
-        return match["body"], None
-    body = _BODY.fullmatch(match["body"]) if match["end"] else None
-    if body is None:
-        raise VariableError(
-            f"{show(match[0])} is no variable: ${{NAME}}, ${{NAME:-default}} or "
-            "${file:/a/path}, and $${ for a literal ${"
-        )
-    return body["name"], body["default"][2:] if body["default"] else None
-
-
-def _require_path(body: str) -> None:
-    path = body.removeprefix(_FILE)
-    if not Path(path).is_absolute() or "\0" in path:
-        raise VariableError(
-            f"{show(f'${{{body}}}')} names no file: the path must be absolute, such as "
-            "${file:/run/secrets/token}"
-        )
+    for _ in referred(text):
+        pass
 
 
 def _content(path: Path) -> str:
@@ -131,15 +117,25 @@ def _content(path: Path) -> str:
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
-def _value(match: re.Match[str], environ: Mapping[str, str]) -> str:
+def _value(match: re.Match[str], environ: Mapping[str, str], ask: Ask) -> str:
     if match["literal"]:
         return match[0][1:]
-    name, default = _parse(match)
-    if name.startswith(_FILE):
-        return _content(Path(name.removeprefix(_FILE)))
-    value = environ.get(name)
-    if default is not None:
-        return value or default
+    reference = parsed(match)
+    match reference.kind:
+        case "file":
+            return _content(Path(reference.name))
+        case "aws-secret" | "vault":
+            return ask(reference)
+        case "variable":
+            return _variable(reference, environ)
+        case _:
+            assert_never(reference.kind)
+
+
+def _variable(reference: Reference, environ: Mapping[str, str]) -> str:
+    name, value = reference.name, environ.get(reference.name)
+    if reference.default is not None:
+        return value or reference.default
     if value is None:
         guess = hint(name, environ)
         raise VariableError(
@@ -181,14 +177,15 @@ def _is_reference(way: tuple[str | int, ...], name: str | int) -> bool:
     return len(way) == _SOURCE_DEPTH and way[0] == "sources" and name in REFERENCES
 
 
-def _refuse_files(text: str) -> None:
-    """Refuse files where a text is read with the definitions."""
-    for reference in references(text):
-        if reference.startswith(f"${{{_FILE}"):
+def _refuse_outside(text: str) -> None:
+    """Refuse files and secrets where a text is read with the definitions."""
+    for reference in referred(text):
+        if reference.is_outside:
             kept = ", ".join(sorted(REFERENCES))
+            what = "file" if reference.kind == "file" else "secret"
             raise VariableError(
-                f"{show(reference)} can't stand here, where texts are read with the definitions: "
-                f"a file may be named in platform.yaml, and in {kept} of a source"
+                f"{show(str(reference))} can't stand here, where texts are read with the "
+                f"definitions: a {what} may be named in platform.yaml, and in {kept} of a source"
             )
 
 
@@ -247,7 +244,7 @@ class _Expander:
         try:
             if _is_sql(way):
                 _refuse_in_sql(text)
-            _refuse_files(text)
+            _refuse_outside(text)
             return expand(text, self._environ)
         except VariableError as error:
             location = Location(self._path, child.line, child.column)

@@ -7,13 +7,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from data_platform.spec.document import read_document
-from data_platform.spec.variables import (
-    VariableError,
-    check_document,
-    expand,
-    expand_document,
-    references,
-)
+from data_platform.spec.references import VariableError, references, referred
+from data_platform.spec.variables import check_document, expand, expand_document
 
 ENVIRON = {"HOST": "db", "EMPTY": "", "HOST_2": "${HOST}", "_x1": "y"}
 
@@ -57,6 +52,13 @@ def test_expanding(text: str, expanded: str) -> None:
         ("${file:/run/secrets/x}", "the file /run/secrets/x can't be read: No such file"),
         ("${file:secrets/x}", r"'\${file:secrets/x}' names no file: the path must be absolute"),
         ("${file:}", "names no file"),
+        ("${aws-secret:}", r"'\${aws-secret:}' names no secret: it is \${aws-secret:name#key}"),
+        ("${aws-secret:a b}", "names no secret"),
+        ("${aws-secret:a#}", "names no secret"),
+        ("${vault:secret/shop}", r"names no secret: it is \${vault:mount/path#key}"),
+        ("${vault:secret#key}", "names no secret"),
+        ("${valt:secret/shop#key}", r"is no variable: .*or \${vault:mount/path#key}"),
+        ("${aws-secret:a}", "can't be asked for here"),
         ("${file:/dev/zero}", "the file /dev/zero is no text of at most 65,536 bytes"),
     ],
 )
@@ -93,6 +95,47 @@ def test_files_stay_references_where_texts_may_be_secret(tmp_path: Path) -> None
     assert (first.location.line, second.location.line) == (3, 5)
     assert "can't stand here" in first.message
     assert "the path must be absolute" in second.message
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("${A}", ("variable", "A", None, None)),
+        ("${A:-}", ("variable", "A", None, "")),
+        ("${file:/run/x}", ("file", "/run/x", None, None)),
+        ("${aws-secret:prod/shop-1}", ("aws-secret", "prod/shop-1", None, None)),
+        (
+            "${aws-secret:arn:aws:secretsmanager:eu-west-1:1:secret:shop-Ab#pass word}",
+            (
+                "aws-secret",
+                "arn:aws:secretsmanager:eu-west-1:1:secret:shop-Ab",
+                "pass word",
+                None,
+            ),
+        ),
+        ("${vault:kv/team/shop#a.b}", ("vault", "kv/team/shop", "a.b", None)),
+    ],
+)
+def test_each_kind_of_reference_has_its_parts(
+    text: str, parts: tuple[str, str, str | None, str | None]
+) -> None:
+    [found] = referred(text)
+    assert (found.kind, found.name, found.key, found.default) == parts
+    assert found.default is not None or str(found) == text
+
+
+def test_secrets_stay_references_where_texts_may_be_secret(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "sources:\n  a:\n    url: ${aws-secret:shop}\n    auth: {token: '${vault:kv/shop#token}'}\n"
+        "    headers: {x: '${vault:kv}'}\n"
+    )
+    data, problems = expand_document(read_document(path), ENVIRON)
+    assert data["sources"]["a"]["auth"] == {"token": "${vault:kv/shop#token}"}
+    first, second = problems
+    assert (first.location.line, second.location.line) == (3, 5)
+    assert "a secret may be named in platform.yaml, and in auth, body, headers" in first.message
+    assert "names no secret" in second.message
 
 
 def test_references_are_told_from_literals() -> None:

@@ -33,8 +33,9 @@ from data_platform.sources.http.rates import RateLimit
 from data_platform.sources.http.requests import Request, origin_of, with_params
 from data_platform.spec.http import Auth
 from data_platform.spec.platform import ApiConnection
+from data_platform.spec.references import references
 from data_platform.spec.secrets import looks_secret
-from data_platform.spec.variables import expand_texts, references
+from data_platform.spec.variables import expand_texts
 
 
 @dataclass(frozen=True)
