@@ -24,7 +24,8 @@ from data_platform.engine.session import open_session
 from data_platform.instance import launcher
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.storage.lake import Lake, Snapshot
+from data_platform.storage.lake import Lake
+from data_platform.storage.versions import Snapshot
 
 PIPELINE = """
 version: 1
