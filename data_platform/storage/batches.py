@@ -4,15 +4,31 @@ Written by `storage.lake` with each batch and read with each snapshot, so that n
 table otherwise than it was written, whatever has become of the pipeline since.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from data_platform.engine.session import Newest
 from data_platform.plan.naming import BATCH_FIELD
 
 _FIELD = "data_platform"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the first batches were together before their files were merged or written anew.
+
+    Attributes:
+        number: of the last one of them.
+        newest: how readers saw them, as text.
+        version: the data version that the table had with them.
+    """
+
+    number: int
+    newest: str
+    version: str
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,7 @@ class Batches:
         cursor: the column that rises, if there is one.
         keep: whether readers see the newest row of each key, or all rows.
         position: how far the source was read, in JSON's types; None where it doesn't say.
+        carried: the data version of batches whose files don't tell it any more.
     """
 
     number: int
@@ -34,6 +51,7 @@ class Batches:
     cursor: str | None
     keep: Literal["latest", "history"]
     position: Mapping[str, Any] | None
+    carried: Carried | None = field(default=None, compare=False)
 
     @property
     def newest(self) -> Newest | None:
@@ -48,6 +66,7 @@ class Batches:
 def batches_of(metadata: Mapping[str, Any]) -> Batches:
     """What the partition column of a table carries."""
     found: dict[str, Any] = json.loads(metadata[_FIELD])
+    carried = found.get("carried")
     return Batches(
         found["number"],
         found["rows"],
@@ -55,9 +74,35 @@ def batches_of(metadata: Mapping[str, Any]) -> Batches:
         found["cursor"],
         found["keep"],
         found["position"],
+        Carried(**carried) if carried else None,
     )
+
+
+def version_of_batches(batches: Batches, parts: Sequence[tuple[str, str]]) -> str:
+    """The data version of a table that grows by batches.
+
+    Args:
+        batches: its state.
+        parts: the folder of each file that has rows, and the version that its name tells, in the
+            order of their paths. A batch without rows changes nothing for readers.
+    """
+    newest, carried = str(batches.newest), batches.carried
+    texts = [f"{folder} {version}" for folder, version in parts]
+    if carried is not None:
+        later = [
+            f"{folder} {version}" for folder, version in parts if number_of(folder) > carried.number
+        ]
+        if not later and carried.newest == newest:
+            return carried.version
+        texts = [f"{carried.newest} {carried.version}", *later]
+    return hashlib.sha256("|".join([newest, *texts]).encode()).hexdigest()[:20]
 
 
 def folder_of(number: int) -> str:
     """The folder of a batch; names rise with the numbers."""
     return f"{BATCH_FIELD}={number:010}"
+
+
+def number_of(folder: str) -> int:
+    """The number of a batch by its folder."""
+    return int(folder.partition("=")[2])
