@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import psycopg2
 import psycopg2.extensions
+import pyarrow as pa
 from factories import Project
 from versions_of_rows import COLUMNS, PARTITIONED, Held, Numbers, arrow_of, in_order, rows_of
 from versions_of_rows import version_of as named
@@ -92,12 +94,16 @@ class Sending:
         numbers: the version of each partition.
         url: of the database.
         scratch: a folder of its own.
+        reading: set as soon as rows are asked for.
+        go_on: rows come once it is set.
     """
 
     node: DestinationNode
     numbers: Numbers
     url: str
     scratch: Path
+    reading: Event | None = None
+    go_on: Event | None = None
 
     def deliver(self, work: Work | None = None) -> list[str]:
         """Deliver it; gives the partitions that were loaded."""
@@ -106,7 +112,10 @@ class Sending:
             for key, number in self.numbers.items()
         }
 
-        def rows(due: Sequence[str]) -> "object":
+        def rows(due: Sequence[str]) -> pa.RecordBatchReader:
+            if self.reading is not None and self.go_on is not None:
+                self.reading.set()
+                assert self.go_on.wait(PATIENCE)
             wanted = {key: self.numbers[key] for key in due}
             return arrow_of(wanted, partitioned=self.node.partitions is not None)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -165,6 +166,30 @@ def test_two_processes_and_a_reader(
     tables = PostgresTables(postgres_url)
     poller = compete(tables, nodes, mode, in_processes, tmp_path, ROUNDS_OF_PROCESSES)
     assert poller.looks >= ROUNDS_OF_PROCESSES
+
+
+def test_a_load_of_another_table_does_not_wait(
+    nodes: Nodes, postgres_url: str, tmp_path: Path
+) -> None:
+    tables = PostgresTables(postgres_url)
+
+    def sending(table: str, number: int) -> Sending:
+        node = nodes.node("replace_partition", table)
+        return Sending(node, {"0": number}, postgres_url, tmp_path / table)
+
+    sending("slow", 1).deliver()
+    with ThreadPoolExecutor(1) as pool:
+        slow = replace(sending("slow", 2), reading=threading.Event(), go_on=threading.Event())
+        found = pool.submit(slow.deliver)
+        try:
+            assert slow.reading is not None
+            assert slow.reading.wait(PATIENCE)
+            assert sending("quick", 1).deliver() == ["0"]
+            assert tables.held("slow").ledger["0"][0] == version_of(1)
+        finally:
+            assert slow.go_on is not None
+            slow.go_on.set()
+        assert found.result(PATIENCE) == ["0"]
 
 
 @pytest.mark.campaign

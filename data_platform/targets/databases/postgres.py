@@ -81,12 +81,15 @@ class PostgresTransaction:
     def lock(self, table: TableName) -> None:
         """By advisory locks: readers aren't held up, and the table needn't be there.
 
-        The ledger's own table is made under a lock of its own.
+        The ledger's own table is made under a lock of its own, which nobody waits for once it is
+        there: locks are held until the end, and loads of other tables go on meanwhile.
         """
-        self.query("SELECT pg_advisory_xact_lock(hashtext('data_platform'), 0)")
-        if self.columns(own_table("loads", "postgres")) is None:
-            for statement in _CREATE_LEDGER:
-                self.execute(statement)
+        ledger = own_table("loads", "postgres")
+        if self.columns(ledger) is None:
+            self.query("SELECT pg_advisory_xact_lock(hashtext('data_platform'), 0)")
+            if self.columns(ledger) is None:
+                for statement in _CREATE_LEDGER:
+                    self.execute(statement)
         name = literal(table.full)
         self.query(f"SELECT pg_advisory_xact_lock(hashtext('data_platform'), hashtext({name}))")
 
