@@ -12,10 +12,10 @@ query, has the type of the values that are there.
 
 import re
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,17 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pyarrow as pa
 
+from data_platform.engine.sqlite_values import CLASSES, HELD, PASSING, held_as
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.sources.queries import filled
 from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.binding import BoundValue
-from data_platform.sources.database.columns import SourceColumn, decimal_type, direct
+from data_platform.sources.database.columns import SourceColumn, direct
 from data_platform.sources.database.rows import batches_of
 from data_platform.sources.database.statements import Statement
 
 BUSY_SECONDS = 30.0
 """How long a reader waits for a writer."""
-_PASSING = ("database is locked", "database table is locked", "disk i/o error", "out of memory")
-_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|NUMBER)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
-_INT64 = 2**63
 
 
 @contextmanager
@@ -55,7 +53,7 @@ def open_sqlite(url: str, what: str) -> "Generator[Sqlite]":
             yield Sqlite(connection, what)
     except sqlite3.Error as error:
         message = f"{what} in sqlite:///{path}: {error}"
-        if isinstance(error, sqlite3.OperationalError) and str(error).lower().startswith(_PASSING):
+        if isinstance(error, sqlite3.OperationalError) and str(error).lower().startswith(PASSING):
             raise SourceUnavailable(message) from error
         raise SourceError(message) from error
 
@@ -121,148 +119,35 @@ class Sqlite:
             for statement in statements
             for row in self._execute(Statement(asked, statement.values))
         } - {"null"}
-        kind = _kind_of(kinds, known)
-        wire, convert = _HELD[kind]
-        return replace(column, type=kind, wire=wire, convert=convert)
+        held = HELD[_kind_of(kinds, known)]
+        return replace(column, type=held.kind, wire=held.wire, convert=held.convert)
 
 
 def _kind_of(kinds: set[str], known: str | None) -> str:
-    if known is not None and known in _HELD and _HOLDS[known].issuperset(kinds):
+    if known is not None and known in HELD and CLASSES[known].issuperset(kinds):
         return known
     if not kinds:
         return "VARCHAR"
     fitting = ("BIGINT", "DOUBLE", "BLOB", "VARCHAR")
-    return next(kind for kind in fitting if _HOLDS[kind].issuperset(kinds) or kind == "VARCHAR")
+    return next(kind for kind in fitting if CLASSES[kind].issuperset(kinds) or kind == "VARCHAR")
 
 
 def _column(name: str, declared: str) -> SourceColumn:
     """A column by its declared type; without one where that says nothing of its values."""
-    kind, wire, convert = _declared(declared.upper())
-    return replace(direct(name, declared, kind, wire, quoted(name)), convert=convert)
-
-
-def _declared(declared: str) -> tuple[str, pa.DataType, Callable[[Any], Any] | None]:
-    numeric = _DECIMAL.fullmatch(declared)
-    if numeric:
-        precision, scale = int(numeric[1]), int(numeric[2] or 0)
-        kind = decimal_type(precision, scale)
-        if kind is not None:
-            wire = pa.decimal128(max(precision, scale), scale)
-            return kind, wire, lambda value: _decimal(value, scale)
-    for word, kind in _WORDS.items():
-        if word in declared:
-            return (kind, *_HELD[kind])
-    return "", pa.string(), None
-
-
-def _integer(value: Any) -> int:
-    if not isinstance(value, int):
-        raise TypeError
-    return value
-
-
-def _boolean(value: Any) -> bool:
-    if value not in {0, 1}:
-        raise ValueError
-    return bool(value)
-
-
-def _double(value: Any) -> float:
-    if not isinstance(value, int | float) or float(value) != value:
-        raise TypeError
-    return float(value)
-
-
-def _exact_text(value: Any) -> str:
-    if isinstance(value, bytes):
-        raise TypeError
-    return value if isinstance(value, str) else repr(value)
-
-
-def _blob(value: Any) -> bytes:
-    if not isinstance(value, bytes):
-        raise TypeError
-    return value
-
-
-def _decimal(value: Any, scale: int) -> Decimal:
-    if not isinstance(value, int | float | str):
-        raise TypeError
-    # A real is the shortest decimal that it stands for: 12.3 is 12.3.
-    exact = Decimal(repr(value) if isinstance(value, float) else value)
-    if not exact.is_finite():
-        raise ValueError
-    kept = round(exact, scale)
-    if kept != exact:
-        raise ValueError
-    return kept
-
-
-def _date(value: Any) -> date:
-    moment = _timestamp(value)
-    if moment.time() != time():
-        raise ValueError
-    return moment.date()
-
-
-def _timestamp(value: Any) -> datetime:
-    if not isinstance(value, str) or not value[:4].isdigit():
-        raise TypeError
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is not None:
-        raise ValueError
-    return moment
-
-
-_HELD: Mapping[str, tuple[pa.DataType, Callable[[Any], Any]]] = {
-    "BIGINT": (pa.int64(), _integer),
-    "BOOLEAN": (pa.bool_(), _boolean),
-    "DOUBLE": (pa.float64(), _double),
-    "VARCHAR": (pa.string(), _exact_text),
-    "BLOB": (pa.binary(), _blob),
-    "DATE": (pa.date32(), _date),
-    "TIMESTAMP": (pa.timestamp("us"), _timestamp),
-}
-_HOLDS = {
-    "BIGINT": {"integer"},
-    "BOOLEAN": {"integer"},
-    "DOUBLE": {"integer", "real"},
-    "VARCHAR": {"integer", "real", "text"},
-    "BLOB": {"blob"},
-    "DATE": {"text"},
-    "TIMESTAMP": {"text"},
-}
-"""SQLite's classes of values that a type may hold."""
-_WORDS = {
-    "BOOL": "BOOLEAN",
-    "DATETIME": "TIMESTAMP",
-    "TIMESTAMP": "TIMESTAMP",
-    "DATE": "DATE",
-    "INT": "BIGINT",
-    "CHAR": "VARCHAR",
-    "CLOB": "VARCHAR",
-    "TEXT": "VARCHAR",
-    "JSON": "VARCHAR",
-    "UUID": "VARCHAR",
-    "DECIMAL": "VARCHAR",
-    "NUMERIC": "VARCHAR",
-    "TIME": "VARCHAR",
-    "BLOB": "BLOB",
-    "REAL": "DOUBLE",
-    "FLOA": "DOUBLE",
-    "DOUB": "DOUBLE",
-}
-"""By words in the declared type; the first that is in it counts. A decimal without a precision is
-a text, which holds all its digits."""
+    held = held_as(declared)
+    kind, wire = (held.kind, held.wire) if held else ("", pa.string())
+    column = direct(name, declared, kind, wire, quoted(name))
+    return replace(column, convert=held.convert if held else None)
 
 
 def _bound(value: BoundValue) -> Any:
     """A value in the words of SQLite, which keeps times as text.
 
     In its shortest form a time isn't after the same one in any other: `2024-01-01` is before
-    `2024-01-01T00:00`.
+    `2024-01-01T00:00`. A moment is written in UTC, as the platform keeps moments in SQLite.
     """
     if isinstance(value, datetime):
+        value = value.astimezone(UTC) if value.tzinfo else value
         text = value.isoformat(sep=" ")
         return re.sub(r"( 00:00)?(:00)?$", "", re.sub(r"(\.\d*?)0+$", r"\1", text))
     if isinstance(value, date):
