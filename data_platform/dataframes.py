@@ -28,8 +28,9 @@ from data_platform.plan.nodes import PythonNode
 from data_platform.plan.schemas import Column
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.gate import Gate, Passage
-from data_platform.storage.lake import LakeTable, Snapshot
+from data_platform.storage.lake import LakeTable
 from data_platform.storage.snapshots import rows_read
+from data_platform.storage.versions import Snapshot
 
 GIVEN, ROWS = "_given", "_rows"
 ALL = "all"

@@ -19,7 +19,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.resources import LakeResource
-from data_platform.storage.lake import PartitionVersion
+from data_platform.storage.versions import PartitionVersion
 
 IO_MANAGER = "io_manager"
 """Dagster's name of the one that is used unless an asset names another."""

@@ -36,7 +36,8 @@ from data_platform.reporting.tries import trying
 from data_platform.reporting.unjudged import as_judged_before
 from data_platform.resources import LAKE
 from data_platform.run_config import changed_metadata, changed_text, given_values
-from data_platform.storage.lake import LakeTable, Snapshot
+from data_platform.storage.lake import LakeTable
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 
 LakeAsset = RawNode | StagingNode | AnalyticsNode | PythonNode
@@ -211,7 +212,9 @@ def _once(
     if newest is None or newest not in snapshot.partitions:
         return {}
     return {
-        "preview": dg.MetadataValue.md(preview_of(snapshot.partitions[newest], node.masking)),
+        "preview": dg.MetadataValue.md(
+            preview_of(snapshot.partitions[newest], node.masking, table.place)
+        ),
         **_columns(node, snapshot),
         **lineage_metadata(node, passage.upstreams),
         **({"report": dg.MetadataValue.md(text)} if text else {}),

@@ -32,7 +32,8 @@ from data_platform.retail_data import lay_files, load_shop
 from data_platform.run_reports import AssetReport, RunReport
 from data_platform.running import Request, run_pipeline
 from data_platform.settings import PACKAGE_DIR, Settings, load_settings
-from data_platform.storage.lake import Lake, Snapshot
+from data_platform.storage.lake import Lake
+from data_platform.storage.versions import Snapshot
 
 FIRST, END = "2017-12-20", "2018-01-01"
 """Twelve days with Christmas, which is empty, and the year's end."""

@@ -9,7 +9,11 @@ import pytest
 from data_platform.plan.schemas import NO_MASKING, Masking
 from data_platform.reporting.markdown import escaped
 from data_platform.reporting.previews import COLUMNS, MAX_LENGTH, WIDTH, preview_of
-from data_platform.storage.lake import DataFile, PartitionVersion
+from data_platform.storage.places.folder import Folder
+from data_platform.storage.versions import DataFile, PartitionVersion
+
+PLACE = Folder(Path("/nowhere"))
+"""Files are told by their paths."""
 
 
 def version_of(folder: Path, *queries: str) -> PartitionVersion:
@@ -28,7 +32,7 @@ def version_of(folder: Path, *queries: str) -> PartitionVersion:
 
 def cells(folder: Path, query: str, masking: Masking = NO_MASKING) -> list[list[str]]:
     """The cells of a preview, headers first, the rule left out."""
-    lines = preview_of(version_of(folder, query), masking).splitlines()
+    lines = preview_of(version_of(folder, query), masking, PLACE).splitlines()
     rows = [line for line in lines if line.startswith("| ")]
     split = [re.split(r"(?<!\\)\|", row)[1:-1] for row in rows]
     return [[cell.strip() for cell in row] for row in (split[0], *split[2:])]
@@ -41,10 +45,10 @@ def test_the_first_ten_rows_in_the_order_of_the_files(tmp_path: Path) -> None:
         "SELECT i AS id FROM range(0) r(i)",
         "SELECT i + 100 AS id FROM range(2000) r(i)",
     )
-    preview = preview_of(version, NO_MASKING)
+    preview = preview_of(version, NO_MASKING, PLACE)
     assert preview.startswith("2,003 rows, the first 10 of them:\n\n| id |\n| ---: |\n| 0 |\n")
     assert preview.endswith("| 2 |\n| 100 |\n| 101 |\n| 102 |\n| 103 |\n| 104 |\n| 105 |\n| 106 |")
-    assert preview == preview_of(version, NO_MASKING)
+    assert preview == preview_of(version, NO_MASKING, PLACE)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def test_the_first_ten_rows_in_the_order_of_the_files(tmp_path: Path) -> None:
 )
 def test_few_rows_are_all_shown(tmp_path: Path, rows: int, about: str) -> None:
     version = version_of(tmp_path, f"SELECT i AS id FROM range({rows}) r(i)")
-    assert preview_of(version, NO_MASKING).startswith(f"{about}\n\n| id |")
+    assert preview_of(version, NO_MASKING, PLACE).startswith(f"{about}\n\n| id |")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +111,7 @@ def test_columns_that_tell_of_a_person_are_masked_null_or_not(tmp_path: Path) ->
 def test_further_columns_are_only_named(tmp_path: Path) -> None:
     columns = ", ".join(f"{number} AS c{number}" for number in range(COLUMNS + 2))
     version = version_of(tmp_path, f"SELECT {columns}")
-    preview = preview_of(version, NO_MASKING)
+    preview = preview_of(version, NO_MASKING, PLACE)
     assert preview.endswith("\n\nand 2 more columns: c12, c13")
     assert "| c11 |\n" in preview
 
@@ -122,7 +126,8 @@ def test_names_of_columns_are_escaped_and_found_with_dots_in_them(tmp_path: Path
 
 def test_rows_are_left_out_until_it_is_small(tmp_path: Path) -> None:
     columns = ", ".join(f"repeat('<', 500) AS \"{'n' * 100}{n}\"" for n in range(COLUMNS * 4))
-    preview = preview_of(version_of(tmp_path, f"SELECT {columns} FROM range(20)"), NO_MASKING)
+    version = version_of(tmp_path, f"SELECT {columns} FROM range(20)")
+    preview = preview_of(version, NO_MASKING, PLACE)
     assert len(preview) <= MAX_LENGTH
     assert re.match(r"20 rows, the first \d of them", preview)
 
@@ -130,9 +135,9 @@ def test_rows_are_left_out_until_it_is_small(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_keeps_nothing_from_being_recorded(tmp_path: Path) -> None:
     version = version_of(tmp_path, "SELECT 1 AS id")
     (tmp_path / "0.parquet").unlink()
-    assert preview_of(version, NO_MASKING).startswith("The rows can't be shown: ")
+    assert preview_of(version, NO_MASKING, PLACE).startswith("The rows can't be shown: ")
     (tmp_path / "0.parquet").write_text("no parquet")
-    assert preview_of(version, NO_MASKING).startswith("The rows can't be shown: ")
+    assert preview_of(version, NO_MASKING, PLACE).startswith("The rows can't be shown: ")
 
 
 def test_a_line_is_cut_before_it_is_escaped() -> None:

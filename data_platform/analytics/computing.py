@@ -23,8 +23,8 @@ from data_platform.plan.relations import relation_of
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.plan.sql.ranges import ONCE, WINDOWS
 from data_platform.quality.gate import Gate, Passage
-from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, rows_read, snapshots_of
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 
 RESULT = "_result"

@@ -17,7 +17,7 @@ from data_platform.plan.checks.kinds import UniqueCheck
 from data_platform.plan.nodes import DestinationNode
 from data_platform.quality.audit import Auditor
 from data_platform.quality.outcomes import Audit
-from data_platform.storage.lake import Snapshot
+from data_platform.storage.versions import Snapshot
 from data_platform.targets.deliveries import LoadedRows
 
 HELD, OTHERS = "_held", "_others"

@@ -18,8 +18,8 @@ from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.outcomes import Outcome
-from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 from data_platform.targets import answering
 from data_platform.targets.deliveries import Delivery, Version

@@ -29,8 +29,8 @@ from data_platform.reporting.events import failure_of, newest_events
 from data_platform.reporting.tries import discreetly, give_up, limited
 from data_platform.resources import LAKE
 from data_platform.spec.handwritten import HandwrittenAsset
-from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 
 DEFAULT_GROUP = "default"

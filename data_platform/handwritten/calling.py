@@ -24,7 +24,7 @@ from data_platform.handwritten.written import Parameter, WrittenStep
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import PythonNode
 from data_platform.plan.relations import relation_of
-from data_platform.storage.lake import Snapshot
+from data_platform.storage.versions import Snapshot
 
 
 @dataclass

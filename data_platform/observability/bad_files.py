@@ -1,17 +1,15 @@
 """Files of sources in quarantine: which, why, and where their copies are.
 
-Called by the command's `quarantine files`. `sources.files.refusing` writes what is read here.
+Called by the command's `quarantine files`. `storage.bad_files` keeps them.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from data_platform.plan.naming import REASON_ENDING
 from data_platform.plan.nodes import LakeNode, RawNode
 from data_platform.plan.sources.kinds import Files
+from data_platform.storage.bad_files import kept_bad_files
 from data_platform.storage.lake import Lake
 
 
@@ -35,7 +33,7 @@ class BadFile:
     reason: str
     quarantined: str
     bytes: int
-    copy: Path
+    copy: str
     checksum: str
     run_id: str | None
 
@@ -43,23 +41,22 @@ class BadFile:
 def bad_files(nodes: Sequence[LakeNode], lake: Lake) -> list[BadFile]:
     """The files in quarantine of some sources, the newest first."""
     found = [
-        _read(path)
+        _read(copy, said)
         for node in nodes
         if isinstance(node, RawNode) and isinstance(node.source, Files)
-        for path in lake.bad_files(node.key).glob(f"*{REASON_ENDING}")
+        for copy, said in kept_bad_files(lake, node.key).items()
     ]
     return sorted(found, key=lambda file: file.quarantined, reverse=True)
 
 
-def _read(path: Path) -> BadFile:
-    said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _read(copy: str, said: Mapping[str, Any]) -> BadFile:
     return BadFile(
         asset=said["asset"],
         file=said["file"],
         reason=said["reason"],
         quarantined=said["quarantined"],
         bytes=said["bytes"],
-        copy=path.with_name(path.name.removesuffix(REASON_ENDING)),
+        copy=copy,
         checksum=said["checksum"],
         run_id=said["run_id"],
     )

@@ -12,7 +12,8 @@ from data_platform.engine.session import Session
 from data_platform.plan.checks.value_kinds import DriftCheck
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.sql.expressions import quoted
-from data_platform.storage.lake import LakeTable, PartitionVersion, Snapshot
+from data_platform.storage.lake import LakeTable
+from data_platform.storage.versions import PartitionVersion, Snapshot
 
 KEPT = "figures"
 """In the metadata of a commit: `{figure: {partition: [[data version, value], ...]}}` as JSON."""

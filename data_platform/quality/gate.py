@@ -21,8 +21,9 @@ from data_platform.plan.sql.expressions import literal
 from data_platform.quality.audit import Auditor
 from data_platform.quality.figures import Figures
 from data_platform.quality.outcomes import Audit, Outcome
-from data_platform.storage.lake import LakeTable, PartitionVersion, Snapshot
+from data_platform.storage.lake import LakeTable
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
+from data_platform.storage.versions import PartitionVersion, Snapshot
 
 CANDIDATE, OTHERS, PARTITIONS = "_candidate", "_others", "_partitions"
 

@@ -4,6 +4,7 @@ Called by `raw.assets`. Rows stream from the source into files in scratch, the a
 files, and what passed is committed; nothing is held in memory as a whole.
 """
 
+import functools
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,9 +41,11 @@ from data_platform.raw.landings import known_landings, not_to_be_asked, note_lan
 from data_platform.raw.lookback import looking_back
 from data_platform.sources.answering import arriving, folders_of
 from data_platform.sources.arrivals import Arrival, Notice, Question
-from data_platform.storage.lake import LakeTable, Snapshot
+from data_platform.storage.bad_files import keep_bad_file
+from data_platform.storage.lake import LakeTable
 from data_platform.storage.publish import WRITTEN, Publication, Written, stored_select, write
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 
 ARRIVING, LANDED = "_arriving", "landed"
@@ -92,7 +95,7 @@ def extract(
             landings=landings,
             parameters=given,
             work=workbench.work,
-            quarantine=workbench.lake.bad_files(node.key),
+            keep_bad=functools.partial(keep_bad_file, workbench.lake, node.key),
             run_id=metadata.get("run_id"),
         )
         skipped = not_to_be_asked(node, landings, ready, question.now)

@@ -31,8 +31,10 @@ from data_platform.raw.cursors import Cursor, cursor_of, rows_without_position
 from data_platform.raw.known_rows import ARRIVED, alike, named, new_rows_query, rows_seen
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.storage.batches import Batches
-from data_platform.storage.lake import LakeTable, Snapshot, merged_schema
+from data_platform.storage.lake import LakeTable
 from data_platform.storage.publish import WRITTEN, Publication, Written, write
+from data_platform.storage.schemas import merged_schema
+from data_platform.storage.versions import Snapshot
 
 STANDING, UNREPLACED = "_standing", "_unreplaced"
 

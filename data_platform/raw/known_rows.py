@@ -12,8 +12,8 @@ from data_platform.plan.sources.kinds import Increments
 from data_platform.plan.sql.expressions import quoted
 from data_platform.raw.cursors import Cursor
 from data_platform.storage.batches import Batches
-from data_platform.storage.lake import Snapshot
 from data_platform.storage.publish import WRITTEN, Written
+from data_platform.storage.versions import Snapshot
 
 ARRIVED = "_arrived"
 """The relation of the rows that came, with the platform's own columns."""

@@ -7,18 +7,17 @@ whoever else publishes, nothing is ever skipped that isn't there.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.retrying import in_words
 from data_platform.sources.arrivals import Landing
-from data_platform.storage.lake import LakeTable, Snapshot
+from data_platform.storage.lake import LakeTable
 from data_platform.storage.publish import Publication
+from data_platform.storage.versions import Snapshot
 
 FOLDER, WHOLE_NAME = "_landings", "whole"
 
@@ -39,10 +38,10 @@ def known_landings(
 ) -> dict[str, Landing]:
     """The landings of partitions that stand as they landed, after the same question."""
     found: dict[str, Landing] = {}
-    for key in keys if before is not None else ():
-        noted = _read(table, key)
-        stands = _version(before, key) if before else None
-        if noted is None or stands is None or noted.get("data_version") != stands:
+    standing = {key: _version(before, key) for key in keys} if before is not None else {}
+    wanted = [key for key, version in standing.items() if version is not None]
+    for key, noted in _read(table, wanted).items():
+        if noted.get("data_version") != standing[key]:
             continue
         try:
             landing = Landing(
@@ -99,6 +98,7 @@ def note_landings(
     """
     if node.skip_for is None and not marks:
         return
+    notes: list[tuple[str, bytes]] = []
     for key in [WHOLE] if node.increments else publication.versions:
         noted = {
             "asked": asked(node, key, parameters),
@@ -108,7 +108,9 @@ def note_landings(
             if node.increments
             else publication.versions[key].data_version,
         }
-        _write(_path(table, key), json.dumps(noted, ensure_ascii=False))
+        content = json.dumps(noted, ensure_ascii=False).encode()
+        notes.append((_note(table, key), content))
+    table.place.write_all(notes)
 
 
 def _version(snapshot: Snapshot, key: str) -> str | None:
@@ -118,21 +120,20 @@ def _version(snapshot: Snapshot, key: str) -> str | None:
     return version.data_version if version else None
 
 
-def _path(table: LakeTable, key: str) -> Path:
-    return table.path / FOLDER / f"{key or WHOLE_NAME}.json"
+def _note(table: LakeTable, key: str) -> str:
+    return f"{table.relative}/{FOLDER}/{key or WHOLE_NAME}.json"
 
 
-def _read(table: LakeTable, key: str) -> dict[str, Any] | None:
-    try:
-        noted = json.loads(_path(table, key).read_text())
-    except (OSError, ValueError):
-        return None
-    return noted if isinstance(noted, dict) else None
-
-
-def _write(path: Path, text: str) -> None:
-    """In one move: a reader sees the note of before or this one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text)
-    part.replace(path)
+def _read(table: LakeTable, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The notes that there are, by partition."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, content in zip(
+        keys, table.place.read_all([_note(table, key) for key in keys]), strict=True
+    ):
+        try:
+            noted = json.loads(content or b"")
+        except ValueError:
+            continue
+        if isinstance(noted, dict):
+            found[key] = noted
+    return found

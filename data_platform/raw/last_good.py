@@ -7,7 +7,6 @@ anew, so that nothing looks fresh. A partition that came and broke a rule fails 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from data_platform.errors import SourceError, SourceUnavailable, TimedOut
 from data_platform.plan.checks.notices import notice_check
@@ -16,7 +15,8 @@ from data_platform.plan.nodes import RawNode
 from data_platform.plan.retrying import in_words
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Finding, Outcome
-from data_platform.storage.lake import LakeTable, Snapshot
+from data_platform.storage.lake import LakeTable
+from data_platform.storage.versions import Snapshot
 
 UNREADABLE = (SourceError, SourceUnavailable, TimedOut)
 """What a source can do to a step; a mistake in the pipeline or in the lake is something else."""
@@ -92,12 +92,12 @@ def _standing(
     found: dict[str, datetime] = {}
     for key in unread:
         version = snapshot.partitions.get(key)
-        paths = [file.path for file in version.files] if version else []
-        if not paths and node.increments and key == WHOLE:
-            paths = [file.path for one in snapshot.partitions.values() for file in one.files]
-        if paths:
-            newest = max(Path(path).stat().st_mtime for path in paths)
-            found[key] = datetime.fromtimestamp(newest, UTC)
+        files = [*version.files] if version else []
+        if not files and node.increments and key == WHOLE:
+            files = [file for one in snapshot.partitions.values() for file in one.files]
+        if files:
+            newest = max(file.committed for file in files)
+            found[key] = datetime.fromtimestamp(newest / 1000, UTC)
     return found
 
 

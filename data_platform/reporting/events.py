@@ -33,7 +33,7 @@ from data_platform.plan.relations import relation_of
 from data_platform.quality.outcomes import Outcome
 from data_platform.reporting.check_results import check_result
 from data_platform.reporting.failure_texts import failure_text
-from data_platform.storage.lake import Snapshot
+from data_platform.storage.versions import Snapshot
 
 BATCH = 500
 FAILED = "failed_partitions"

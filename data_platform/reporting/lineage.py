@@ -19,7 +19,7 @@ from data_platform.plan.nodes import Node
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Column, Schema
 from data_platform.reporting.markdown import escaped, table
-from data_platform.storage.lake import Snapshot
+from data_platform.storage.versions import Snapshot
 
 MAX_COLUMNS = 100
 """That are told of; nobody reads more, and each is some 100 bytes."""

@@ -19,7 +19,8 @@ from data_platform.engine.texts import flat_text
 from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.schemas import Masking
 from data_platform.reporting.markdown import NULL, escaped, table
-from data_platform.storage.lake import PartitionVersion
+from data_platform.storage.places.place import Place
+from data_platform.storage.versions import PartitionVersion
 
 ROWS, COLUMNS = 10, 12
 WIDTH = 40
@@ -31,15 +32,16 @@ _EMPTY = "*empty*"
 _TEMPORAL = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time, pa.types.is_duration)
 
 
-def preview_of(version: PartitionVersion, masking: Masking) -> str:
+def preview_of(version: PartitionVersion, masking: Masking, place: Place) -> str:
     """The first rows in the order of the files.
 
     Args:
         version: of the partition.
         masking: whose values stay unseen.
+        place: of the lake.
     """
     try:
-        found, further = _first_rows(version)
+        found, further = _first_rows(version, place)
     except (OSError, pa.ArrowException) as error:
         # Published is published: it must be recorded, whatever became of the file since.
         return f"The rows can't be shown: {escaped(str(error), 200)}"
@@ -68,18 +70,19 @@ def preview_of(version: PartitionVersion, masking: Masking) -> str:
     return _about(0, version.rows)
 
 
-def _first_rows(version: PartitionVersion) -> tuple[pa.Table, list[str]]:
+def _first_rows(version: PartitionVersion, place: Place) -> tuple[pa.Table, list[str]]:
     """The first rows of the first columns, and the names of the others."""
     files = version.files
     if version.seen is not None:
         # Of batches the newest: rows of older ones may have been replaced since.
         files = [file for file in files if file.rows][-1:] or files[-1:]
-    schema = pq.read_schema(files[0].path)
+    with place.open(files[0].path) as opened:
+        schema = pq.read_schema(opened)
     names = schema.names[:COLUMNS]
     found = schema.empty_table().select(names)
     for file in files:
         if found.num_rows < ROWS:
-            with pq.ParquetFile(file.path) as parquet:
+            with place.open(file.path) as opened, pq.ParquetFile(opened) as parquet:
                 batches = parquet.iter_batches(ROWS - found.num_rows, columns=names)
                 first = [batch for batch in (next(batches, None),) if batch is not None]
             found = pa.concat_tables([found, pa.Table.from_batches(first, found.schema)])

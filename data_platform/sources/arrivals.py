@@ -51,7 +51,8 @@ class Question:
         parameters: values of the run's configuration, by name.
         work: by which a step is ended from outside, and where rows are counted.
         now: aware.
-        quarantine: the folder where files that can't be read are kept; None keeps none.
+        keep_bad: keeps a copy of a file that can't be read, by a name and with what is said of it;
+            None keeps none.
         run_id: of Dagster's run, where there is one.
     """
 
@@ -66,7 +67,7 @@ class Question:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     work: Work = field(default_factory=Work)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    quarantine: Path | None = None
+    keep_bad: Callable[[str, Path, Mapping[str, Any]], None] | None = None
     run_id: str | None = None
 
 

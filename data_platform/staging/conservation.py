@@ -11,8 +11,8 @@ from data_platform.plan.checks.kinds import ConservationCheck
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import StagingNode, Step, statement_of
 from data_platform.quality.outcomes import Audit, Finding, Outcome
-from data_platform.storage.lake import Snapshot
 from data_platform.storage.publish import Written
+from data_platform.storage.versions import Snapshot
 
 
 def conserved(

@@ -18,7 +18,8 @@ from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.staging.identities import ROW_ID, identified
 from data_platform.storage.decisions import decisions_table, show_decisions
-from data_platform.storage.lake import Lake, Snapshot
+from data_platform.storage.lake import Lake
+from data_platform.storage.versions import Snapshot
 
 CAME, DECIDED = "_came", "_decided"
 MAX_NAMED = 3

@@ -19,8 +19,8 @@ from data_platform.quality.gate import CANDIDATE
 from data_platform.quality.outcomes import Audit
 from data_platform.staging.corrections import DECIDED, Corrected, partition_key
 from data_platform.staging.identities import ROW_ID, identified
-from data_platform.storage.lake import Snapshot
 from data_platform.storage.publish import Publication, Written, publish, stored_select, write
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 
 RUN, MOMENT, VERSION, REASONS, SOURCE = (

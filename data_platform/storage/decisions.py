@@ -26,8 +26,9 @@ from data_platform.errors import StorageUnavailable
 from data_platform.plan.keys import Key
 from data_platform.plan.sql.expressions import quoted
 from data_platform.storage.batches import Batches
-from data_platform.storage.lake import DataFile, Lake, LakeTable, PartitionVersion
+from data_platform.storage.lake import Lake, LakeTable
 from data_platform.storage.scratch import scratch_folder
+from data_platform.storage.versions import DataFile, PartitionVersion
 
 Kind = Literal["correct", "discard", "restore"]
 TRIES = 30

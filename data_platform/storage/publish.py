@@ -29,7 +29,8 @@ from data_platform.plan.naming import (
     WHOLE,
 )
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.storage.lake import DataFile, LakeTable, PartitionVersion
+from data_platform.storage.lake import LakeTable
+from data_platform.storage.versions import DataFile, PartitionVersion
 
 WRITTEN = "_written"
 """The relation of the files that `write` wrote last, with the platform's own columns."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from data_platform.engine.inputs import partitions_read
 from data_platform.plan.nodes import Node
 from data_platform.plan.relations import relation_of
-from data_platform.storage.lake import Lake, Snapshot
+from data_platform.storage.lake import Lake
+from data_platform.storage.versions import Snapshot
 
 
 def snapshots_of(node: Node, lake: Lake) -> dict[str, Snapshot]:

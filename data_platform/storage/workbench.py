@@ -56,7 +56,12 @@ class Workbench:
         with (
             scratch_folder(self.lake.scratch_root) as scratch,
             open_session(
-                scratch, [self.lake.root, *folders], self.memory_limit, self.threads, timezone
+                scratch,
+                [self.lake.root, *folders],
+                self.memory_limit,
+                self.threads,
+                timezone,
+                self.lake.place.objects,
             ) as session,
             self.work.stoppable(session.connection.interrupt),
         ):

@@ -23,7 +23,7 @@ def print_bad_files(console: Console, files: Sequence[BadFile]) -> None:
         Column("reason", folds=True),
         Column("kept as", folds=True),
     )
-    cells = [(file.asset, file.file, file.reason, str(file.copy)) for file in files]
+    cells = [(file.asset, file.file, file.reason, file.copy) for file in files]
     print_table(console, columns, cells)
     console.print(f"{len(files):,} file{'s'[: len(files) != 1]} in quarantine")
 
@@ -37,7 +37,7 @@ def bad_files_json(files: Sequence[BadFile]) -> list[dict[str, Any]]:
             "reason": file.reason,
             "quarantined": file.quarantined,
             "bytes": file.bytes,
-            "copy": str(file.copy),
+            "copy": file.copy,
             "checksum": file.checksum,
             "run_id": file.run_id,
         }

@@ -20,8 +20,8 @@ from data_platform.handwritten.written import AssetsFile, WrittenStep
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import PythonNode
 from data_platform.quality.gate import Passage
-from data_platform.storage.lake import Snapshot
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 
 

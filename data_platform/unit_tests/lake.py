@@ -22,8 +22,10 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, PARTITION, PROVENANCE, ROW, WHOLE
 from data_platform.plan.nodes import Node
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.storage.lake import DataFile, Lake, LakeTable, PartitionVersion, Snapshot
+from data_platform.storage.lake import Lake, LakeTable
+from data_platform.storage.places.place import Place
 from data_platform.storage.scratch import scratch_folder
+from data_platform.storage.versions import DataFile, PartitionVersion, Snapshot
 from data_platform.storage.workbench import Workbench
 from data_platform.unit_tests.database import connected, folder
 
@@ -92,14 +94,10 @@ def given_snapshot(
 
 
 class PublishedTable(LakeTable):
-    """What was published of an asset, in memory.
+    """What was published of an asset, in memory; its place is never there."""
 
-    Args:
-        path: never there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, place: Place, relative: str) -> None:
+        super().__init__(place, relative)
         self.rows: pa.Table | None = None
         """With `_partition`."""
         self._snapshot: Snapshot | None = None
@@ -143,10 +141,10 @@ class TestLake(Lake):
 
     def table(self, key: Key) -> LakeTable:
         """What is given of an asset, or was published."""
-        path = self.root / key.layer / key.pipeline / key.name
+        relative = f"{key.layer}/{key.pipeline}/{key.name}"
         if key in self.given:
-            return _GivenTable(path, self.given[key])
-        return self.published.setdefault(key, PublishedTable(path))
+            return _GivenTable(self.place, relative, self.given[key])
+        return self.published.setdefault(key, PublishedTable(self.place, relative))
 
     @property
     def scratch_root(self) -> Path:
@@ -155,8 +153,8 @@ class TestLake(Lake):
 
 
 class _GivenTable(LakeTable):
-    def __init__(self, path: Path, given: GivenSnapshot) -> None:
-        super().__init__(path)
+    def __init__(self, place: Place, relative: str, given: GivenSnapshot) -> None:
+        super().__init__(place, relative)
         self._given = given
 
     def snapshot(self) -> Snapshot:

@@ -160,9 +160,7 @@ def run_all(project: Project, instance: dg.DagsterInstance) -> dg.ExecuteInProce
     """Everything in one run; what fails doesn't end it."""
     plan = project.build().plan
     resources = dict(platform_resources(project.workspace().platform))
-    resources[LAKE] = LakeResource(
-        root=str(project.workbench.lake.root), masking_key="${MASKING_KEY}"
-    )
+    resources[LAKE] = LakeResource(root=project.workbench.lake.root, masking_key="${MASKING_KEY}")
     names = [f"{node.key.layer}/{node.key.name}" for node in plan.nodes]
     assert any(isinstance(node, StagingNode) for node in plan.nodes)
     return dg.materialize(
@@ -181,7 +179,7 @@ def test_no_canary_leaves_the_places_that_may_hold_it(
     with logging_to_stderr():
         result = run_all(planted, instance)
     failed = {event.step_key for event in result.all_events if event.is_step_failure}
-    lake = planted.workbench.lake.root
+    lake = Path(planted.workbench.lake.root)
     # The control: what may hold them does, found by the same search.
     assert found_in(tables_below(lake / "raw" / "shop" / "people")) == set(CANARIES)
     assert set(MAILS) <= found_in(tables_below(lake / "staging" / "shop" / "open"))

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from factories import PIPELINE, Project, arrow
 
 from data_platform.quality.gate import Passage
-from data_platform.storage.lake import Snapshot
+from data_platform.storage.versions import Snapshot
 
 CODE = """
 import pyarrow.parquet as pq

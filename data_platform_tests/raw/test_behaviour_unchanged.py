@@ -14,6 +14,7 @@ from data_platform.plan.nodes import RawNode
 from data_platform.raw import extraction
 from data_platform.raw.landings import asked, known_landings, not_to_be_asked
 from data_platform.sources.arrivals import Arrival, Landing, Question
+from data_platform.storage.places.place import Place
 
 MODULE = """
 import pathlib
@@ -88,14 +89,20 @@ def test_what_stands_must_be_what_landed(project: Project, instance: dg.DagsterI
     assert project.column("raw/orders", "id") == [2]
 
 
+def note_of(project: Project) -> tuple[Place, str]:
+    table = project.table("raw/orders")
+    [note] = table.place.list(f"{table.relative}/_landings")
+    return table.place, note.relative
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"data_version": 1, "at": "noon"}'])
 def test_a_note_that_cant_be_read_is_none(
     project: Project, instance: dg.DagsterInstance, text: str
 ) -> None:
     declare(project)
     assert run_assets(project, instance, "raw/orders").success
-    [note] = (project.table("raw/orders").path / "_landings").iterdir()
-    note.write_text(text)
+    place, note = note_of(project)
+    place.write(note, text.encode())
     assert run_assets(project, instance, "raw/orders").success
     assert calls(project) == 2
 
@@ -103,9 +110,9 @@ def test_a_note_that_cant_be_read_is_none(
 def test_a_note_of_another_version_is_none(project: Project, instance: dg.DagsterInstance) -> None:
     declare(project)
     assert run_assets(project, instance, "raw/orders").success
-    [note] = (project.table("raw/orders").path / "_landings").iterdir()
-    noted = json.loads(note.read_text())
-    note.write_text(json.dumps({**noted, "data_version": "another"}))
+    place, note = note_of(project)
+    noted = json.loads(place.read(note) or b"")
+    place.write(note, json.dumps({**noted, "data_version": "another"}).encode())
     assert run_assets(project, instance, "raw/orders").success
     assert calls(project) == 2
 
@@ -184,5 +191,5 @@ def test_no_note_is_kept_where_nobody_asks(project: Project, instance: dg.Dagste
     path.with_name("fetching.py").write_text(MODULE.format(partition=""))
     assert run_assets(project, instance, "raw/orders").success
     table = project.table("raw/orders")
-    assert not (table.path / "_landings").exists()
+    assert not list(table.place.list(f"{table.relative}/_landings"))
     assert known_landings(raw(project), table, table.snapshot(), [""], {}) == {}

@@ -86,7 +86,7 @@ def test_nobody_sees_it_who_does_not_ask(project: Project) -> None:
     snapshot = table.snapshot()
     assert snapshot is not None
     assert snapshot.schema.names == ["id"]
-    assert DeltaTable(str(table.path)).to_pyarrow_table().column_names == ["id"]
+    assert DeltaTable(table.path).to_pyarrow_table().column_names == ["id"]
 
 
 def test_a_file_of_another_name_with_the_same_rows_is_the_same_version(project: Project) -> None:

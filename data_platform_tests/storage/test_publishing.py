@@ -29,6 +29,10 @@ def version(project: Project, partition: str = "") -> str:
     return snapshot.partitions[partition].data_version
 
 
+def folder_of(project: Project) -> Path:
+    return Path(project.table("raw/orders").path)
+
+
 def lake_version(project: Project) -> int:
     snapshot = project.table("raw/orders").snapshot()
     assert snapshot is not None
@@ -154,7 +158,7 @@ def test_rows_of_a_partition_that_nobody_asked_for_are_an_error(project: Project
 
 def test_another_reader_of_delta_sees_the_same(project: Project) -> None:
     project.land_all("raw/orders", {DAY: "SELECT 1 AS v", NEXT_DAY: "SELECT 2 AS v"})
-    found = DeltaTable(str(project.table("raw/orders").path)).to_pyarrow_table()
+    found = DeltaTable(project.table("raw/orders").path).to_pyarrow_table()
     assert sorted(found.to_pylist(), key=str) == [
         {"v": 1, "partition": DAY},
         {"v": 2, "partition": NEXT_DAY},
@@ -231,7 +235,7 @@ from data_platform.storage.workbench import Workbench
 project.workbench = Workbench(lake.Lake(Path({root!r})), threads=1)
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
-lake.LakeTable._commit = die
+lake.DeltaLog.insist = die
 project.land("raw/orders", "SELECT 2 AS v", "2024-01-01")
 """
 
@@ -241,15 +245,15 @@ def test_a_kill_between_move_and_commit_leaves_the_last_version_and_can_be_run_a
 ) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
     tests = str(Path(__file__).parents[1])
-    code = KILLED.format(tests=tests, root=str(project.workbench.lake.root))
+    code = KILLED.format(tests=tests, root=project.workbench.lake.root)
     died = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert died.returncode == -signal.SIGKILL
     assert project.column("raw/orders", "v") == [1]
-    assert len(list(project.table("raw/orders").path.glob("*/*.parquet"))) == 2
+    assert len(list(folder_of(project).glob("*/*.parquet"))) == 2
     assert list(project.workbench.lake.scratch_root.iterdir())
     project.land("raw/orders", "SELECT 2 AS v", DAY)
     assert project.column("raw/orders", "v") == [2]
-    assert len(list(project.table("raw/orders").path.glob("*/*.parquet"))) == 2
+    assert len(list(folder_of(project).glob("*/*.parquet"))) == 2
     assert list(project.workbench.lake.scratch_root.iterdir()) == []
 
 
@@ -315,10 +319,10 @@ def test_a_table_that_is_not_there_has_no_snapshot(tmp_path: Path) -> None:
 
 def test_files_are_named_after_what_they_hold(project: Project) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
-    files = [file.name for file in project.table("raw/orders").path.glob("partition=*/*.parquet")]
+    files = [file.name for file in folder_of(project).glob("partition=*/*.parquet")]
     assert [name.partition("-")[0] for name in files] == [version(project, DAY)]
     with duckdb.connect() as connection:
-        path = project.table("raw/orders").path / f"partition={DAY}" / files[0]
+        path = folder_of(project) / f"partition={DAY}" / files[0]
         found = connection.sql(f"DESCRIBE FROM read_parquet('{path}', hive_partitioning = false)")
         assert [row[0] for row in found.fetchall()] == ["v"]
 
@@ -362,9 +366,9 @@ def test_the_table_says_of_a_type_what_its_file_says(project: Project, kind: str
 def test_a_partitions_folder_in_the_table_keeps_what_is_in_it(project: Project) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
     project.land("raw/orders", "SELECT 2 AS v", DAY)
-    folder = project.table("raw/orders").path / f"partition={DAY}"
+    folder = folder_of(project) / f"partition={DAY}"
     assert len(list(folder.iterdir())) == 2
-    before = DeltaTable(str(project.table("raw/orders").path), version=0)
+    before = DeltaTable(project.table("raw/orders").path, version=0)
     assert before.to_pyarrow_table().column("v").to_pylist() == [1]
 
 

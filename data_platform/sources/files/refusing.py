@@ -3,11 +3,8 @@
 Called by `arriving` beside it when reading all files together failed; each is then read by itself.
 """
 
-import json
-import os
 import re
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +13,6 @@ import duckdb
 from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session, open_session
 from data_platform.errors import SourceError
-from data_platform.plan.naming import REASON_ENDING
 from data_platform.plan.sources.kinds import Files
 from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.arrivals import Question
@@ -156,18 +152,11 @@ def _line_of(session: Session, source: Files, file: Taken, known: Known) -> int 
     return int(found[0][0]) + source.csv.header if found else None
 
 
-def keep(question: Question, bad: Bad) -> Path | None:
-    """Keep a copy of a bad file with its reason; one that is kept already is left as it is."""
-    folder = question.quarantine
-    if folder is None:
-        return None
+def keep(question: Question, bad: Bad) -> None:
+    """Keep a copy of a bad file with its reason."""
+    if question.keep_bad is None:
+        return
     name = bad.found.name.rpartition("/")[2]
-    target = folder / f"{bad.checksum}-{name}"
-    reason = target.with_name(f"{target.name}{REASON_ENDING}")
-    if reason.exists():
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    _put(target, lambda path: shutil.copyfile(bad.copy, path))
     said = {
         "file": bad.found.name,
         "reason": bad.reason,
@@ -178,12 +167,4 @@ def keep(question: Question, bad: Bad) -> Path | None:
         "quarantined": datetime.now(UTC).isoformat(),
         "run_id": question.run_id,
     }
-    _put(reason, lambda path: path.write_text(json.dumps(said, ensure_ascii=False, indent=2)))
-    return target
-
-
-def _put(target: Path, write: Callable[[Path], object]) -> None:
-    """Write a file so that nobody sees half of it."""
-    unseen = target.with_name(f".{os.getpid()}-{target.name}"[:200])
-    write(unseen)
-    unseen.replace(target)
+    question.keep_bad(f"{bad.checksum}-{name}", bad.copy, said)

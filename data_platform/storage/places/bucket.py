@@ -5,11 +5,12 @@ sees; what the server keeps of an upload in parts, obstore takes back.
 """
 
 import uuid
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -19,6 +20,9 @@ from data_platform.errors import SourceError, SourceUnavailable, StorageError, S
 from data_platform.spec.platform import S3Connection
 from data_platform.storage.places.place import FRESH, Found
 
+if TYPE_CHECKING:
+    from obstore import Bytes, BytesStream, ObjectMeta
+
 AT_ONCE = 12
 """Small files that are sent at the same time: each waits for the server, not for the line."""
 PART = 8 * 1024 * 1024
@@ -26,6 +30,8 @@ PART = 8 * 1024 * 1024
 PARTS_AT_ONCE = 8
 """Of one file: some 64 MB are held in memory, and as much of small files."""
 REMOVED_AT_ONCE = 1000
+GivenT = TypeVar("GivenT")
+ResultT = TypeVar("ResultT")
 
 
 class Bucket:
@@ -69,45 +75,37 @@ class Bucket:
         return f"{self.url}/{relative}".rstrip("/")
 
     def adopt(self, file: Path, relative: str) -> int:
-        """Send a file, unless an object of its name and size is there since a short time."""
+        """Send a file, unless an object of its name is there: that one is whole, and stays."""
         key, size = self._key(relative), file.stat().st_size
-        with self._in_words(key):
+        with self.in_words(relative):
             if size <= PART and self._created(key, file):
                 return size
-            if not self._stands(key, size):
-                obstore.put(
-                    self.objects.store,
-                    key,
-                    file,
-                    use_multipart=size > PART,
-                    chunk_size=PART,
-                    max_concurrency=PARTS_AT_ONCE,
-                )
+            standing = self._found(key)
+            if standing is not None:
+                self._renew(key, standing)
+                return standing["size"]
+            self._send(key, file)
         return size
 
     def adopt_all(self, files: Sequence[tuple[Path, str]]) -> list[int]:
-        """Small ones several at a time, then large ones in parts of which several are on the way.
-
-        After one that failed no further one is begun.
-        """
+        """Small ones several at a time, then large ones in parts, several of them on the way."""
         small = [file for file in files if file[0].stat().st_size <= PART]
-        sizes: dict[str, int] = {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            try:
-                done = pool.map(self.adopt, *zip(*small, strict=True)) if small else ()
-                sizes = {relative: size for (_, relative), size in zip(small, done, strict=True)}
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        done = _at_once(lambda given: self.adopt(*given), small)
+        sizes = {relative: size for (_, relative), size in zip(small, done, strict=True)}
         return [
             sizes[relative] if relative in sizes else self.adopt(file, relative)
             for file, relative in files
         ]
 
+    def open(self, path: str) -> BinaryIO:
+        """An object by its address, read a MB at a time."""
+        key = path.removeprefix(f"{self.objects.url}/")
+        return cast("BinaryIO", obstore.open_reader(self.objects.store, key))
+
     def read(self, relative: str) -> bytes | None:
         """A small object; None where there is none."""
         key = self._key(relative)
-        with self._in_words(key):
+        with self.in_words(relative):
             try:
                 return bytes(obstore.get(self.objects.store, key).bytes())
             except FileNotFoundError as error:
@@ -115,25 +113,34 @@ class Bucket:
                     raise
                 return None
 
+    def read_all(self, relatives: Sequence[str]) -> Sequence[bytes | None]:
+        """Several at a time."""
+        return _at_once(self.read, relatives)
+
     def write(self, relative: str, content: bytes) -> None:
         """Put an object over what is there."""
         key = self._key(relative)
-        with self._in_words(key):
+        with self.in_words(relative):
             obstore.put(self.objects.store, key, content, use_multipart=False)
+
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Several at a time."""
+        _at_once(lambda given: self.write(*given), files)
 
     def list(self, below: str) -> Iterator[Found]:
         """All objects below a folder."""
         start = len(self.prefix) + 1 if self.prefix else 0
-        with self._in_words(below):
+        with self.in_words(below):
             for batch in self.objects.list(self._key(below)):
                 for found in batch:
                     yield Found(found.key[start:], found.bytes, found.modified)
 
     def remove(self, relatives: Iterable[str]) -> None:
         """Remove objects, up to a thousand by one request."""
-        keys = [self._key(relative) for relative in relatives]
+        gone = list(relatives)
+        keys = [self._key(relative) for relative in gone]
         for start in range(0, len(keys), REMOVED_AT_ONCE):
-            with self._in_words(keys[start]):
+            with self.in_words(gone[start]):
                 obstore.delete(self.objects.store, keys[start : start + REMOVED_AT_ONCE])
 
     def check(self) -> None:
@@ -143,8 +150,9 @@ class Bucket:
             StorageError: they can't, or the server makes an object where one is: two who commit at
                 the same moment would lose one of the commits.
         """
-        key = self._key(f"_check/{uuid.uuid4().hex}")
-        with self._in_words(key):
+        relative = f"_check/{uuid.uuid4().hex}"
+        key = self._key(relative)
+        with self.in_words(relative):
             obstore.put(self.objects.store, key, b"", mode="create")
             try:
                 obstore.put(self.objects.store, key, b"", mode="create")
@@ -169,19 +177,43 @@ class Bucket:
             return False
         return True
 
-    def _stands(self, key: str, size: int) -> bool:
+    def _found(self, key: str) -> "ObjectMeta | None":
         try:
-            found = obstore.head(self.objects.store, key)
+            return obstore.head(self.objects.store, key)
         except FileNotFoundError:
-            return False
-        return found["size"] == size and datetime.now(UTC) - found["last_modified"] < FRESH
+            return None
+
+    def _renew(self, key: str, standing: "ObjectMeta") -> None:
+        """Make an object that stands one of now, by its own bytes: versions tell its size."""
+        if datetime.now(UTC) - standing["last_modified"] < FRESH:
+            return
+        content = obstore.get(self.objects.store, key)
+        self._send(key, content.stream(PART) if standing["size"] > PART else content.bytes())
+
+    def _send(self, key: str, content: "Path | Bytes | BytesStream") -> None:
+        obstore.put(
+            self.objects.store, key, content, chunk_size=PART, max_concurrency=PARTS_AT_ONCE
+        )
 
     @contextmanager
-    def _in_words(self, key: str) -> Generator[None]:
+    def in_words(self, relative: str) -> Generator[None]:
+        """Turn what the server says into an error of ours, without a key of anybody in it."""
         try:
-            with self.objects.in_words(key):
+            with self.objects.in_words(self._key(relative)):
                 yield
         except SourceUnavailable as error:
             raise StorageUnavailable(f"the lake: {error}") from error
         except SourceError as error:
             raise StorageError(f"the lake: {error}") from error
+
+
+def _at_once(do: Callable[[GivenT], ResultT], given: Sequence[GivenT]) -> list[ResultT]:
+    """Do something for many, several at a time; after one that failed no further one is begun."""
+    if len(given) < 2:  # noqa: PLR2004 -- one needs no thread
+        return [do(one) for one in given]
+    with ThreadPoolExecutor(min(AT_ONCE, len(given))) as pool:
+        try:
+            return list(pool.map(do, given))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -4,10 +4,12 @@ Scratch lies below the same root, so that a file comes to its name by a move, wh
 """
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from data_platform.errors import StorageError
 from data_platform.storage.places.place import Found
@@ -42,7 +44,7 @@ class Folder:
     def adopt(self, file: Path, relative: str) -> int:
         """Move a file of scratch to its name; what is there already stays."""
         target = self.root / relative
-        with self._in_words(target):
+        with self.in_words(relative):
             try:
                 os.utime(target)
             except FileNotFoundError:
@@ -50,26 +52,46 @@ class Folder:
             return target.stat().st_size
 
     def adopt_all(self, files: Sequence[tuple[Path, str]]) -> list[int]:
-        """One after the other: moves take no time."""
-        return [self.adopt(file, relative) for file, relative in files]
+        """One after the other: moves take no time, least of all where a whole folder moves."""
+        together = Counter(file.parent for file, _ in files)
+        sizes: list[int] = []
+        for file, relative in files:
+            target = self.root / relative
+            with self.in_words(relative):
+                moved = together[file.parent] == 1 and _moved_with_folder(file, target)
+            sizes.append(target.stat().st_size if moved else self.adopt(file, relative))
+        return sizes
+
+    def open(self, path: str) -> BinaryIO:
+        """A file by its path."""
+        return Path(path).open("rb")
 
     def read(self, relative: str) -> bytes | None:
         """A small file; None where there is none."""
         target = self.root / relative
-        with self._in_words(target):
+        with self.in_words(relative):
             try:
                 return target.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def read_all(self, relatives: Sequence[str]) -> Sequence[bytes | None]:
+        """One after the other."""
+        return [self.read(relative) for relative in relatives]
+
     def write(self, relative: str, content: bytes) -> None:
         """Write beside it, then move."""
         target = self.root / relative
         unseen = target.with_name(f".{os.getpid()}-{target.name}"[:200])
-        with self._in_words(target):
+        with self.in_words(relative):
             target.parent.mkdir(parents=True, exist_ok=True)
             unseen.write_bytes(content)
             unseen.replace(target)
+
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """One after the other."""
+        for relative, content in files:
+            self.write(relative, content)
 
     def list(self, below: str) -> Iterator[Found]:
         """All files below a folder."""
@@ -87,7 +109,7 @@ class Folder:
         """Remove files, and folders that hold nothing any more."""
         for relative in relatives:
             target = self.root / relative
-            with self._in_words(target):
+            with self.in_words(relative):
                 target.unlink(missing_ok=True)
             # One that holds something stays: nobody looks before, who could be wrong a moment later
             with suppress(OSError):
@@ -98,17 +120,19 @@ class Folder:
 
     def check(self) -> None:
         """See whether files can be made in it."""
-        with self._in_words(self.root):
+        with self.in_words(""):
             self.root.mkdir(parents=True, exist_ok=True)
         if not os.access(self.root, os.W_OK | os.X_OK):
             raise StorageError(f"{self.root}: nothing may be written there")
 
     @contextmanager
-    def _in_words(self, target: Path) -> Generator[None]:
+    def in_words(self, relative: str) -> Generator[None]:
+        """Turn what the file system says into an error of ours."""
         try:
             yield
         except OSError as error:
-            raise StorageError(f"{target}: {error.strerror or error}") from error
+            about = error.strerror or str(error)
+            raise StorageError(f"{self.root / relative}: {about}") from error
 
 
 def _moved(file: Path, target: Path) -> None:
@@ -119,3 +143,21 @@ def _moved(file: Path, target: Path) -> None:
             file.rename(target)
             return
     file.rename(target)
+
+
+def _moved_with_folder(source: Path, target: Path) -> bool:
+    """Move a partition's folder in scratch as it is, where the table has none for the partition.
+
+    On ext4 making and removing folders costs more than writing the small file in them.
+    """
+    if source.parent.name != target.parent.name or target.parent.exists():
+        return False
+    target.parent.parent.mkdir(parents=True, exist_ok=True)
+    named = source.with_name(target.name)
+    source.rename(named)
+    try:
+        source.parent.rename(target.parent)
+    except OSError:  # somebody else made it in between, with files in it
+        named.rename(source)
+        return False
+    return True

@@ -5,9 +5,7 @@ Called by whoever knows platform.yaml: `resources` and `loading`.
 
 from pathlib import Path
 
-from data_platform.engine.object_store import SCHEME
 from data_platform.spec.platform import S3Connection
-from data_platform.storage.places.bucket import Bucket
 from data_platform.storage.places.folder import Folder
 from data_platform.storage.places.place import Place
 
@@ -20,6 +18,9 @@ def place_of(root: str, home: Path, connection: S3Connection | None = None) -> P
         home: at which a relative folder starts.
         connection: with its secrets in place; None means the usual chain.
     """
-    if root.startswith(SCHEME):
+    if root.startswith("s3://"):
+        # Imported here: obstore takes its time, and definitions load without it.
+        from data_platform.storage.places.bucket import Bucket  # noqa: PLC0415
+
         return Bucket(root, connection or S3Connection(type="s3"))
     return Folder(home / root)

@@ -5,12 +5,14 @@ relative to the lake's root, with `/` between their parts, whatever the place.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from data_platform.engine.object_store import ObjectStore
+if TYPE_CHECKING:
+    from data_platform.engine.object_store import ObjectStore
 
 FRESH = timedelta(hours=12)
 """How long ago a file that was adopted may have been modified; vacuum waits twice as long."""
@@ -39,7 +41,7 @@ class Place(Protocol):
     """
 
     @property
-    def objects(self) -> ObjectStore | None:
+    def objects(self) -> "ObjectStore | None":
         """The bucket; None for a folder, which needs none to be read."""
         ...
 
@@ -71,12 +73,28 @@ class Place(Protocol):
         """The same for many files, several at a time where that helps."""
         ...
 
+    def open(self, path: str) -> BinaryIO:
+        """A file to be read here and there, by its path as `path_of` gives it.
+
+        Raises:
+            OSError: it isn't there, also while it is read.
+        """
+        ...
+
     def read(self, relative: str) -> bytes | None:
         """A small file; None where there is none."""
         ...
 
+    def read_all(self, relatives: Sequence[str]) -> Sequence[bytes | None]:
+        """The same for many files, several at a time where that helps."""
+        ...
+
     def write(self, relative: str, content: bytes) -> None:
         """Write a small file in one move: a reader sees what was there before, or this."""
+        ...
+
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """The same for many files, several at a time where that helps."""
         ...
 
     def list(self, below: str) -> Iterator[Found]:
@@ -92,4 +110,8 @@ class Place(Protocol):
 
     def check(self) -> None:
         """See whether it can be reached and written to."""
+        ...
+
+    def in_words(self, relative: str) -> AbstractContextManager[None]:
+        """Turn what a library says of the place into errors of ours."""
         ...
