@@ -6,11 +6,12 @@ connects, so that no secret gets into definitions, events, logs or the UI.
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from data_platform.spec.http import Auth, Rate
 from data_platform.spec.model import Model
 from data_platform.spec.rule_model import Scalar
+from data_platform.spec.times import Duration
 from data_platform.spec.values import Name
 from data_platform.spec.wording import problem
 
@@ -19,7 +20,12 @@ class Lake(Model):
     """Where the tables of all assets are kept."""
 
     root: str = "${LAKE_ROOT:-.data/lake}"
-    """A folder; a relative one starts at the platform's home."""
+    """A folder, which starts at the platform's home where it is relative, or
+    `s3://bucket/prefix`."""
+    connection: Name | None = None
+    """Of type s3, for a lake on S3; None means the usual chain of AWS."""
+    retention: Duration = Field(default="30d", validate_default=True)
+    """How long older versions of tables can surely be read: `vacuum` removes what is older."""
 
 
 class MaskingSettings(Model):
@@ -55,6 +61,21 @@ class ApiConnection(Model):
     """Requests a second, minute or hour; None means no limit."""
 
 
+class Encryption(Model):
+    """How a bucket's server keeps what is written: it encrypts and decrypts by itself."""
+
+    type: Literal["AES256", "aws:kms"]
+    """By a key of S3, or by one of the key service."""
+    key: str | None = Field(default=None, min_length=1)
+    """ARN or identity of the key service's key; None means the account's own for S3."""
+
+    @model_validator(mode="after")
+    def _has_its_key(self) -> "Encryption":
+        if self.type == "AES256" and self.key is not None:
+            raise problem("encryption", "`key` goes with type aws:kms: AES256 has none")
+        return self
+
+
 class S3Connection(Model):
     """A bucket of S3, or of what speaks its protocol."""
 
@@ -70,6 +91,8 @@ class S3Connection(Model):
     """By reference; None means the usual chain: environment, web identity, role of the machine."""
     secret_access_key: str | None = None
     """By reference; goes with `access_key_id`."""
+    encryption: Encryption | None = None
+    """Of all that is written through it; None means what the bucket does by itself."""
 
 
 class KafkaConnection(Model):

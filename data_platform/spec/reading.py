@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.spec.document import Document, read_document
 from data_platform.spec.guessing import AssetName, guess_assets
+from data_platform.spec.lake_root import lake_problems
 from data_platform.spec.messages import problems_of
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.platform import Platform
@@ -102,6 +103,8 @@ def read_workspace(dirs: Sequence[Path], environ: Mapping[str, str], home: Path)
         home: where relative paths of the pipelines that ship start.
     """
     platform, document, problems = read_platform(dirs[0]) if dirs else (Platform(), None, ())
+    if document is not None and not problems:
+        problems = tuple(lake_problems(platform, document, environ))
     loose = [problem for index, entry in enumerate(dirs) for problem in _loose(entry, index)]
     read = [read_pipeline(path, environ, home) for entry in dirs for path in _folders(entry)]
     pipelines, broken = _told_apart(read)
