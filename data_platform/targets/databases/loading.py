@@ -57,7 +57,8 @@ def held(target: TableTarget, outside: Outside) -> dict[str, Version]:
     Raises:
         StorageUnavailable: the database can't be reached.
     """
-    with begun(_url(target, outside), f"table {_full_name(target)}", Work()) as transaction:
+    url, what = _url(target, outside), f"table {_full_name(target)}"
+    with begun(url, what, Work(), reads=True) as transaction:
         return _entries(transaction, table_name(target.table, transaction.dialect))
 
 

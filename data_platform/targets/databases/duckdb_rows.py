@@ -1,0 +1,116 @@
+"""Rows of a table in a file of DuckDB, read back within the transaction that loads it.
+
+Asked by `destinations.judging`, before the commit. They come as the table has them.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+# pyarrow comes without types.
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from data_platform.engine.session import Session
+from data_platform.engine.streams import TellingStream
+from data_platform.plan.conversions import stored_type
+from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.tables import table_name
+from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.sql.expressions import literal, quoted
+
+ARRIVING = "_read_back"
+"""The relation of the batches, while they come."""
+BATCH_ROWS = 122_880
+"""DuckDB's own row group."""
+
+
+@dataclass(frozen=True)
+class DuckDBRows:
+    """A table within a transaction; see `LoadedRows`.
+
+    Attributes:
+        connection: whose transaction it is.
+        target: the table.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    target: TableTarget
+
+    def keep(
+        self,
+        session: Session,
+        relation: str,
+        keys: Sequence[str],
+        columns: Collection[str] | None,
+    ) -> None:
+        """Keep the rows of some partitions in a session, with `_partition`."""
+        column = self.target.partition_column
+        if column is None:
+            self._keep(session, relation, columns, literal(WHOLE), "")
+        else:
+            self._keep(session, relation, columns, "due.key", f"JOIN {self._due(keys, column)}")
+
+    def keep_others(
+        self, session: Session, relation: str, keys: Sequence[str], columns: Collection[str]
+    ) -> bool:
+        """Keep some columns of the rows of all other partitions; False where there are none."""
+        column = self.target.partition_column
+        if column is None:
+            return False
+        partition = f"CAST(held.{quoted(column)} AS VARCHAR)"
+        joined = f"LEFT JOIN {self._due(keys, column)} WHERE due.key IS NULL"
+        self._keep(session, relation, columns, partition, joined)
+        return True
+
+    def _due(self, keys: Sequence[str], column: str) -> str:
+        """The partitions to join with; keys are compared as the table's own type."""
+        values = ", ".join(f"({literal(key)})" for key in keys)
+        kind = self._declared()[column]
+        return f"(VALUES {values}) AS due(key) ON held.{quoted(column)} = CAST(due.key AS {kind})"
+
+    def _keep(
+        self,
+        session: Session,
+        relation: str,
+        columns: Collection[str] | None,
+        partition: str,
+        joined: str,
+    ) -> None:
+        wanted = None if columns is None else {name.lower() for name in columns}
+        own = self.target.partition_column if self.target.adds_partition_column else None
+        listed = "".join(
+            f"{_asked(name, kind)} AS {quoted(name)}, "
+            for name, kind in self._declared().items()
+            if name != own and (wanted is None or name.lower() in wanted)
+        )
+        table = table_name(self.target.table, "duckdb").sql
+        sql = f"SELECT {listed}{partition} AS {PARTITION} FROM {table} AS held {joined}"
+        reader = self.connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+        stream = TellingStream(reader.schema, _watched(reader, session))
+        with stream.telling():
+            session.register(ARRIVING, stream.reader)
+            session.run(
+                f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS SELECT * FROM {ARRIVING}"
+            )
+            session.connection.unregister(ARRIVING)
+
+    def _declared(self) -> dict[str, str]:
+        table = table_name(self.target.table, "duckdb").sql
+        found = self.connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
+        return {str(row[0]): str(row[1]) for row in found}
+
+
+def _asked(name: str, kind: str) -> str:
+    """A column in the type in which the lake would keep it; what it has no type for as text."""
+    held, kept = f"held.{quoted(name)}", stored_type(kind)
+    return held if kept == kind else f"CAST({held} AS {kept or 'VARCHAR'})"
+
+
+def _watched(reader: pa.RecordBatchReader, session: Session) -> Iterator[pa.RecordBatch]:
+    for batch in reader:
+        session.work.go_on()
+        yield batch

@@ -1,0 +1,140 @@
+"""Rows of a table in SQLite, read back within the transaction that loads it.
+
+Asked by `destinations.judging`, before the commit. A value that isn't one of its column's declared
+type, as a trigger may have made it, is an error that names both.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+# pyarrow comes without types.
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from data_platform.engine.session import Session
+from data_platform.engine.sqlite_values import HELD, Held, held_as
+from data_platform.engine.streams import TellingStream
+from data_platform.errors import StorageError
+from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.tables import table_name
+from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.sql.expressions import literal, quoted
+
+ARRIVING = "_read_back"
+"""The relation of the batches, while they come."""
+FETCHED = 10_000
+"""Rows of a batch."""
+
+
+@dataclass(frozen=True)
+class SqliteRows:
+    """A table within a transaction; see `LoadedRows`.
+
+    Attributes:
+        connection: whose transaction it is.
+        target: the table.
+        about: what is loaded where, for messages.
+    """
+
+    connection: sqlite3.Connection
+    target: TableTarget
+    about: str
+
+    def keep(
+        self,
+        session: Session,
+        relation: str,
+        keys: Sequence[str],
+        columns: Collection[str] | None,
+    ) -> None:
+        """Keep the rows of some partitions in a session, with `_partition`.
+
+        Raises:
+            StorageError: a value isn't one of its column's type.
+        """
+        column = self.target.partition_column
+        if column is None:
+            self._keep(session, relation, columns, literal(WHOLE), "", "")
+            return
+        joined = f"JOIN due ON held.{quoted(column)} = due.key"
+        self._keep(session, relation, columns, "due.key", _due(keys), joined)
+
+    def keep_others(
+        self, session: Session, relation: str, keys: Sequence[str], columns: Collection[str]
+    ) -> bool:
+        """Keep some columns of the rows of all other partitions; False where there are none."""
+        column = self.target.partition_column
+        if column is None:
+            return False
+        held = f"held.{quoted(column)}"
+        joined = f"LEFT JOIN due ON {held} = due.key WHERE due.key IS NULL"
+        self._keep(session, relation, columns, f"CAST({held} AS TEXT)", _due(keys), joined)
+        return True
+
+    def _keep(
+        self,
+        session: Session,
+        relation: str,
+        columns: Collection[str] | None,
+        partition: str,
+        due: str,
+        joined: str,
+    ) -> None:
+        name = table_name(self.target.table, "sqlite")
+        read = self._read(name.name, columns)
+        listed = "".join(f"held.{quoted(column)}, " for column in read)
+        sql = f"{due}SELECT {listed}{partition} FROM {name.sql} AS held {joined}"
+        types = {column: held.wire for column, held in read.items()} | {PARTITION: pa.string()}
+        schema = pa.schema(list(types.items()))
+        stream = TellingStream(schema, self._batches(sql, schema, read, session))
+        with stream.telling():
+            session.register(ARRIVING, stream.reader)
+            session.run(
+                f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS SELECT * FROM {ARRIVING}"
+            )
+            session.connection.unregister(ARRIVING)
+
+    def _read(self, table: str, columns: Collection[str] | None) -> dict[str, Held]:
+        """The columns that are read, and how each is taken."""
+        wanted = None if columns is None else {name.lower() for name in columns}
+        own = self.target.partition_column if self.target.adds_partition_column else None
+        found = self.connection.execute(
+            f"SELECT name, type FROM pragma_table_xinfo({literal(table)}) WHERE hidden <> 1"
+        ).fetchall()
+        return {
+            name: held_as(declared) or HELD["VARCHAR"]
+            for name, declared in found
+            if name != own and (wanted is None or name.lower() in wanted)
+        }
+
+    def _batches(
+        self, sql: str, schema: pa.Schema, read: dict[str, Held], session: Session
+    ) -> Iterator[pa.RecordBatch]:
+        cursor = self.connection.execute(sql)
+        while rows := cursor.fetchmany(FETCHED):
+            session.work.go_on()
+            *values, keys = zip(*rows, strict=True)
+            arrays = [
+                pa.array([self._one(name, held, value) for value in some], held.wire)
+                for (name, held), some in zip(read.items(), values, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays([*arrays, pa.array(keys, pa.string())], schema=schema)
+
+    def _one(self, name: str, held: Held, value: Any) -> Any:
+        try:
+            return None if value is None else held.convert(value)
+        except (ValueError, TypeError, OverflowError, ArithmeticError):
+            raise StorageError(
+                f"{self.about}: column {name} holds {value!r:.60}, which is no {held.kind}: find "
+                "out what wrote it"
+            ) from None
+
+
+def _due(keys: Sequence[str]) -> str:
+    values = ", ".join(f"({literal(key)})" for key in keys)
+    return f"WITH due(key) AS (VALUES {values}) "
