@@ -14,6 +14,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -194,14 +195,16 @@ class LakeTable:
         current = snapshot_of(table, self.path) if table else None
         if current is not None and current.batches is None:
             raise self.not_in_batches()
-        before = current.batches.number if current and current.batches else 0
+        standing = current.batches if current else None
+        before = standing.number if standing else 0
         if before != batches.number - 1:
             raise StorageUnavailable(
                 f"{self.path}: another run added a batch in the meantime; "
                 "this one would add its rows twice: run it again"
             )
         merged = merged_schema(current.schema, schema, self.path) if current else schema
-        grown = with_batches(merged, batches)
+        carried = standing.carried if standing else None
+        grown = with_batches(merged, replace(batches, carried=carried))
         if table is None:
             return self.delta.create(grown, actions, [BATCH_FIELD], properties)
         # To append wouldn't change the schema; nothing is of this number yet.

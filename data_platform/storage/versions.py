@@ -8,7 +8,6 @@ Made by `storage.lake` from a table of Delta; handed to whoever reads.
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
 # pyarrow and deltalake come without types.
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +16,7 @@ from deltalake import DeltaTable
 
 from data_platform.engine.session import LakeFiles
 from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, WHOLE
-from data_platform.storage.batches import Batches, batches_of
+from data_platform.storage.batches import Batches, batches_of, version_of_batches
 from data_platform.storage.schemas import columns_hash
 
 
@@ -164,10 +163,8 @@ def _version_of(
     """What the files of a partition are together, each with its data version and columns."""
     version = files[0][0]
     if batches is not None:
-        # A batch without rows changes nothing for readers.
-        parts = [f"{file.path.rpartition('/')[0]} {own}" for own, _, file in files if file.rows]
-        text = "|".join([str(batches.newest), *(part.rpartition("/")[2] for part in parts)])
-        version = hashlib.sha256(text.encode()).hexdigest()[:20]
+        parts = [(file.path.split("/")[-2], own) for own, _, file in files if file.rows]
+        version = version_of_batches(batches, parts)
     alike = {columns for _, columns, _ in files}
     return PartitionVersion(
         version,
