@@ -27,8 +27,11 @@ SCHEME = "s3://"
 PIECE = 16 * 1024 * 1024
 """Bytes that one request reads: each has a time limit and is tried again by itself."""
 REQUEST_SECONDS, RETRIES = 60, 3
-_STATUS = re.compile(r"status code: (\d{3})")
+_COLOURS = re.compile(r"\x1b\[\d*m")
+"""With which Delta writes what the server said."""
+_STATUS = re.compile(r"status code: (\d{3})|↳ (\d{3}) [A-Z]")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_DENIED = "lacked the necessary privileges"
 _PLACE_OF_KEYS = ("169.254.", "/latest/api/token", "security-credentials", "sts.")
 
 
@@ -81,6 +84,7 @@ class ObjectStore:
             "region": connection.region,
             "access_key_id": connection.access_key_id,
             "secret_access_key": connection.secret_access_key,
+            **_encrypting(connection),
         }
         with self.in_words(""):
             return S3Store(
@@ -174,6 +178,19 @@ class ObjectStore:
             raise _worded(f"{self.url}/{key}".rstrip("/"), error) from error
 
 
+def _encrypting(connection: S3Connection) -> dict[str, Any]:
+    encryption = connection.encryption
+    if encryption is None:
+        return {}
+    by_service = encryption.type == "aws:kms"
+    return {
+        "server_side_encryption": encryption.type,
+        "sse_kms_key_id": encryption.key,
+        # One question to the key service for many objects.
+        "sse_bucket_key_enabled": by_service,
+    }
+
+
 def split_url(url: str) -> tuple[str, str]:
     """The bucket and the key of `s3://bucket/key`."""
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
@@ -181,9 +198,9 @@ def split_url(url: str) -> tuple[str, str]:
 
 
 def _worded(what: str, error: Exception) -> SourceError | SourceUnavailable:
-    text = str(error)
+    text = _COLOURS.sub("", str(error))
     status, code = _STATUS.search(text), _CODE.search(text)
-    number = int(status[1]) if status else 0
+    number = int(status[1] or status[2]) if status else 0
     name = code[1] if code else ""
     if name == "NoSuchBucket" or (number == HTTPStatus.NOT_FOUND and not name):
         return SourceError(f"{what}: there is no such bucket")
@@ -192,9 +209,9 @@ def _worded(what: str, error: Exception) -> SourceError | SourceUnavailable:
             f"{what}: there are no credentials: name access_key_id and secret_access_key at the "
             "connection in platform.yaml, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    if number in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+    if number in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or _DENIED in text:
         about = f" ({name})" if name else ""
-        return SourceError(f"{what}: access denied{about}: the credentials may not read it")
+        return SourceError(f"{what}: access denied{about}: the credentials may not do this")
     busy = number in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
     if number >= HTTPStatus.INTERNAL_SERVER_ERROR or busy:
         about = f" {name}" if name else ""
