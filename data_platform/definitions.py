@@ -36,7 +36,7 @@ from data_platform.plan.nodes import (
 )
 from data_platform.raw.assets import raw_asset
 from data_platform.reporting.tries import make_waiting_endable
-from data_platform.resources import platform_resources
+from data_platform.resources import lake_connection, platform_resources
 from data_platform.settings import Settings, environment, load_settings
 from data_platform.staging.assets import staging_asset
 
@@ -90,7 +90,10 @@ def definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         jobs=[entry for entry in others if isinstance(entry, dg.JobDefinition)],
         resources={
             **platform_resources(loaded.workspace.platform),
-            IO_MANAGER: LakeIOManager(root=loaded.workspace.platform.lake.root),
+            IO_MANAGER: LakeIOManager(
+                root=loaded.workspace.platform.lake.root,
+                connection=lake_connection(loaded.workspace.platform),
+            ),
         },
         executor=dg.in_process_executor,
     )

@@ -20,6 +20,7 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.resources import LakeResource
 from data_platform.storage.versions import PartitionVersion
+from data_platform.storage.workbench import Workbench
 
 IO_MANAGER = "io_manager"
 """Dagster's name of the one that is used unless an asset names another."""
@@ -34,7 +35,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
     asset's metadata names.
     """
 
-    root: str = Field(description="The folder of all tables, from the project's home.")
+    root: str = Field(
+        description="The folder of all tables, from the project's home, or s3://bucket/prefix."
+    )
+    connection: dict[str, Any] | None = Field(
+        default=None, description="Of type s3, as platform.yaml has it; None: the usual chain."
+    )
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The rows of an asset, of the partitions that Dagster asks for.
@@ -46,7 +52,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         wanted = frame_type(getattr(context.dagster_type, "typing_type", Any))
         if wanted is None:
             raise PermanentError(f"a parameter may be {ALLOWED}, or a dict of them by partition")
-        workbench = LakeResource(root=self.root).workbench()
+        workbench = self._workbench()
         snapshot = workbench.lake.table(key).snapshot()
         if snapshot is None:
             raise PermanentError(f"{key} has never been published")
@@ -90,7 +96,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 f"{key}: one frame for {len(keys)} partitions needs partition_expr in the "
                 "metadata, the column that tells the partition of a row; a dict of frames doesn't"
             )
-        workbench = LakeResource(root=self.root).workbench()
+        workbench = self._workbench()
         with workbench.open() as (session, scratch):
             frames = Frames(node, scratch, keys)
             if len(keys) > 1:
@@ -105,6 +111,9 @@ class LakeIOManager(dg.ConfigurableIOManager):
             raise PermanentError("; ".join(dict.fromkeys(passage.failed.values())))
         if passage.publication is not None:
             self._say(context, passage.publication.versions)
+
+    def _workbench(self) -> Workbench:
+        return LakeResource(root=self.root, connection=self.connection).workbench()
 
     @staticmethod
     def _say(context: dg.OutputContext, versions: Mapping[str, PartitionVersion]) -> None:

@@ -35,7 +35,7 @@ from data_platform.secrets.stores import expand, expand_model
 from data_platform.settings import Settings
 from data_platform.spec.guessing import guess_assets
 from data_platform.spec.handwritten import ASSETS_FILE
-from data_platform.spec.platform import Connection, DatabaseConnection
+from data_platform.spec.platform import Connection, DatabaseConnection, S3Connection
 from data_platform.spec.reading import BrokenPipeline, Workspace, read_workspace
 
 if TYPE_CHECKING:
@@ -136,14 +136,21 @@ class Loaded:
         """The lake of platform.yaml, there or not.
 
         Raises:
-            PermanentError: a variable of its root isn't set.
+            PermanentError: a variable of its root or its connection isn't set, or it can't be
+                there.
             ConfigurationError: platform.yaml has mistakes.
         """
-        from data_platform.storage.lake import Lake  # noqa: PLC0415
+        from data_platform.storage.lake import lake_at  # noqa: PLC0415
 
         self._require_platform()
-        root = expand(self.workspace.platform.lake.root, self._environ)
-        return Lake(self._settings.home / root)
+        platform = self.workspace.platform
+        named = platform.connections.get(platform.lake.connection or "")
+        return lake_at(
+            expand(platform.lake.root, self._environ),
+            self._settings.home,
+            self._settings.data_dir,
+            expand_model(named, self._environ) if isinstance(named, S3Connection) else None,
+        )
 
     def workbench(self) -> "Workbench":
         """The lake, and what the settings let one step take of the machine."""

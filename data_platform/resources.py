@@ -29,7 +29,7 @@ from data_platform.spec.platform import (
     Platform,
     S3Connection,
 )
-from data_platform.storage.lake import Lake
+from data_platform.storage.lake import lake_at
 from data_platform.storage.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -45,7 +45,12 @@ LAKE = "lake"
 class LakeResource(dg.ConfigurableResource):
     """The lake, and how much of the machine one step may take to work on it."""
 
-    root: str = Field(description="The folder of all tables, from the project's home.")
+    root: str = Field(
+        description="The folder of all tables, from the project's home, or s3://bucket/prefix."
+    )
+    connection: dict[str, Any] | None = Field(
+        default=None, description="Of type s3, as platform.yaml has it; None: the usual chain."
+    )
     masking_key: str | None = Field(
         default=None, description="By reference: by which values that tell of a person are masked."
     )
@@ -53,10 +58,17 @@ class LakeResource(dg.ConfigurableResource):
     def workbench(self) -> Workbench:
         """The lake with the settings of this machine."""
         settings = load_settings()
-        root = settings.home / expand(self.root, environment())
+        lake = lake_at(
+            expand(self.root, environment()),
+            settings.home,
+            settings.data_dir,
+            expand_model(S3Connection.model_validate(self.connection), environment())
+            if self.connection
+            else None,
+        )
         written = self.masking_key
         key = functools.partial(expand, written, environment()) if written is not None else None
-        return Workbench(Lake(root), settings.memory_limit, settings.threads, masking_key=key)
+        return Workbench(lake, settings.memory_limit, settings.threads, masking_key=key)
 
 
 class DatabaseResource(dg.ConfigurableResource):
@@ -162,6 +174,7 @@ class ObjectStoreResource(dg.ConfigurableResource):
     region: str | None = Field(default=None, description="None means the environment's.")
     access_key_id: str | None = Field(default=None, description="None means the usual chain.")
     secret_access_key: str | None = Field(default=None, description="By reference.")
+    encryption: dict[str, str] | None = Field(default=None, description="By the server.")
 
     def resolved(self) -> S3Connection:
         """The connection with its secrets."""
@@ -248,7 +261,16 @@ def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResour
     """The lake and all connections, by name."""
     connections = {name: _resource_of(spec) for name, spec in platform.connections.items()}
     masking = platform.masking.key if platform.masking else None
-    return {LAKE: LakeResource(root=platform.lake.root, masking_key=masking), **connections}
+    lake = LakeResource(
+        root=platform.lake.root, connection=lake_connection(platform), masking_key=masking
+    )
+    return {LAKE: lake, **connections}
+
+
+def lake_connection(platform: Platform) -> dict[str, Any] | None:
+    """The connection of a lake on S3, as platform.yaml has it; None where it names none."""
+    named = platform.connections.get(platform.lake.connection or "")
+    return named.model_dump(exclude_none=True) if named else None
 
 
 def _resource_of(spec: Connection) -> dg.ConfigurableResource:

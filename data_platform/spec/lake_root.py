@@ -29,8 +29,8 @@ def wrong_root(root: str) -> str | None:
     bucket, _, prefix = root.removeprefix(SCHEME).partition("/")
     if not _BUCKET.fullmatch(bucket):
         return (
-            f"{show(bucket)} in {show(root)} is no name of a bucket: 3 to 63 small letters, digits, "
-            "dots and hyphens, as in s3://bucket/prefix"
+            f"{show(bucket)} in {show(root)} is no name of a bucket: 3 to 63 small letters, "
+            "digits, dots and hyphens, as in s3://bucket/prefix"
         )
     parts = prefix.rstrip("/").split("/") if prefix.rstrip("/") else []
     for part in parts:

@@ -24,9 +24,11 @@ from deltalake.transaction import AddAction
 from data_platform.errors import ContractError, StorageUnavailable
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, WHOLE
+from data_platform.spec.platform import S3Connection
 from data_platform.storage.batches import Batches, folder_of
 from data_platform.storage.delta import DeltaLog
 from data_platform.storage.places.folder import Folder
+from data_platform.storage.places.opening import place_of
 from data_platform.storage.places.place import Place
 from data_platform.storage.schemas import columns_hash, delta_schema, merged_schema, with_batches
 from data_platform.storage.versions import PartitionVersion, Snapshot, snapshot_of
@@ -68,6 +70,24 @@ class Lake:
     def scratch_root(self) -> Path:
         """Of all that is written unseen."""
         return self._scratch
+
+
+def lake_at(
+    root: str, home: Path, data_dir: Path, connection: S3Connection | None = None
+) -> Lake:
+    """The lake that platform.yaml names, there or not.
+
+    Args:
+        root: a folder, or `s3://bucket/prefix`; its variables have values.
+        home: at which a relative folder starts.
+        data_dir: of the platform on this machine: a lake on S3 has its scratch there.
+        connection: with its secrets in place; None means the usual chain.
+
+    Raises:
+        PermanentError: no lake can be there.
+    """
+    place = place_of(root, home, connection)
+    return Lake(place, None if isinstance(place, Folder) else data_dir / "_scratch")
 
 
 class LakeTable:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 import obstore
 from obstore.exceptions import AlreadyExistsError
 
-from data_platform.engine.object_store import SCHEME, ObjectStore, split_url
+from data_platform.engine.object_store import (
+    REQUEST_SECONDS,
+    RETRIES,
+    SCHEME,
+    ObjectStore,
+    split_url,
+)
 from data_platform.errors import SourceError, SourceUnavailable, StorageError, StorageUnavailable
 from data_platform.spec.platform import S3Connection
 from data_platform.storage.places.place import FRESH, Found
@@ -55,14 +61,22 @@ class Bucket:
     @property
     def storage_options(self) -> Mapping[str, str]:
         """How Delta reaches it; what the connection leaves out, the environment says."""
-        connection = self._connection
+        connection, encryption = self._connection, self._connection.encryption
+        by_service = encryption is not None and encryption.type == "aws:kms"
         written = {
             "AWS_ENDPOINT_URL": connection.endpoint_url,
             "AWS_REGION": connection.region,
             "AWS_ACCESS_KEY_ID": connection.access_key_id,
             "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+            "AWS_SERVER_SIDE_ENCRYPTION": encryption.type if encryption else None,
+            "AWS_SSE_KMS_KEY_ID": encryption.key if encryption else None,
+            "AWS_SSE_BUCKET_KEY_ENABLED": "true" if by_service else None,
             # Plain http is a matter of the endpoint, which a person names.
             "AWS_ALLOW_HTTP": "true",
+            "timeout": f"{REQUEST_SECONDS}s",
+            "connect_timeout": "10s",
+            "max_retries": f"{RETRIES}",
+            "retry_timeout": f"{2 * REQUEST_SECONDS}s",
         }
         return {name: value for name, value in written.items() if value}
 
