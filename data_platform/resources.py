@@ -7,6 +7,7 @@ resolved when a step connects.
 import functools
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import dagster as dg
@@ -14,9 +15,8 @@ from pydantic import Field
 
 from data_platform.embedded.server import resolve_url
 from data_platform.engine.outside import Outside
-from data_platform.engine.postgres import Refused, Unreachable, connected, host
+from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import SourceError, SourceUnavailable
-from data_platform.plan.sources.queries import dialect_of
 from data_platform.secrets.stores import expand, expand_model
 from data_platform.settings import environment, load_settings
 from data_platform.sources.database.databases import absolute_url
@@ -29,6 +29,7 @@ from data_platform.spec.platform import (
     Platform,
     S3Connection,
 )
+from data_platform.spec.times import duration_words
 from data_platform.storage.lake import lake_at
 from data_platform.storage.workbench import Workbench
 
@@ -77,6 +78,11 @@ class DatabaseResource(dg.ConfigurableResource):
     url: str = Field(
         description="`postgresql://...`, or `embedded://<name>` for the one that starts by itself."
     )
+    name: str = Field(default="", description="Of the connection in platform.yaml, for messages.")
+    pool_size: int = Field(default=5, description="Connections that one process may hold.")
+    pool_timeout: str = Field(default="30s", description="How long to wait for one that is free.")
+    recycle: str = Field(default="30m", description="After which one isn't used again.")
+    pre_ping: bool = Field(default=True, description="Ask whether it is alive before using it.")
 
     def resolved_url(self) -> str:
         """The URL to connect to; the embedded server is started if it is meant."""
@@ -86,34 +92,31 @@ class DatabaseResource(dg.ConfigurableResource):
 
     def resolved(self) -> DatabaseConnection:
         """The connection with its secrets."""
-        return DatabaseConnection(type="database", url=self.resolved_url())
+        written = {**self.model_dump(exclude={"name"}), "url": self.resolved_url()}
+        return DatabaseConnection.model_validate({**written, "type": "database"})
 
     @contextmanager
     def get_connection(self) -> "Generator[DatabaseSession]":
         """A connection of SQLAlchemy, as pandas takes it; what isn't committed is undone.
 
-        Raises:
-            SourceUnavailable: the database can't be reached; a step may be tried again.
-        """
-        import psycopg2  # noqa: PLC0415
-        from sqlalchemy import create_engine, exc, pool  # noqa: PLC0415
+        It comes from a pool of this process, and goes back clean at the end of the block.
 
-        url = self.resolved_url()
-        if dialect_of(url) == "postgres":
-            # By libpq itself: it takes URLs that SQLAlchemy doesn't.
-            engine = create_engine(
-                "postgresql+psycopg2://",
-                creator=lambda: psycopg2.connect(url),
-                poolclass=pool.NullPool,
-            )
-        else:
-            engine = create_engine(url, poolclass=pool.NullPool)
-        try:
-            connection = engine.connect()
-        except exc.OperationalError as error:
-            about = str(error.orig).strip().splitlines()[0]
-            raise SourceUnavailable(f"{host(url)}: {about}") from None
-        with connection:
+        Raises:
+            SourceUnavailable: the database can't be reached, or all `pool_size` connections are in
+                use; a step may be tried again.
+            SourceError: it refuses the login.
+        """
+        from data_platform.engine.database_pools import PoolLimits, borrowed  # noqa: PLC0415
+
+        known = self.resolved()
+        limits = PoolLimits(
+            name=self.name,
+            size=known.pool_size,
+            timeout=known.pool_timeout.total_seconds(),
+            recycle=known.recycle.total_seconds(),
+            pre_ping=known.pre_ping,
+        )
+        with borrowed(known.url, limits) as connection:
             yield connection
 
     def query(self, sql: str, *parameters: object) -> "pa.Table":
@@ -259,7 +262,7 @@ def outside_of(resources: object) -> Outside:
 
 def platform_resources(platform: Platform) -> Mapping[str, dg.ConfigurableResource]:
     """The lake and all connections, by name."""
-    connections = {name: _resource_of(spec) for name, spec in platform.connections.items()}
+    connections = {name: _resource_of(name, spec) for name, spec in platform.connections.items()}
     masking = platform.masking.key if platform.masking else None
     lake = LakeResource(
         root=platform.lake.root, connection=lake_connection(platform), masking_key=masking
@@ -273,11 +276,15 @@ def lake_connection(platform: Platform) -> dict[str, Any] | None:
     return named.model_dump(exclude_none=True) if named else None
 
 
-def _resource_of(spec: Connection) -> dg.ConfigurableResource:
-    written = spec.model_dump(by_alias=True, exclude={"type"}, exclude_none=True)
+def _resource_of(name: str, spec: Connection) -> dg.ConfigurableResource:
+    dumped = spec.model_dump(by_alias=True, exclude={"type"}, exclude_none=True)
+    written: dict[str, Any] = {
+        key: duration_words(value) if isinstance(value, timedelta) else value
+        for key, value in dumped.items()
+    }
     match spec:
         case DatabaseConnection():
-            return DatabaseResource(**written)
+            return DatabaseResource(name=name, **written)
         case ApiConnection():
             return HttpResource(**written)
         case S3Connection():

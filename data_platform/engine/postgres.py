@@ -19,6 +19,8 @@ from urllib.parse import unquote
 import adbc_driver_manager
 import pyarrow as pa
 
+from data_platform.engine.server_limits import full_advice, is_full
+
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection, Cursor
     from psycopg2.extensions import Column as DescribedColumn
@@ -40,6 +42,7 @@ _PASSING_TEXTS = (
 """What a statement says that may succeed another time, where it has no SQLSTATE."""
 _LASTING = (
     "authentication failed",
+    "Access denied for user",
     "no password supplied",
     "does not exist",
     "no pg_hba.conf entry",
@@ -156,7 +159,19 @@ def _result_column(column: "DescribedColumn", declared: str) -> ResultColumn:
 
 
 def _raise(error: Exception, url: str, state: str | None) -> NoReturn:
-    """The driver's error as one of ours; whether it may pass is told by its state."""
+    # The driver's own text may quote the URL: it isn't kept as the cause then.
+    text = str(error)
+    raise in_words(error, url, state) from (error if _without_secrets(text, url) == text else None)
+
+
+def in_words(error: BaseException, url: str, state: str | None = None) -> Unreachable | Refused:
+    """A driver's error as one of ours; whether it may pass is told by its state, or its words.
+
+    Args:
+        error: of a statement, or of connecting.
+        url: what of it is secret isn't in the message.
+        state: SQLSTATE, where the driver tells it.
+    """
     text = str(error)
     state = state or next(iter(re.findall(r"SQLSTATE: (\w{5})", text)), None)
     if state:
@@ -166,9 +181,9 @@ def _raise(error: Exception, url: str, state: str | None) -> NoReturn:
     else:
         passing = not any(sign in text for sign in _LASTING)
     message = f"{host(url)}: {_without_secrets(_first_line(error), url)}"
-    # The driver's own text may quote the URL: it isn't kept as the cause then.
-    cause = error if _without_secrets(text, url) == text else None
-    raise (Unreachable if passing else Refused)(message) from cause
+    if is_full(text):
+        message = f"{message}; {full_advice(url)}"
+    return (Unreachable if passing else Refused)(message)
 
 
 def host(url: str) -> str:
@@ -188,6 +203,6 @@ def _without_secrets(text: str, url: str) -> str:
     return text
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

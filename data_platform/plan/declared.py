@@ -74,10 +74,15 @@ class Declared(Generic[SpecT_co]):
             "retries": spec.retries or retries,
             "timeout": spec.timeout,
             "run_parameters": spec.parameters,
-            "pool": spec.pool,
+            "pool": spec.pool or self._pool_of_connection(),
             "automation": spec.automation,
             "freshness": spec.freshness,
         }
+
+    def _pool_of_connection(self) -> str | None:
+        """The pool that has its connection's name, if there is one: it bounds all who ask it."""
+        connection = getattr(self.spec, "connection", None)
+        return connection if self.platform and connection in self.platform.pools else None
 
     def require_connection(self, name: str, kind: str) -> None:
         """See to it that platform.yaml has the connection, and that it is of a type."""

@@ -4,6 +4,7 @@ Texts with `${VAR}` stay as written here: they are resolved by `spec.variables` 
 connects, so that no secret gets into definitions, events, logs or the UI.
 """
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -44,6 +45,14 @@ class DatabaseConnection(Model):
     """`postgresql://...`, `embedded://<name>` for the PostgreSQL that starts by itself, or the URL
     of another database as SQLAlchemy takes it: `sqlite:///file`, `duckdb:///file`,
     `mysql+pymysql://...`."""
+    pool_size: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Connections that one process holds for hand-written assets; a file's have no pool."""
+    pool_timeout: Duration = timedelta(seconds=30)
+    """How long these wait for one that is free."""
+    recycle: Duration = timedelta(minutes=30)
+    """A connection that is older isn't used again: shorter than what a firewall lets be idle."""
+    pre_ping: bool = True
+    """Ask a connection whether it is alive before it is used again."""
 
 
 class ApiConnection(Model):

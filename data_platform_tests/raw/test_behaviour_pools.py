@@ -4,7 +4,7 @@ import threading
 import time
 
 import dagster as dg
-from dagster_steps import run_assets
+from dagster_steps import assets_of, run_assets
 from factories import Project
 
 from data_platform.automation.pools import apply_limits
@@ -41,3 +41,28 @@ def test_a_source_waits_while_another_run_has_the_pools_only_slot(
     assert results[0].success
     assert calls.exists()
     assert storage.get_concurrency_info("database").active_slot_count == 0
+
+
+def test_steps_of_a_connection_are_in_the_pool_of_its_name(project: Project) -> None:
+    project.platform(
+        "connections:\n  shop: {type: database, url: postgresql://nowhere}\n"
+        "  other: {type: database, url: postgresql://nowhere}\npools: {shop: 2, heavy: 1}\n"
+    )
+    project.declare(
+        "sources:\n"
+        "  orders: {type: database, connection: shop, table: a, partitions: none}\n"
+        "  large: {type: database, connection: shop, table: b, partitions: none, pool: heavy}\n"
+        "  free: {type: database, connection: other, table: c, partitions: none}\n"
+        "staging:\n  orders: {from: raw.orders, columns: {id: {type: bigint}}}\n"
+        "destinations:\n"
+        "  out: {from: staging.orders, type: database, connection: shop, table: out}\n"
+    )
+    nodes = project.build().plan.nodes
+    assert {node.key.name: node.pool for node in nodes if node.key.layer != "staging"} == {
+        "orders": "shop",
+        "large": "heavy",
+        "free": None,
+        "out": "shop",
+    }
+    [asset] = assets_of(project, "destinations/out")
+    assert asset.op.pool == "shop"
