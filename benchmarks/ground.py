@@ -62,6 +62,20 @@ class Ground:
         run_sql(server_url(self.server, "postgres"), drop, "CHECKPOINT")
         return self.url(database)
 
+    def copy(self, database: str, to: str) -> None:
+        """A copy of a database that nobody uses, in place of what had its name."""
+        self.drop(to)
+        run_sql(
+            server_url(self.server, "postgres"),
+            f"CREATE DATABASE {self.prefix}{to} TEMPLATE {self.prefix}{database} "
+            "STRATEGY file_copy",
+        )
+
+    def drop(self, database: str) -> None:
+        """Leave nothing of a database."""
+        drop = f"DROP DATABASE IF EXISTS {self.prefix}{database} WITH (FORCE)"
+        run_sql(server_url(self.server, "postgres"), drop)
+
     def rest(self) -> None:
         """Let the server write now what it would otherwise write while somebody is timed."""
         run_sql(server_url(self.server, "postgres"), "CHECKPOINT")

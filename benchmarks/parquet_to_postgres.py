@@ -58,7 +58,7 @@ def _platform(ground: Ground, lake: Path, name: str, destination: str, days: int
     return Contestant(
         name,
         command,
-        _table_is(ground, "transactions"),
+        _table_is(ground, destination),
         lambda: _prepare(ground),
         ground.environment(lake),
     )
