@@ -72,9 +72,7 @@ class Lake:
         return self._scratch
 
 
-def lake_at(
-    root: str, home: Path, data_dir: Path, connection: S3Connection | None = None
-) -> Lake:
+def lake_at(root: str, home: Path, data_dir: Path, connection: S3Connection | None = None) -> Lake:
     """The lake that platform.yaml names, there or not.
 
     Args:
