@@ -5,15 +5,16 @@ resolved when a step connects.
 """
 
 import functools
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
 
 import dagster as dg
 from pydantic import Field
 
 from data_platform.embedded.server import resolve_url
+from data_platform.engine.lake_frames import FrameKind
 from data_platform.engine.outside import Outside
 from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import SourceError, SourceUnavailable
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
     import httpx
     import pyarrow as pa
     from confluent_kafka import Consumer, Producer
+    from duckdb import DuckDBPyRelation
     from obstore.store import S3Store
     from sqlalchemy import Connection as DatabaseSession
 
 LAKE = "lake"
+As = Literal["pandas", "pyarrow", "polars"]
+_KINDS: Mapping[As, FrameKind] = {"pandas": "pandas", "pyarrow": "arrow", "polars": "polars"}
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -70,6 +74,59 @@ class LakeResource(dg.ConfigurableResource):
         written = self.masking_key
         key = functools.partial(expand, written, environment()) if written is not None else None
         return Workbench(lake, settings.memory_limit, settings.threads, masking_key=key)
+
+    def read(
+        self,
+        asset: str,
+        partitions: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        as_: As = "pandas",
+    ) -> Any:
+        """Published rows of an asset: `lake.read("retail.analytics.daily_revenue")`.
+
+        Args:
+            asset: as `pipeline.layer.name`, or `layer/pipeline/name`.
+            partitions: only these; None means all.
+            columns: only these; None means all.
+            as_: a frame of pandas or polars, or a table of pyarrow.
+
+        Raises:
+            PermanentError: it, or one of the partitions, isn't published.
+        """
+        from data_platform.storage.asking import table_frame  # noqa: PLC0415
+
+        return table_frame(asset, self.workbench(), _KINDS[as_], partitions, columns)
+
+    @contextmanager
+    def scan(
+        self,
+        asset: str,
+        partitions: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> "Generator[DuckDBPyRelation]":
+        """The same as a relation of DuckDB, for more rows than fit: read while the block uses it.
+
+        Raises:
+            PermanentError: it, or one of the partitions, isn't published.
+        """
+        from data_platform.storage.asking import table_relation  # noqa: PLC0415
+
+        with table_relation(asset, self.workbench(), partitions, columns) as relation:
+            yield relation
+
+    def query(self, sql: str, as_: As = "pandas") -> Any:
+        """The rows of a SELECT over published tables, held to what `data-platform query` may ask.
+
+        Args:
+            sql: names tables as `pipeline.layer.name`.
+            as_: a frame of pandas or polars, or a table of pyarrow.
+
+        Raises:
+            PermanentError: it isn't allowed, names what isn't published, or fails.
+        """
+        from data_platform.storage.asking import query_frame  # noqa: PLC0415
+
+        return query_frame(sql, self.workbench(), _KINDS[as_])
 
 
 class DatabaseResource(dg.ConfigurableResource):

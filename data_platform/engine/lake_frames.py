@@ -94,10 +94,11 @@ def read_frame(
     if ordered and not columns:
         wanted = f"* EXCLUDE ({', '.join(HIDDEN_TYPES)})"
     order = f" ORDER BY {PARTITION}, {FILE}, {ROW}" if ordered else ""
-    return _as_kind(session.connection.sql(f"SELECT {wanted} FROM {view}{order}"), kind)
+    return as_frame(session.connection.sql(f"SELECT {wanted} FROM {view}{order}"), kind)
 
 
-def _as_kind(relation: duckdb.DuckDBPyRelation, kind: FrameKind) -> Any:
+def as_frame(relation: duckdb.DuckDBPyRelation, kind: FrameKind) -> Any:
+    """The rows of a statement; a relation or reader is read later, while its session is open."""
     match kind:
         case "duckdb":
             return relation

@@ -1,13 +1,10 @@
-"""A person's question to the lake: which tables it may name, and what they hold.
+"""A person's question to the lake: which tables of the pipelines it may name, and what they hold.
 
 Called by the command's `query`. Held to the same allow-list as SQL in pipelines; reads one snapshot
 of each table and nothing beside the lake.
 """
 
 import difflib
-from pathlib import Path
-
-import duckdb
 
 from data_platform.engine.answers import Answer, answer_of
 from data_platform.errors import ConfigurationError, Location, PermanentError, Problem
@@ -16,11 +13,8 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import PROVENANCE
 from data_platform.plan.nodes import Input, LakeNode, Plan, RawNode
 from data_platform.plan.sources.kinds import Files
-from data_platform.plan.sql.queries import compile_query
+from data_platform.storage.asking import compiled, database_words
 from data_platform.storage.workbench import Workbench
-
-_QUESTION = Location(Path("query"))
-"""A question has no file; of its place only line and column are told."""
 
 
 def ask(sql: str, plan: Plan, workbench: Workbench, limit: int | None) -> Answer:
@@ -36,18 +30,11 @@ def ask(sql: str, plan: Plan, workbench: Workbench, limit: int | None) -> Answer
         PermanentError: it isn't allowed, names what there isn't, or fails. In one line.
     """
     tables = _tables(plan)
-    try:
-        query = compile_query(sql, _QUESTION, lambda reference, at: _input(reference, at, tables))
-    except ConfigurationError as error:
-        raise PermanentError(_told(error.problems[0])) from None
-    if query.parameters:
-        raise PermanentError(
-            f":{query.parameters[0]} has no value in a query: write the value itself"
-        )
+    query = compiled(sql, lambda reference, at: _input(reference, at, tables))
     for given in query.inputs:
         if workbench.lake.table(given.key).snapshot() is None:
             raise PermanentError(f"{given.key} {_why_empty(given.key)}")
-    with workbench.open() as (session, _):
+    with workbench.open() as (session, _), database_words():
         for given in query.inputs:
             if given.key.layer == "quarantine":
                 show_held(session, tables[given.key], workbench.lake)
@@ -57,10 +44,7 @@ def ask(sql: str, plan: Plan, workbench: Workbench, limit: int | None) -> Answer
                 files = snapshot.files(snapshot.partitions)
                 named = _names_provenance(sql, tables[given.key])
                 session.show(given.key.relation, files, hidden=False, provenance=named)
-        try:
-            return answer_of(session, query.sql, limit=limit)
-        except duckdb.Error as error:
-            raise PermanentError(_first_part(error)) from error
+        return answer_of(session, query.sql, limit=limit)
 
 
 def _tables(plan: Plan) -> dict[Key, LakeNode]:
@@ -101,16 +85,3 @@ def _why_empty(key: Key) -> str:
         if key.layer == "quarantine"
         else "has never been published"
     )
-
-
-def _told(problem: Problem) -> str:
-    place = problem.location
-    where = (
-        f"line {place.line}, column {place.column}: " if place.line > 1 or place.column > 1 else ""
-    )
-    return f"{where}{problem.message}"
-
-
-def _first_part(error: duckdb.Error) -> str:
-    """What DuckDB says, without its picture of the statement."""
-    return " ".join(str(error).split("\n\n")[0].split())
