@@ -2,7 +2,8 @@
 
 `data_dir` is its folder, `postgres_url` an empty database of a test's own on it, `settings` and
 `instance` a Dagster instance of a test's own; `project_folder` and `start_dagster_dev` are for
-tests of real processes, `project` is a pipelines folder with a lake. The main process makes the
+tests of real processes, `project` is a pipelines folder with a lake, in a folder or in a bucket
+(`lake_root`). The main process makes the
 folder, and stops the server and removes the folder at the end; a run killed by -9 leaves a small
 folder, but no server.
 """
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import psycopg2
 import pytest
@@ -23,11 +25,13 @@ from dagster_dev import DagsterDev
 from factories import Project
 from mariadb import REQUIRED as MARIADB_REQUIRED
 from mariadb import MariaDB, program
+from object_storage import Bucket, usual_variables
 
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.instance.storage import PlatformStorage, open_instance
 from data_platform.settings import PACKAGE_DIR, Settings
 
+LakePlace = Literal["folder", "bucket"]
 FOLDER_VARIABLE = "DATA_PLATFORM_TESTS_SERVER"
 TEMPLATE = "template_dagster"
 _OPENED = pytest.StashKey[AbstractContextManager[Path]]()
@@ -40,6 +44,14 @@ SLOWEST_FIRST = (
     "test_",
 )
 """Files below this folder whose tests take seconds each, by how their paths begin."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--lake-on-s3",
+        action="store_true",
+        help="keep the lakes of tests in buckets instead of folders; see `make test-s3`",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -134,9 +146,26 @@ def dagster_template(data_dir: Path, postgres_admin_url: str) -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def lake_place(request: pytest.FixtureRequest) -> LakePlace:
+    """Where the lake of a test is; `--lake-on-s3` decides, or a folder's conftest."""
+    wanted: LakePlace = getattr(request, "param", "folder")
+    return "bucket" if request.config.getoption("--lake-on-s3") else wanted
+
+
+@pytest.fixture
+def lake_root(lake_place: LakePlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The root of a test's lake as platform.yaml names it, reachable by the usual variables."""
+    if lake_place == "folder":
+        return str(tmp_path / "lake")
+    for name, value in usual_variables().items():
+        monkeypatch.setenv(name, value)
+    return f"{Bucket().url}/a-lake"
+
+
+@pytest.fixture
+def project(tmp_path: Path, lake_root: str) -> Project:
     """An empty pipelines folder with a lake beside it."""
-    return Project(tmp_path)
+    return Project(tmp_path, lake_root)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,8 @@ from data_platform.spec.platform import Connection, DatabaseConnection
 from data_platform.spec.reading import Workspace, read_workspace
 from data_platform.staging.computing import compute as compute_staging
 from data_platform.storage.lake import Lake, LakeTable
+from data_platform.storage.places.folder import Folder
+from data_platform.storage.places.opening import place_of
 from data_platform.storage.publish import Publication, publish, stored_select, write
 from data_platform.storage.workbench import Workbench
 
@@ -60,14 +62,15 @@ class Project:
 
     Args:
         folder: of the test's own.
+        lake_root: of its lake; None means a folder below.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lake_root: str | None = None) -> None:
         self.folder = folder
         self.pipelines = folder / "pipelines"
         self.pipelines.mkdir()
         self.platform(PLATFORM)
-        self.workbench = Workbench(Lake(folder / "lake"), threads=1)
+        self.workbench = Workbench(lake_of(folder, lake_root or "lake"), threads=1)
         self._known: Known = {}
 
     def platform(self, text: str) -> None:
@@ -127,6 +130,12 @@ class Project:
         """The table of an asset."""
         return self.workbench.lake.table(key_of(text))
 
+    def stored(self, below: str) -> list[str]:
+        """The names of all files below a folder of the lake, from there."""
+        place = self.workbench.lake.place
+        names = (found.relative.removeprefix(f"{below}/") for found in place.list(below))
+        return sorted(names)
+
     def land(self, text: str, rows: Rows, partition: str = WHOLE) -> Publication:
         """Publish rows without any check, as `raw` does."""
         return self.land_all(text, {partition: rows})
@@ -169,8 +178,9 @@ class Project:
         if snapshot is None:
             return []
         # Not the workbench's: that clears up what a killed process left.
-        lake = self.workbench.lake.root
-        with open_session(self.folder, [lake], "1GB", threads=1) as session:
+        lake = self.workbench.lake
+        bucket = lake.place.objects
+        with open_session(self.folder, [lake.root], "1GB", threads=1, bucket=bucket) as session:
             session.show("_rows", snapshot.files(keys or snapshot.partitions), hidden=False)
             found = session.connection.sql("SELECT * FROM _rows").to_arrow_table()
         return sorted(found.to_pylist(), key=str)
@@ -184,6 +194,12 @@ class Project:
             return None
         columns = (Column(name, kind) for name, kind in self._known[node.key.name].items())
         return Schema(tuple(columns), closed=True)
+
+
+def lake_of(folder: Path, root: str) -> Lake:
+    """A lake of a project in a folder, wherever its root is."""
+    place = place_of(root, folder)
+    return Lake(place, scratch=None if isinstance(place, Folder) else folder / "_scratch")
 
 
 def at_once(node: AnyNode) -> RawNode:

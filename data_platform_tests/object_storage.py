@@ -9,10 +9,14 @@ import os
 from collections.abc import Mapping
 
 import obstore
+import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
 from data_platform.spec.platform import S3Connection
+
+on_both_places = pytest.mark.parametrize("lake_place", ["folder", "bucket"], indirect=True)
+"""A test whose lake is in a folder, and in a bucket. `--lake-on-s3` puts all into buckets."""
 
 ACCESS_KEY, SECRET_KEY = "tests", "a-secret-of-tests"
 _numbers = itertools.count()
@@ -25,6 +29,16 @@ def server_url() -> str:
     server.start()
     host, port = server.get_host_and_port()
     return f"http://{host}:{port}"
+
+
+def usual_variables() -> dict[str, str]:
+    """What AWS's own tools take from the environment, to reach the server."""
+    return {
+        "AWS_ENDPOINT_URL": server_url(),
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
 
 
 class Bucket:

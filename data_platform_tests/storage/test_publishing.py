@@ -1,6 +1,7 @@
 # ruff: noqa: E501 -- cases stand in tables, one a line
 """Publishing: what is current, in which version, and what a reader or a crash sees of it."""
 
+import io
 import os
 import signal
 import subprocess
@@ -9,11 +10,12 @@ import threading
 import time
 from pathlib import Path
 
-import duckdb
 import psutil
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from factories import DAY, DAYS, NEXT_DAY, Project, key_of
+from object_storage import on_both_places
 
 from data_platform.errors import ContractError, StorageError
 from data_platform.plan.naming import PARTITION
@@ -29,8 +31,15 @@ def version(project: Project, partition: str = "") -> str:
     return snapshot.partitions[partition].data_version
 
 
-def folder_of(project: Project) -> Path:
-    return Path(project.table("raw/orders").path)
+def files_of(project: Project) -> list[str]:
+    names = project.stored("raw/shop/orders")
+    return [name for name in names if name.endswith(".parquet")]
+
+
+def delta_table(project: Project, version: int | None = None) -> DeltaTable:
+    table = project.table("raw/orders")
+    options = dict(table.place.storage_options or {})
+    return DeltaTable(table.path, version=version, storage_options=options)
 
 
 def lake_version(project: Project) -> int:
@@ -125,6 +134,7 @@ def test_a_former_version_comes_back(project: Project) -> None:
     assert lake_version(project) == 3
 
 
+@on_both_places
 def test_a_new_column_is_added(project: Project) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
     project.land("raw/orders", "SELECT 2 AS v, 'x' AS s", NEXT_DAY)
@@ -156,15 +166,17 @@ def test_rows_of_a_partition_that_nobody_asked_for_are_an_error(project: Project
             write(session, "SELECT v", "FROM t", scratch / "w", [DAY], computed=False)
 
 
+@on_both_places
 def test_another_reader_of_delta_sees_the_same(project: Project) -> None:
     project.land_all("raw/orders", {DAY: "SELECT 1 AS v", NEXT_DAY: "SELECT 2 AS v"})
-    found = DeltaTable(project.table("raw/orders").path).to_pyarrow_table()
+    found = delta_table(project).to_pyarrow_table()
     assert sorted(found.to_pylist(), key=str) == [
         {"v": 1, "partition": DAY},
         {"v": 2, "partition": NEXT_DAY},
     ]
 
 
+@on_both_places
 def test_publishers_of_disjoint_partitions_lose_nothing(project: Project) -> None:
     errors: list[Exception] = []
 
@@ -184,6 +196,7 @@ def test_publishers_of_disjoint_partitions_lose_nothing(project: Project) -> Non
     assert [(r["v"], r["n"]) for r in project.rows("raw/orders")] == [(4, n) for n in range(4)]
 
 
+@on_both_places
 def test_publishers_that_each_add_a_column_lose_none(project: Project) -> None:
     project.land("raw/orders", "SELECT 0 AS v", DAYS[9])
     threads = [
@@ -202,6 +215,7 @@ def test_publishers_that_each_add_a_column_lose_none(project: Project) -> None:
     assert len(snapshot.partitions) == 5
 
 
+@on_both_places
 def test_a_reader_sees_whole_versions_only(project: Project) -> None:
     days = DAYS[:3]
     project.land_all("raw/orders", dict.fromkeys(days, "SELECT 0 AS v FROM range(5)"))
@@ -229,10 +243,10 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from data_platform.storage import lake
-from factories import Project
+from factories import Project, lake_of
 project = Project.__new__(Project)
 from data_platform.storage.workbench import Workbench
-project.workbench = Workbench(lake.Lake(Path({root!r})), threads=1)
+project.workbench = Workbench(lake_of(Path({folder!r}), {root!r}), threads=1)
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 lake.DeltaLog.insist = die
@@ -240,20 +254,22 @@ project.land("raw/orders", "SELECT 2 AS v", "2024-01-01")
 """
 
 
+@on_both_places
 def test_a_kill_between_move_and_commit_leaves_the_last_version_and_can_be_run_again(
     project: Project,
 ) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
     tests = str(Path(__file__).parents[1])
-    code = KILLED.format(tests=tests, root=project.workbench.lake.root)
+    root = project.workbench.lake.root
+    code = KILLED.format(tests=tests, folder=str(project.folder), root=root)
     died = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert died.returncode == -signal.SIGKILL
     assert project.column("raw/orders", "v") == [1]
-    assert len(list(folder_of(project).glob("*/*.parquet"))) == 2
+    assert len(files_of(project)) == 2
     assert list(project.workbench.lake.scratch_root.iterdir())
     project.land("raw/orders", "SELECT 2 AS v", DAY)
     assert project.column("raw/orders", "v") == [2]
-    assert len(list(folder_of(project).glob("*/*.parquet"))) == 2
+    assert len(files_of(project)) == 2
     assert list(project.workbench.lake.scratch_root.iterdir()) == []
 
 
@@ -317,14 +333,14 @@ def test_a_table_that_is_not_there_has_no_snapshot(tmp_path: Path) -> None:
     assert Lake(tmp_path).table(key_of("raw/none")).snapshot() is None
 
 
+@on_both_places
 def test_files_are_named_after_what_they_hold(project: Project) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
-    files = [file.name for file in folder_of(project).glob("partition=*/*.parquet")]
-    assert [name.partition("-")[0] for name in files] == [version(project, DAY)]
-    with duckdb.connect() as connection:
-        path = folder_of(project) / f"partition={DAY}" / files[0]
-        found = connection.sql(f"DESCRIBE FROM read_parquet('{path}', hive_partitioning = false)")
-        assert [row[0] for row in found.fetchall()] == ["v"]
+    [file] = files_of(project)
+    assert file.startswith(f"partition={DAY}/{version(project, DAY)}-")
+    table = project.table("raw/orders")
+    content = table.place.read(f"{table.relative}/{file}")
+    assert pq.ParquetFile(io.BytesIO(content or b"")).schema_arrow.names == ["v"]
 
 
 def uniform(project: Project, *keys: str) -> bool:
@@ -363,12 +379,12 @@ def test_the_table_says_of_a_type_what_its_file_says(project: Project, kind: str
     assert uniform(project, DAY)
 
 
+@on_both_places
 def test_a_partitions_folder_in_the_table_keeps_what_is_in_it(project: Project) -> None:
     project.land("raw/orders", "SELECT 1 AS v", DAY)
     project.land("raw/orders", "SELECT 2 AS v", DAY)
-    folder = folder_of(project) / f"partition={DAY}"
-    assert len(list(folder.iterdir())) == 2
-    before = DeltaTable(project.table("raw/orders").path, version=0)
+    assert len(files_of(project)) == 2
+    before = delta_table(project, version=0)
     assert before.to_pyarrow_table().column("v").to_pylist() == [1]
 
 
