@@ -63,6 +63,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
                 {
                     **_figures(node, loading, key, seconds),
                     **place_metadata(node.target),
+                    **({"table_changes": "\n".join(loading.said)} if loading.said else {}),
                     **({"report": dg.MetadataValue.md(text)} if text and key == newest else {}),
                     **(lineage_metadata(node, loading.upstreams) if key == newest else {}),
                 },

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from data_platform.destinations.judging import Judging
+from data_platform.destinations.own_partitions import require_own_partitions
 from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
 from data_platform.plan.destinations.kinds import added_column
@@ -24,6 +25,8 @@ from data_platform.storage.workbench import Workbench
 from data_platform.targets import answering
 from data_platform.targets.deliveries import Delivery, Version
 
+ROWS = "_loading"
+"""The relation of what is loaded."""
 BATCH_ROWS = 122_880
 """DuckDB's own row group: smaller batches only cost calls."""
 
@@ -43,6 +46,7 @@ class Loading:
         undone: the partitions that broke no rule, but were rolled back with one that did.
         standing: data versions that the table holds on, of partitions that were rolled back.
         judging: seconds of reading back and judging.
+        said: what a person should know of the load, as a column that was added.
     """
 
     versions: Mapping[str, Version]
@@ -54,6 +58,7 @@ class Loading:
     undone: frozenset[str] = frozenset()
     standing: Mapping[str, str] = field(default_factory=dict[str, str])
     judging: float = 0.0
+    said: Sequence[str] = ()
 
     @property
     def failed(self) -> Mapping[str, str]:
@@ -98,22 +103,25 @@ def deliver(
         for key in ready
     }
     with workbench.open() as (session, scratch):
-        session.show("_loading", snapshot.files(ready))
+        session.show(ROWS, snapshot.files(ready))
         unseen = f"{PARTITION}, {FILE}, {ROW}"
-        columns = session.columns(f"SELECT * EXCLUDE ({unseen}) FROM _loading")
+        columns = session.columns(f"SELECT * EXCLUDE ({unseen}) FROM {ROWS}")
 
         def rows(due: Sequence[str]) -> pa.RecordBatchReader:
-            session.show("_loading", snapshot.files(due))
+            session.show(ROWS, snapshot.files(due))
+            require_own_partitions(session, node, columns, ROWS)
             column = added_column(node.target)
             added = f", {PARTITION} AS {quoted(column)}" if column else ""
-            query = f"SELECT * EXCLUDE ({unseen}){added} FROM _loading"
+            query = f"SELECT * EXCLUDE ({unseen}){added} FROM {ROWS}"
             return _counted(session.connection.sql(query).to_arrow_reader(BATCH_ROWS), work)
 
-        work = workbench.work
+        work, said = workbench.work, list[str]()
         judge = Judging(node, session, snapshots) if node.checks else None
-        delivery = Delivery(node, versions, columns, rows, outside, scratch, run_id, work, judge)
+        delivery = Delivery(
+            node, versions, columns, rows, outside, scratch, run_id, work, judge, said.append
+        )
         loaded = answering.deliver(delivery)
-    told = Loading(versions, frozenset(loaded), absent, upstreams=snapshots)
+    told = Loading(versions, frozenset(loaded), absent, upstreams=snapshots, said=said)
     return _judged(told, judge, node, outside) if judge else told
 
 

@@ -17,6 +17,9 @@ from data_platform.spec.wording import problem
 
 _TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
 
+_ROLE_PATTERN = r"""^[^\s"';]+$"""
+_LONGEST_ROLE = 63
+
 WriteMode = Literal["replace_partition", "merge", "append", "replace", "create"]
 """What a load does with the rows that a table has."""
 Privilege = Literal["select", "insert", "update", "delete", "references", "trigger", "all"]
@@ -29,6 +32,16 @@ def _table(value: str) -> str:
     return value
 
 
+def _role(value: str) -> str:
+    if not re.fullmatch(_ROLE_PATTERN, value) or len(value.encode()) > _LONGEST_ROLE:
+        template = "{found} can't be a role of a database: no spaces, no quotes, at most 63 bytes"
+        raise problem("role", template, value)
+    return value
+
+
+Role = Annotated[
+    str, AfterValidator(_role), WithJsonSchema({"type": "string", "pattern": _ROLE_PATTERN})
+]
 TableName = Annotated[
     str, AfterValidator(_table), WithJsonSchema({"type": "string", "pattern": _TABLE_PATTERN})
 ]
@@ -64,7 +77,7 @@ class DatabaseDestination(DestinationAsset):
     """The column that holds the partition; None means that `_partition` is added."""
     indexes: list[Names] = Field(default_factory=list[Names])
     """Further indexes of the table: a column, or a list of columns, each."""
-    grants: dict[str, list[Privilege]] = Field(default_factory=dict[str, list[Privilege]])
+    grants: dict[Role, list[Privilege]] = Field(default_factory=dict[str, list[Privilege]])
     """What roles of the database may do with the table, by role."""
     narrow: bool = False
     """Whether integers get the smallest type that holds them when the table is made."""

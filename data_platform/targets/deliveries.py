@@ -81,6 +81,7 @@ class Delivery:
         work: by which it is ended from outside; then nothing of it stays.
         judge: asked before the commit; where it says no, nothing of it stays. None where there
             are no rules.
+        say: takes what a person should know of a load that succeeded, as a column that was added.
     """
 
     node: DestinationNode
@@ -92,3 +93,4 @@ class Delivery:
     run_id: str
     work: Work = field(default_factory=Work)
     judge: Judge | None = None
+    say: Callable[[str], None] = field(default=lambda _: None)

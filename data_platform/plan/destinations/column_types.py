@@ -1,7 +1,20 @@
-"""Which type a column of a table gets, by database, for each of DuckDB's that the lake keeps."""
+"""Which type a column of a table gets, by database, for each of DuckDB's that the lake keeps.
+
+The names are those by which the database itself tells a column's type, so that both can be
+compared.
+"""
+
+import re
 
 from data_platform.plan.destinations.kinds import Dialect
 
+DATABASES: dict[Dialect, str] = {
+    "postgres": "PostgreSQL",
+    "sqlite": "SQLite",
+    "duckdb": "DuckDB",
+}
+"""What people call them."""
+DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _POSTGRES = {
     "TINYINT": "smallint",
     "SMALLINT": "smallint",
@@ -13,8 +26,8 @@ _POSTGRES = {
     "BOOLEAN": "boolean",
     "BLOB": "bytea",
     "DATE": "date",
-    "TIMESTAMP": "timestamp",
-    "TIMESTAMP WITH TIME ZONE": "timestamptz",
+    "TIMESTAMP": "timestamp without time zone",
+    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
 }
 
 
@@ -27,10 +40,20 @@ def declared_type(kind: str, dialect: Dialect) -> str | None:
             return None
 
 
+def without_type(column: str, kind: str, dialect: Dialect) -> str:
+    """What is wrong with a column for whose type a database has none, and what to do."""
+    nested = " within one another" if kind.endswith("[][]") else ""
+    return (
+        f"column {column} is {kind}, and {DATABASES[dialect]} has no type for "
+        f"{'lists' + nested if kind.endswith('[]') else 'it'}: convert it to varchar in staging, "
+        "or drop the column"
+    )
+
+
 def _in_postgres(kind: str) -> str | None:
-    if kind.startswith("DECIMAL") and not kind.endswith("[]"):
-        return kind.replace("DECIMAL", "numeric")
-    inner = kind.removesuffix("[]")
-    if inner not in _POSTGRES:
-        return None
-    return _POSTGRES[inner] + ("[]" if kind.endswith("[]") else "")
+    if kind.endswith("[]"):
+        inner = None if kind.endswith("[][]") else _in_postgres(kind.removesuffix("[]"))
+        return f"{inner}[]" if inner else None
+    if found := DECIMAL.fullmatch(kind):
+        return f"numeric({found[1]},{found[2]})"
+    return _POSTGRES.get(kind)

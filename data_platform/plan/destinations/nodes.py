@@ -3,17 +3,18 @@
 Called by `plan.building`.
 """
 
+from dataclasses import replace
 from typing import Any, cast
 
 from data_platform.errors import ConfigurationError
-from data_platform.plan.checks.kinds import Check
+from data_platform.plan.checks.kinds import Check, RowCheck
 from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import Declared, refused, same_partition
-from data_platform.plan.destinations.kinds import AnyTarget, TableTarget
-from data_platform.plan.naming import PARTITION
-from data_platform.plan.nodes import DestinationNode
+from data_platform.plan.destinations.kinds import AnyTarget
+from data_platform.plan.destinations.table_targets import table_target
+from data_platform.plan.nodes import DestinationNode, LakeNode
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.sources.queries import connection_dialect
+from data_platform.plan.schemas import Schema
 from data_platform.spec.asset import Retries
 from data_platform.spec.destinations import (
     AnyDestination,
@@ -32,7 +33,7 @@ def destination_node(asset: Declared[AnyDestination]) -> DestinationNode:
     spec = asset.spec
     source = asset.upstream(spec.from_, asset.at("from"), None)
     partitions = asset.inherited_partitions(source.partitions)
-    target = _target(asset, partitions)
+    target = _target(asset, source, partitions)
     inputs = (same_partition(source, partitions),)
     checks: tuple[Check, ...] = ()
     if isinstance(spec, DatabaseDestination):
@@ -45,55 +46,39 @@ def destination_node(asset: Declared[AnyDestination]) -> DestinationNode:
         inputs=inputs,
         schema=source.schema,
         checks=checks,
-        contract=source.contract,
+        contract=_kept_contract(source),
         **asset.common(Retries()),
     )
 
 
-def _target(asset: Declared[Any], partitions: DailyPartitions | None) -> AnyTarget:
+def _target(
+    asset: Declared[Any], source: LakeNode, partitions: DailyPartitions | None
+) -> AnyTarget:
     match asset.spec:
         case DatabaseDestination():
-            return _table(asset, partitions)
+            return table_target(asset, source, partitions)
         case RedshiftDestination() | FileDestination():
             raise _not_built(asset, f"destinations of type {asset.spec.type}")
         case _:
             raise AssertionError(asset.spec)
 
 
-def _table(asset: Declared[DatabaseDestination], partitions: DailyPartitions | None) -> TableTarget:
-    spec = asset.spec
-    asset.require_connection(spec.connection, "database")
-    dialect = connection_dialect(asset)
-    if dialect != "postgres":
-        raise refused(
-            asset.at("connection"),
-            f"connection {spec.connection!r} isn't PostgreSQL, which a destination needs to swap "
-            "its rows in one transaction",
-        )
-    write = spec.write or ("replace_partition" if partitions else "replace")
-    if write == "replace_partition" and partitions is None:
-        raise refused(
-            asset.at("write"), f"{spec.from_} has no partitions to replace: write is `replace`"
-        )
-    if write == "replace" and partitions is not None:
-        raise refused(
-            asset.at("write"),
-            f"`replace` would leave one partition of {spec.from_}: use replace_partition",
-        )
-    if write not in {"replace_partition", "replace"}:
-        raise _not_built(asset, f"write: {write}")
-    return TableTarget(
-        connection=spec.connection,
-        dialect=dialect,
-        table=spec.table,
-        write=write,
-        keys=tuple(spec.keys or ()),
-        partition_column=(spec.partition_column or PARTITION) if partitions else None,
-        adds_partition_column=partitions is not None and spec.partition_column is None,
-        indexes=tuple(tuple(columns) for columns in spec.indexes),
-        grants={role: tuple(privileges) for role, privileges in spec.grants.items()},
-        narrow=spec.narrow,
+def _kept_contract(source: LakeNode) -> Schema | None:
+    """The contract as the rows surely keep it: a rule that only warns lets NULLs through."""
+    warned = {
+        column
+        for check in source.checks
+        if isinstance(check, RowCheck) and check.kind == "not_null" and check.effect == "warn"
+        for column in check.columns
+    }
+    contract = source.contract
+    if contract is None or not warned:
+        return contract
+    columns = (
+        replace(column, nullable=True) if column.name in warned else column
+        for column in contract.columns
     )
+    return replace(contract, columns=tuple(columns))
 
 
 def _not_built(asset: Declared[Any], what: str) -> ConfigurationError:

@@ -1,27 +1,31 @@
 """A table in a database that follows an asset of the lake: each version of a partition once.
 
-Called by `targets.answering`; one algorithm for all databases, over a `Transaction`. Removing,
-ingesting and writing the ledger are one transaction under a lock: readers see the old rows or the
-new ones, views and grants live on, and a version that the ledger names is not loaded again.
+Called by `targets.answering`; one algorithm for all databases, over a `Transaction`. Making the
+table fit, removing, ingesting and writing the ledger are one transaction under a lock: readers see
+the old rows or the new ones, views and grants live on since nothing is dropped, renamed or
+truncated, and a version that the ledger names is not loaded again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.column_types import declared_type
 from data_platform.plan.destinations.kinds import TableTarget
-from data_platform.plan.destinations.statements import table_statements
-from data_platform.plan.destinations.tables import TableName, own_table, table_name
-from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.plan.destinations.tables import TableName, table_name
+from data_platform.plan.sql.expressions import quoted
 from data_platform.spec.platform import DatabaseConnection
+from data_platform.targets.databases.ledgers import Ledger
+from data_platform.targets.databases.merging import Merging
 from data_platform.targets.databases.opening import begun
+from data_platform.targets.databases.partition_rows import PartitionRows
+from data_platform.targets.databases.preparing import EXAMPLES, Form, Preparing
 from data_platform.targets.databases.transactions import Transaction
 from data_platform.targets.deliveries import Delivery, Version
 
-LEDGER = "loads"
-"""The platform's own table with a row for each version that a table holds."""
+ARRIVING = TableName("", "_data_platform_rows")
+"""A temporary table for rows that need more than to be appended."""
 
 
 def deliver(delivery: Delivery, target: TableTarget) -> list[str]:
@@ -32,23 +36,25 @@ def deliver(delivery: Delivery, target: TableTarget) -> list[str]:
 
     Raises:
         StorageUnavailable: the database can't be reached, or broke off.
-        StorageError: the table has other columns, or the database refuses.
+        StorageError: the table can't take the rows, or the database refuses.
     """
-    url, versions = _url(target, delivery.outside), delivery.versions
+    url = _url(target, delivery.outside)
     with begun(url, f"table {_full_name(target)}", delivery.work) as transaction:
         load = _Load(transaction, delivery, target)
         transaction.lock(load.table)
-        standing = load.prepare()
-        due = [key for key, one in versions.items() if standing.get(key) != one.data_version]
-        if not due:
-            return []
-        load.remove(due)
-        transaction.ingest(load.table, delivery.rows(due))
-        load.enter(due)
-        if delivery.judge is not None and not delivery.judge(transaction.rows_of(target), due):
+        form = load.preparing.prepare()
+        due = load.due(form)
+        if due:
+            load.bring(due, form)
+            rows = transaction.rows_of(target, delivery.node.partitions)
+            if delivery.judge is not None and not delivery.judge(rows, due):
+                return []
+        elif not form.changes:
             return []
         transaction.commit()
-        return due
+    for change in form.changes:
+        delivery.say(change)
+    return due
 
 
 def held(target: TableTarget, outside: Outside) -> dict[str, Version]:
@@ -59,7 +65,7 @@ def held(target: TableTarget, outside: Outside) -> dict[str, Version]:
     """
     url, what = _url(target, outside), f"table {_full_name(target)}"
     with begun(url, what, Work(), reads=True) as transaction:
-        return _entries(transaction, table_name(target.table, transaction.dialect))
+        return Ledger(transaction, table_name(target.table, transaction.dialect)).versions()
 
 
 class _Load:
@@ -67,80 +73,102 @@ class _Load:
 
     def __init__(self, transaction: Transaction, delivery: Delivery, target: TableTarget) -> None:
         self._transaction, self._delivery, self._target = transaction, delivery, target
-        dialect = transaction.dialect
-        self.table = table_name(target.table, dialect)
-        self._ledger = own_table(LEDGER, dialect).sql
-        self._mine = f"table_name = {literal(self.table.full)}"
+        self.table = table_name(target.table, transaction.dialect)
+        self._ledger = Ledger(transaction, self.table)
+        self.preparing = Preparing(transaction, delivery, target, self.table, self._ledger)
 
-    def prepare(self) -> Mapping[str, str]:
-        """Make the table where it is missing; one that is there needs the columns.
+    def due(self, form: Form) -> list[str]:
+        """The partitions whose version the table doesn't hold.
 
-        Returns:
-            Data versions that it holds, by partition.
+        Raises:
+            StorageError: one that was added has changed, and `write` adds each once.
         """
-        wanted = self._wanted()
-        there = self._transaction.columns(self.table)
-        if there is not None:
-            self._require_columns({column.name for column in there}, wanted)
-            entries = _entries(self._transaction, self.table)
-            return {key: version.data_version for key, version in entries.items()}
-        contract = self._delivery.node.contract
-        for statement in table_statements(self._target, self.table, wanted, contract):
-            self._transaction.execute(statement)
-        # Whoever dropped the table dropped its rows: what the ledger says of them is no longer so.
-        self._transaction.execute(f"DELETE FROM {self._ledger} WHERE {self._mine}")
-        return {}
-
-    def remove(self, keys: Sequence[str]) -> None:
-        """Take away the rows of partitions, or all rows, and what the ledger says of them."""
-        where, entries, column = "", "", self._target.partition_column
-        if self._target.write == "replace_partition" and column:
-            listed = ", ".join(literal(key) for key in keys)
-            where = f" WHERE {quoted(column)} IN ({listed})"
-            entries = f" AND partition IN ({listed})"
-        self._transaction.execute(f"DELETE FROM {self.table.sql}{where}")
-        self._transaction.execute(f"DELETE FROM {self._ledger} WHERE {self._mine}{entries}")
-
-    def enter(self, keys: Sequence[str]) -> None:
-        """Write the ledger's rows."""
-        name, run = literal(self.table.full), literal(self._delivery.run_id)
-        versions = {key: self._delivery.versions[key] for key in keys}
-        values = ", ".join(
-            f"({name}, {literal(key)}, {literal(version.data_version)}, {run}, {version.rows})"
+        standing = {} if form.fresh else self._ledger.versions()
+        versions = self._delivery.versions
+        due = [
+            key
             for key, version in versions.items()
-        )
-        self._transaction.execute(
-            f"INSERT INTO {self._ledger} (table_name, partition, data_version, run_id, rows) "
-            f"VALUES {values}"
-        )
-
-    def _wanted(self) -> dict[str, str]:
-        """The columns that are loaded, and their types in the database's words."""
-        wanted = {name: self._declared(kind) for name, kind in self._delivery.columns.items()}
-        if self._target.adds_partition_column and self._target.partition_column:
-            wanted[self._target.partition_column] = self._declared("VARCHAR")
-        return wanted
-
-    def _declared(self, kind: str) -> str:
-        declared = declared_type(kind, self._transaction.dialect)
-        if declared is None:
-            raise StorageError(
-                f"table {self.table.full}: PostgreSQL has no type for {kind}; "
-                "convert the column to varchar"
-            )
-        return declared
-
-    def _require_columns(self, there: set[str], wanted: Mapping[str, str]) -> None:
-        missing = [
-            f"ADD COLUMN {quoted(name)} {kind}"
-            for name, kind in wanted.items()
-            if name not in there
+            if key not in standing or standing[key].data_version != version.data_version
         ]
-        if missing:
-            raise StorageError(
-                f"table {self.table.full} lacks columns that are to be loaded; run: "
-                f"ALTER TABLE {self.table.sql} {', '.join(missing)}"
+        changed = [key for key in due if key in standing]
+        if changed and self._target.write in {"append", "create"}:
+            raise StorageError(self._changed(changed, self._partition_rows(form)))
+        return due
+
+    def bring(self, due: Sequence[str], form: Form) -> None:
+        """Take the old rows away and bring the new ones, with what the ledger says of them."""
+        target, rows = self._target, self._partition_rows(form)
+        match target.write:
+            case "replace_partition" if rows is not None:
+                where = rows.condition(due)
+                self._transaction.execute(f"DELETE FROM {self.table.sql} WHERE {where}")
+            case "replace" | "replace_partition":
+                self._transaction.execute(f"DELETE FROM {self.table.sql}")
+                self._ledger.forget()
+            case "merge" | "append" | "create":
+                pass
+        reader = self._delivery.rows(due)
+        if target.write == "merge" or form.casts:
+            self._transaction.execute(self._arriving())
+            self._transaction.ingest(ARRIVING, reader)
+            self._take_over(form, rows, several=len(due) > 1)
+        else:
+            self._transaction.ingest(self.table, reader)
+        versions = {key: self._delivery.versions[key] for key in due}
+        self._ledger.enter(versions, self._delivery.run_id)
+        self.preparing.note()
+
+    def _arriving(self) -> str:
+        """Makes the temporary table, in the rows' own types."""
+        dialect = self._transaction.dialect
+        columns = ", ".join(
+            f"{quoted(name)} {declared_type(kind, dialect)}"
+            for name, kind in self.preparing.kinds.items()
+        )
+        return f"CREATE TEMP TABLE {ARRIVING.sql} ({columns})"
+
+    def _take_over(self, form: Form, rows: PartitionRows | None, *, several: bool) -> None:
+        columns = list(self.preparing.kinds)
+        taken = {
+            name: f"CAST({quoted(name)} AS {form.casts[name]})"
+            if name in form.casts
+            else quoted(name)
+            for name in columns
+        }
+        if self._target.write == "merge":
+            merging = Merging(self._transaction, self._delivery.node, self.table, ARRIVING, rows)
+            merging.require_one_of_each(self._target.keys)
+            self._transaction.execute(merging.statement(self._target.keys, taken, several=several))
+        else:
+            listed = ", ".join(map(quoted, columns))
+            self._transaction.execute(
+                f"INSERT INTO {self.table.sql} ({listed}) "
+                f"SELECT {', '.join(taken.values())} FROM {ARRIVING.sql}"
             )
+        self._transaction.execute(f"DROP TABLE {ARRIVING.sql}")
+
+    def _partition_rows(self, form: Form) -> PartitionRows | None:
+        """Which rows belong to which partition; None where there are none."""
+        column, partitions = self._target.partition_column, self._delivery.node.partitions
+        if column is None or partitions is None:
+            return None
+        return PartitionRows(column, form.columns[column], partitions)
+
+    def _changed(self, keys: Sequence[str], rows: PartitionRows | None) -> str:
+        """What to do where rows that were added once are others now."""
+        write = self._target.write
+        if rows is None:
+            what, where, other = "its rows were", "", "replace"
+        else:
+            listed = ", ".join(keys[:EXAMPLES]) + (", ..." if len(keys) > EXAMPLES else "")
+            what = f"partition{'s'[: len(keys) > 1]} {listed} {'were' if len(keys) > 1 else 'was'}"
+            where, other = f" WHERE {rows.condition(keys[:1])}", "replace_partition"
+        return (
+            f"table {self.table.full}: {what} added before and changed since, and `{write}` adds "
+            f"each once. Let the table follow by `write: {other}` or `merge`; or, to add it anew, "
+            f"run: DELETE FROM {self.table.sql}{where}; "
+            f"{self._ledger.statement_to_forget(keys[0])}"
+        )
 
 
 def _url(target: TableTarget, outside: Outside) -> str:
@@ -151,15 +179,3 @@ def _url(target: TableTarget, outside: Outside) -> str:
 
 def _full_name(target: TableTarget) -> str:
     return table_name(target.table, target.dialect).full
-
-
-def _entries(transaction: Transaction, table: TableName) -> dict[str, Version]:
-    """What the ledger says of a table; empty where there is none."""
-    ledger = own_table(LEDGER, transaction.dialect)
-    if transaction.columns(ledger) is None:
-        return {}
-    found = transaction.query(
-        f"SELECT partition, data_version, rows FROM {ledger.sql} "
-        f"WHERE table_name = {literal(table.full)}"
-    )
-    return {str(key): Version(str(version), int(count)) for key, version, count in found}

@@ -8,7 +8,8 @@ Called by `targets.databases.opening`.
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
 # pyarrow and the driver come without types.
 
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,21 @@ from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
+from data_platform.plan.destinations.statements import role_name
 from data_platform.plan.destinations.tables import TableName, own_table
-from data_platform.plan.sql.expressions import literal
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.targets.databases.ledgers import LOADS, TABLES
+from data_platform.targets.databases.postgres_fits import finite, fit_in_postgres
 from data_platform.targets.databases.postgres_rows import TableRows
-from data_platform.targets.databases.transactions import TableColumn
+from data_platform.targets.databases.transactions import Fit, TableColumn, TableIndex
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection, Cursor
 
-_LEDGER = own_table("loads", "postgres").sql
-_CREATE_LEDGER = (
+_LEDGER = own_table(LOADS, "postgres").sql
+_TABLES = own_table(TABLES, "postgres").sql
+_CREATE_OWN = (
     "CREATE SCHEMA IF NOT EXISTS data_platform",
     f"""CREATE TABLE IF NOT EXISTS {_LEDGER} (
   table_name text, partition text, data_version text NOT NULL, run_id text NOT NULL,
@@ -36,10 +42,28 @@ _CREATE_LEDGER = (
 )""",
     f"""COMMENT ON TABLE {_LEDGER} IS
   'Which version of each partition a table holds: written in the transaction that loads it.'""",
+    f"""CREATE TABLE IF NOT EXISTS {_TABLES} (
+  table_name text PRIMARY KEY, destination text NOT NULL, columns text NOT NULL,
+  noted_at timestamptz NOT NULL DEFAULT now()
+)""",
+    f"""COMMENT ON TABLE {_TABLES} IS
+  'Which columns of each table are loaded: others are somebody else''s, and left alone.'""",
 )
+_ALL = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute
 WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+
+
+_INDEXES = """
+SELECT to_json(ARRAY(
+  SELECT attname FROM unnest(indkey::int2[]) WITH ORDINALITY AS part(number, place)
+  JOIN pg_attribute ON attrelid = indrelid AND attnum = number ORDER BY place
+))::text, indisunique
+FROM pg_index
+WHERE indrelid = to_regclass($1) AND indpred IS NULL AND indexprs IS NULL AND indisvalid
+  AND indnkeyatts = indnatts
 """
 
 
@@ -84,11 +108,10 @@ class PostgresTransaction:
         The ledger's own table is made under a lock of its own, which nobody waits for once it is
         there: locks are held until the end, and loads of other tables go on meanwhile.
         """
-        ledger = own_table("loads", "postgres")
-        if self.columns(ledger) is None:
+        if not self._has_own():
             self.query("SELECT pg_advisory_xact_lock(hashtext('data_platform'), 0)")
-            if self.columns(ledger) is None:
-                for statement in _CREATE_LEDGER:
+            if not self._has_own():
+                for statement in _CREATE_OWN:
                     self.execute(statement)
         name = literal(table.full)
         self.query(f"SELECT pg_advisory_xact_lock(hashtext('data_platform'), hashtext({name}))")
@@ -104,20 +127,82 @@ class PostgresTransaction:
             for name, declared, nullable in self._cursor.fetchall()
         ]
 
+    def _has_own(self) -> bool:
+        return all(self.columns(own_table(name, "postgres")) for name in (LOADS, TABLES))
+
+    def indexes(self, table: TableName) -> list[TableIndex]:
+        """The indexes of a table, that of its primary key included, partial ones left out."""
+        self._cursor.execute(_INDEXES, (table.sql,))
+        return [
+            TableIndex(tuple(json.loads(str(names))), bool(unique))
+            for names, unique in self._cursor.fetchall()
+        ]
+
+    def fit(self, kind: str, declared: str, *, narrow: bool) -> Fit:
+        """How values of one of DuckDB's types get into a column."""
+        return fit_in_postgres(kind, declared, narrow=narrow)
+
+    def retyped(self, table: TableName, column: str, declared: str) -> str:
+        """The statement that a person runs to give a column another type."""
+        name = quoted(column)
+        return (
+            f"ALTER TABLE {table.sql} ALTER COLUMN {name} TYPE {declared} USING {name}::{declared}"
+        )
+
+    def missing_grants(self, table: TableName, grants: Mapping[str, Sequence[str]]) -> list[str]:
+        """Statements that give roles what they don't have yet.
+
+        Raises:
+            StorageError: there is no such role.
+        """
+        missing: list[str] = []
+        for role, privileges in grants.items():
+            named, to = literal(role), role_name(role)
+            if to != "PUBLIC" and not self.query(f"SELECT 1 FROM pg_roles WHERE rolname = {named}"):
+                raise StorageError(
+                    f"table {table.full}: there is no role {role!r} in the database, which "
+                    f"`grants` names; run: CREATE ROLE {to}, or take it out"
+                )
+            schema, whole = literal(quoted(table.schema)), literal(table.sql)
+            who = literal("public") if to == "PUBLIC" else named
+            wanted = [
+                (
+                    "USAGE",
+                    f"SCHEMA {quoted(table.schema)}",
+                    f"has_schema_privilege({who}, {schema}, 'USAGE')",
+                ),
+                *((one.upper(), table.sql, _has(who, whole, one)) for one in privileges),
+            ]
+            for privilege, on, has in wanted:
+                if not self.query(f"SELECT {has}")[0][0]:
+                    missing.append(f"GRANT {privilege} ON {on} TO {to}")
+        return missing
+
     def ingest(self, table: TableName, reader: pa.RecordBatchReader) -> None:
-        """Append rows to a table by COPY, temporary where it has no schema."""
+        """Append rows to a table by COPY, temporary where it has no schema.
+
+        Raises:
+            StorageError: a time is infinite, or a text holds a NUL.
+        """
+        reader = finite(reader, table)
         if table.schema:
             self._cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema)
         else:
             self._cursor.adbc_ingest(table.name, reader, mode="append", temporary=True)
 
-    def rows_of(self, target: TableTarget) -> TableRows:
+    def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> TableRows:
         """What a table holds now."""
-        return TableRows(self._connection, target)
+        return TableRows(self._connection, target, partitions)
 
     def commit(self) -> None:
         """Make all of it seen at once."""
         self._connection.commit()
+
+
+def _has(role: str, table: str, privilege: str) -> str:
+    """Whether a role has a privilege; `all` are those that a table can have."""
+    names = _ALL if privilege == "all" else (privilege,)
+    return " AND ".join(f"has_table_privilege({role}, {table}, {literal(name)})" for name in names)
 
 
 def _one(cursor: "Cursor") -> object:

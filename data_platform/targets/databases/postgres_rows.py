@@ -23,7 +23,9 @@ from data_platform.errors import StorageError
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.destinations.tables import TableName, table_name
 from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.targets.databases.partition_rows import PartitionRows
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection
@@ -87,10 +89,12 @@ class TableRows:
     Attributes:
         connection: whose transaction it is.
         target: the table.
+        partitions: of the destination.
     """
 
     connection: "Connection"
     target: TableTarget
+    partitions: DailyPartitions | None
 
     @property
     def _name(self) -> TableName:
@@ -119,18 +123,17 @@ class TableRows:
         return True
 
     def _of(self, keys: Sequence[str], join: str = "JOIN") -> tuple[str, str]:
-        """What tells the partition of a row, and from where the rows come.
-
-        Keys are compared as the table's own type: a day may be a date there.
-        """
+        """What tells the partition of a row, and from where the rows come."""
         from_ = f"FROM {self._name.sql} AS held"
         column = self.target.partition_column
-        if column is None:
+        if column is None or self.partitions is None:
             return f"{literal(WHOLE)}::text", from_
         kind = next(declared for name, _, declared in self._declared() if name == column)
-        values = ", ".join(f"({literal(key)}, CAST({literal(key)} AS {kind}))" for key in keys)
-        joined = f"{join} (VALUES {values}) AS due(key, held) ON held.{quoted(column)} = due.held"
-        return "due.key::text", f"{from_} {joined}"
+        values, belongs = PartitionRows(column, kind, self.partitions).due(keys)
+        return (
+            "due.key::text",
+            f"{from_} {join} ({values}) AS due(key, first, beyond) ON {belongs}",
+        )
 
     def _keep(
         self,
