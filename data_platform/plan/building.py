@@ -15,6 +15,7 @@ from data_platform.plan.analytics import indented
 from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destinations.nodes import destination_node
+from data_platform.plan.destinations.places import same_places
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.masking import masked
 from data_platform.plan.lineage.personal import Personal, followed
@@ -119,6 +120,7 @@ class _Builder:
         for key in sorted(self._declared, key=lambda key: layers.index(key.layer)):
             with suppress(_Unbuildable):  # its own problems are kept
                 self._node(key)
+        self._refuse_same_places()
         personal = self._follow_personal()
         sound = [
             file for file in self._workspace.pipelines if not self._problems[file.spec.pipeline]
@@ -139,6 +141,10 @@ class _Builder:
             | set(self._warnings)
         )
         return BuiltPlan(plan, tuple(problems), broken)
+
+    def _refuse_same_places(self) -> None:
+        for key, message in same_places(node for node in self._built.values() if node).items():
+            self._problems[key.pipeline].append(Problem(self._at(key)(), message))
 
     def _follow_personal(self) -> Personal:
         """Personal data of all that could be built, also beside mistakes of another kind."""

@@ -212,7 +212,12 @@ def _target(target: AnyTarget) -> Description:
                 "partition_column": own,
             }
         case FileTarget():
-            return {"type": "file", "path": target.path, "format": target.format}
+            return {
+                "type": "file",
+                "path": target.path,
+                "format": target.format,
+                "compression": target.compression,
+            }
         case _:
             assert_never(target)
 

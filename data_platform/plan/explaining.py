@@ -159,7 +159,9 @@ def _source_words(source: Description) -> str:
 
 def _target_words(target: Description) -> str:
     if target["type"] == "file":
-        return f"{target['format']} files {target['path']}"
+        kind = target["compression"]
+        packed = f", {kind}" if kind != "none" else ""
+        return f"{target['format']} files {target['path']}{packed}"
     column = f", partition in {target['partition_column']}" if target["partition_column"] else ""
     place = f"table {target['table']} of connection {target['connection']}"
     return f"{place}, {target['write']}{column}"

@@ -111,9 +111,13 @@ class FileDestination(DestinationAsset):
     format: Literal["parquet", "csv", "jsonl"] | None = None
     """None means by the ending of the path."""
     compression: Literal["none", "gzip", "zstd", "snappy"] | None = None
-    """None means zstd for Parquet, and none for texts."""
-    csv: CsvOutput = CsvOutput()
-    """How CSV files are written."""
+    """None means zstd for Parquet, and what the ending of the path names for text: .gz, .zst."""
+    csv: CsvOutput | None = None
+    """How CSV files are written; None means with a header, by commas, NULL as nothing."""
+    quality: list[Rule] = Field(default_factory=list[Rule])
+    """What must be true of the files, read back before any of them is put in its place."""
+    on_violation: OnViolation = "fail"
+    """What its rules do unless they say otherwise: `fail` puts no file in place, `warn` tells."""
 
 
 class Stage(Model):

@@ -30,7 +30,11 @@ def deliver(delivery: Delivery) -> list[str]:
             from data_platform.targets.databases.loading import deliver as to_database
 
             return to_database(delivery, target)
-        case RedshiftTarget() | FileTarget():
+        case FileTarget():
+            from data_platform.targets.files.delivering import deliver as to_files
+
+            return to_files(delivery, target)
+        case RedshiftTarget():
             raise NotImplementedError(type(target).__name__)  # the plan refuses them
         case _:
             assert_never(target)
@@ -48,7 +52,11 @@ def held(node: DestinationNode, outside: Outside) -> dict[str, Version]:
             from data_platform.targets.databases.loading import held as in_database
 
             return in_database(target, outside)
-        case RedshiftTarget() | FileTarget():
+        case FileTarget():
+            from data_platform.targets.files.delivering import held as in_files
+
+            return in_files(node, target, outside)
+        case RedshiftTarget():
             raise NotImplementedError(type(target).__name__)  # the plan refuses them
         case _:
             assert_never(target)

@@ -9,7 +9,7 @@ import functools
 from data_platform.errors import ConfigurationError, Location
 from data_platform.plan.checks.compiling import compile_rules, named_apart
 from data_platform.plan.checks.contract_checks import compile_contract
-from data_platform.plan.checks.kinds import Check
+from data_platform.plan.checks.kinds import Check, UniqueCheck
 from data_platform.plan.checks.unbound import unbound
 from data_platform.plan.checks.value_kinds import DriftCheck
 from data_platform.plan.declared import Declared, all_of, refused, same_partition
@@ -19,12 +19,16 @@ from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.spec.asset import LakeAsset
-from data_platform.spec.destinations import DatabaseDestination
+from data_platform.spec.destinations import DatabaseDestination, FileDestination
 
 _NO_QUARANTINE = "quarantine belongs to staging assets: here a rule fails or warns"
 _NO_QUARANTINE_OUTSIDE = (
     "a table outside has no quarantine: what is loaded has passed staging, so a rule of a "
     "destination fails, and the load is rolled back, or warns"
+)
+_ONE_FILE = (
+    "files of other partitions aren't read: keys that are unique in the whole asset are a rule of "
+    "the asset that is carried"
 )
 _NO_DRIFT_OUTSIDE = (
     "figures of earlier partitions are kept with the versions of the lake, and a table outside has "
@@ -33,7 +37,7 @@ _NO_DRIFT_OUTSIDE = (
 
 
 def compile_own_checks(
-    asset: Declared[LakeAsset] | Declared[DatabaseDestination],
+    asset: Declared[LakeAsset] | Declared[DatabaseDestination] | Declared[FileDestination],
     schema: Schema,
     partitions: DailyPartitions | None,
     inputs: tuple[Input, ...] = (),
@@ -86,9 +90,15 @@ def compile_own_checks(
             raise refused(check.location, no_quarantine)
         if isinstance(check, DriftCheck) and not lake:
             raise refused(check.location, _NO_DRIFT_OUTSIDE)
+        if isinstance(spec, FileDestination) and _looks_around(check):
+            raise refused(check.location, _ONE_FILE)
     if wrong := unbound(checks, schema, others, HIDDEN_TYPES):
         raise ConfigurationError(wrong)
     return named_apart(checks), tuple(read.values())
+
+
+def _looks_around(check: Check) -> bool:
+    return isinstance(check, UniqueCheck) and check.whole_asset
 
 
 def read_by_rule(upstream: Node, partitions: DailyPartitions | None, *, whole: bool) -> Input:

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from data_platform.plan.naming import PARTITION
 from data_platform.spec.destinations import CsvOutput, WriteMode
 
 Dialect = Literal["postgres", "sqlite", "duckdb"]
 """SQLGlot's name of what a table's database speaks."""
+OutputFormat = Literal["parquet", "csv", "jsonl"]
+Compression = Literal["none", "gzip", "zstd", "snappy"]
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ class FileTarget:
 
     path: str
     connection: str | None
-    format: Literal["parquet", "csv", "jsonl"]
-    compression: Literal["none", "gzip", "zstd", "snappy"]
+    format: OutputFormat
+    compression: Compression
     csv: CsvOutput
 
     @property
@@ -135,7 +138,12 @@ def resources_of(target: AnyTarget) -> set[str]:
 
 
 def added_column(target: AnyTarget) -> str | None:
-    """The column with the partition's key that a target's rows get; None where they get none."""
-    if isinstance(target, FileTarget) or not target.adds_partition_column:
+    """The column with the partition's key that a target's rows get; None where they get none.
+
+    Files get it on their way alone: by it rows are told apart, and no file holds it.
+    """
+    if isinstance(target, FileTarget):
+        return PARTITION
+    if not target.adds_partition_column:
         return None
     return target.partition_column

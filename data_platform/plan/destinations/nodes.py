@@ -10,6 +10,7 @@ from data_platform.errors import ConfigurationError
 from data_platform.plan.checks.kinds import Check, RowCheck
 from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import Declared, refused, same_partition
+from data_platform.plan.destinations.files import file_target
 from data_platform.plan.destinations.kinds import AnyTarget
 from data_platform.plan.destinations.table_targets import table_target
 from data_platform.plan.nodes import DestinationNode, LakeNode
@@ -36,8 +37,8 @@ def destination_node(asset: Declared[AnyDestination]) -> DestinationNode:
     target = _target(asset, source, partitions)
     inputs = (same_partition(source, partitions),)
     checks: tuple[Check, ...] = ()
-    if isinstance(spec, DatabaseDestination):
-        ruled = cast("Declared[DatabaseDestination]", asset)
+    if isinstance(spec, DatabaseDestination | FileDestination):
+        ruled = cast("Declared[DatabaseDestination] | Declared[FileDestination]", asset)
         checks, inputs = compile_own_checks(ruled, source.schema, partitions, inputs)
     return DestinationNode(
         source=source.key,
@@ -57,7 +58,9 @@ def _target(
     match asset.spec:
         case DatabaseDestination():
             return table_target(asset, source, partitions)
-        case RedshiftDestination() | FileDestination():
+        case FileDestination():
+            return file_target(asset, partitions)
+        case RedshiftDestination():
             raise _not_built(asset, f"destinations of type {asset.spec.type}")
         case _:
             raise AssertionError(asset.spec)

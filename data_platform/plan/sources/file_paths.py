@@ -1,12 +1,17 @@
 """The path of a file source as it is written: what stands in for the partition, and its format.
 
-Asked by `plan.sources.nodes` when definitions load, and by `sources.files` for the files.
+Asked by `plan.sources.nodes` when definitions load, by `sources.files` for the files, and for the
+files of a destination, whose paths are written the same way.
 """
 
 import codecs
 import difflib
 import re
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sources.kinds import FileFormat
 
 PARTITION_KEY = "partition_key"
@@ -25,6 +30,32 @@ FORMATS: dict[str, FileFormat] = {
 }
 COMPRESSIONS = {"gz": "gzip", "zst": "zstd"}
 """Of a file by its ending, in DuckDB's words."""
+
+
+def filled(
+    path: str,
+    partitions: DailyPartitions | None,
+    key: str,
+    write: Callable[[str], str] = lambda text: text,
+) -> str:
+    """The path of a partition.
+
+    Args:
+        path: with placeholders.
+        partitions: None where there are none.
+        key: of the partition.
+        write: what stands in for a placeholder, from its text.
+    """
+    if partitions is None or key == WHOLE:
+        return path
+    start = partitions.window(key)[0].astimezone(ZoneInfo(partitions.timezone))
+
+    def text(match: re.Match[str]) -> str:
+        said = match[1]
+        _, _, directives = said.partition(":")
+        return write(key if said == PARTITION_KEY else start.strftime(directives))
+
+    return PLACEHOLDER.sub(text, path)
 
 
 def format_of(path: str) -> FileFormat | None:

@@ -9,14 +9,12 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISREG
-from zoneinfo import ZoneInfo
 
 from data_platform.engine.object_store import SCHEME, ObjectStore, StoredObject, split_url
 from data_platform.engine.outside import Outside
 from data_platform.errors import SourceError
-from data_platform.plan.naming import WHOLE
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.sources.file_paths import PARTITION_KEY, PLACEHOLDER
+from data_platform.plan.sources.file_paths import filled
 from data_platform.plan.sources.kinds import Files
 from data_platform.sources.files.found import Found
 from data_platform.spec.platform import S3Connection
@@ -28,17 +26,7 @@ _FIRST_WILDCARD = re.compile(r"[*?\[{]")
 
 def pattern_of(path: str, partitions: DailyPartitions | None, key: str) -> str:
     """The path with what stands in for its placeholders; the partition's own text is no glob."""
-    if partitions is None or key == WHOLE:
-        return path
-    zone = ZoneInfo(partitions.timezone)
-    start = partitions.window(key)[0].astimezone(zone)
-
-    def text(match: re.Match[str]) -> str:
-        said = match[1]
-        _, _, directives = said.partition(":")
-        return glob.escape(key if said == PARTITION_KEY else start.strftime(directives))
-
-    return PLACEHOLDER.sub(text, path)
+    return filled(path, partitions, key, glob.escape)
 
 
 def folder_of(path: str) -> Path:
