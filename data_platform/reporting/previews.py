@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_platform.engine.texts import flat_text
+from data_platform.errors import PlatformError
 from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.schemas import Masking
 from data_platform.reporting.markdown import NULL, escaped, table
@@ -42,7 +43,7 @@ def preview_of(version: PartitionVersion, masking: Masking, place: Place) -> str
     """
     try:
         found, further = _first_rows(version, place)
-    except (OSError, pa.ArrowException) as error:
+    except (PlatformError, pa.ArrowException) as error:
         # Published is published: it must be recorded, whatever became of the file since.
         return f"The rows can't be shown: {escaped(str(error), 200)}"
     names = found.column_names

@@ -4,10 +4,11 @@ An object is there whole or not at all, so an upload that breaks off leaves noth
 sees; what the server keeps of an upload in parts, obstore takes back.
 """
 
+import io
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
@@ -28,6 +29,7 @@ from data_platform.storage.places.place import FRESH, Found
 
 if TYPE_CHECKING:
     from obstore import Bytes, BytesStream, ObjectMeta
+    from obstore.store import S3Store
 
 AT_ONCE = 12
 """Small files that are sent at the same time: each waits for the server, not for the line."""
@@ -36,6 +38,8 @@ PART = 8 * 1024 * 1024
 PARTS_AT_ONCE = 8
 """Of one file: some 64 MB are held in memory, and as much of small files."""
 REMOVED_AT_ONCE = 1000
+AHEAD = 256 * 1024
+"""Bytes that are read of an object at least, where it is read here and there."""
 GivenT = TypeVar("GivenT")
 ResultT = TypeVar("ResultT")
 
@@ -111,10 +115,12 @@ class Bucket:
             for file, relative in files
         ]
 
-    def open(self, path: str) -> BinaryIO:
-        """An object by its address, read a MB at a time."""
+    @contextmanager
+    def open(self, path: str) -> Generator[BinaryIO]:
+        """An object by its address, a MB at a time."""
         key = path.removeprefix(f"{self.objects.url}/")
-        return cast("BinaryIO", obstore.open_reader(self.objects.store, key))
+        with self._in_words_of(key):
+            yield cast("BinaryIO", io.BufferedReader(_Opened(self.objects.store, key), AHEAD))
 
     def read(self, relative: str) -> bytes | None:
         """A small object; None where there is none."""
@@ -209,16 +215,48 @@ class Bucket:
             self.objects.store, key, content, chunk_size=PART, max_concurrency=PARTS_AT_ONCE
         )
 
-    @contextmanager
-    def in_words(self, relative: str) -> Generator[None]:
+    def in_words(self, relative: str) -> AbstractContextManager[None]:
         """Turn what the server says into an error of ours, without a key of anybody in it."""
+        return self._in_words_of(self._key(relative))
+
+    @contextmanager
+    def _in_words_of(self, key: str) -> Generator[None]:
         try:
-            with self.objects.in_words(self._key(relative)):
+            with self.objects.in_words(key):
                 yield
         except SourceUnavailable as error:
             raise StorageUnavailable(f"the lake: {error}") from error
         except SourceError as error:
             raise StorageError(f"the lake: {error}") from error
+
+
+class _Opened(io.RawIOBase):
+    """An object as a file, by ranges."""
+
+    def __init__(self, store: "S3Store", key: str) -> None:
+        self._store, self._key = store, key
+        self._size = obstore.head(store, key)["size"]
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        length = min(len(buffer), self._size - self._at)
+        if length <= 0:
+            return 0
+        piece = obstore.get_range(self._store, self._key, start=self._at, length=length)
+        buffer[:length] = memoryview(piece)
+        self._at += length
+        return length
 
 
 def _at_once(do: Callable[[GivenT], ResultT], given: Sequence[GivenT]) -> list[ResultT]:

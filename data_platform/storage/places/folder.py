@@ -62,9 +62,11 @@ class Folder:
             sizes.append(target.stat().st_size if moved else self.adopt(file, relative))
         return sizes
 
-    def open(self, path: str) -> BinaryIO:
+    @contextmanager
+    def open(self, path: str) -> Generator[BinaryIO]:
         """A file by its path."""
-        return Path(path).open("rb")
+        with self.in_words(path), Path(path).open("rb") as opened:
+            yield opened
 
     def read(self, relative: str) -> bytes | None:
         """A small file; None where there is none."""

@@ -73,12 +73,8 @@ class Place(Protocol):
         """The same for many files, several at a time where that helps."""
         ...
 
-    def open(self, path: str) -> BinaryIO:
-        """A file to be read here and there, by its path as `path_of` gives it.
-
-        Raises:
-            OSError: it isn't there, also while it is read.
-        """
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """A file to be read here and there, by its path as `path_of` gives it."""
         ...
 
     def read(self, relative: str) -> bytes | None:
