@@ -1,40 +1,30 @@
-"""Loads that break off anywhere: by a network that is cut, by kill -9, by an answer that is lost.
-
-Whatever broke, the table holds what it held before or all of the load, its ledger says which, and
-the same load once more leaves what a load that nobody disturbed would have: nothing twice, no lock,
-no session, no temporary table.
-"""
+"""Loads of PostgreSQL that break off anywhere: the network, the process, the answer of COMMIT."""
 
 import os
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from breaking import Fault, Story, campaign, disturb
 from cutting_proxy import LOST_ANSWER, Cut, CuttingProxy, How, Way
-from delivering import Nodes, PostgresTables, Sending, keys_of
+from delivering import Nodes, Sending
 from delivering_process import DeliveringProcess
 from factories import Project
-from reliability_report import Figures, record
-from versions_of_rows import Held, Numbers, after
+from held_tables import PostgresTables
+from versions_of_rows import PARTITIONED, Held, after
 
 from data_platform.errors import StorageUnavailable
 from data_platform.spec.destinations import WriteMode
 
 FAULTS = 10
 FULL_FAULTS = int(os.environ.get("CAMPAIGN_BROKEN_LOADS", "100"))
-LOADS_A_TABLE = 4
-"""The first of them makes it."""
 PATIENCE = 60.0
-MODES: tuple[WriteMode, ...] = ("replace_partition", "replace")
-
-Fault = Callable[[Sending], str | None]
-"""Delivers, and breaks it off; gives how, or None where it was through before."""
+MODES: tuple[WriteMode, ...] = get_args(WriteMode)
 
 
 @pytest.fixture
@@ -46,36 +36,6 @@ def nodes(project: Project) -> Nodes:
 def proxy(postgres_url: str) -> Iterator[CuttingProxy]:
     with CuttingProxy(postgres_url) as opened:
         yield opened
-
-
-@dataclass
-class Story:
-    """One load after the other in a mode, into a new table now and then.
-
-    Args:
-        mode: of all of them.
-        seed: decides which partitions have a new version.
-    """
-
-    mode: WriteMode
-    seed: random.Random
-    step: int = 0
-    table: str = ""
-    numbers: dict[str, int] = field(default_factory=dict[str, int])
-
-    def next(self) -> tuple[str, Numbers]:
-        """A table, and the versions that it is to have."""
-        if self.step % LOADS_A_TABLE == 0 or self.mode == "create":
-            self.table, self.numbers = f"orders_{self.step}", {}
-        self.step += 1
-        if self.mode == "append":
-            return self.table, {str(2 * self.step + n): self.step for n in range(2)}
-        keys = keys_of(self.mode, "0", "1", "2")
-        changed = (
-            keys if not self.numbers else self.seed.sample(keys, self.seed.randint(1, len(keys)))
-        )
-        self.numbers = {**self.numbers, **dict.fromkeys(changed, self.step)}
-        return self.table, self.numbers
 
 
 class Cuts:
@@ -176,46 +136,6 @@ def kills(proxy: CuttingProxy) -> Iterator[Callable[[random.Random], Fault]]:
         one.end()
 
 
-@dataclass
-class Campaign:
-    """What was done.
-
-    Attributes:
-        how: loads were broken off, and how often.
-        done: of them those that were committed all the same.
-        through: loads that were through before.
-    """
-
-    how: Counter[str] = field(default_factory=Counter[str])
-    done: int = 0
-    through: int = 0
-
-
-def disturb(
-    tables: PostgresTables, nodes: Nodes, story: Story, fault: Fault, times: int, folder: Path
-) -> Campaign:
-    """Break loads off, and compare with the oracle before and after the next try."""
-    campaign = Campaign()
-    while campaign.how.total() < times:
-        table, numbers = story.next()
-        before = tables.held(table)
-        wanted = after(before, story.mode, numbers)
-        sending = Sending(nodes.node(story.mode, table), numbers, tables.url, folder)
-        how = fault(sending)
-        broken_off = tables.held(table)
-        assert broken_off in (before, wanted) if how else broken_off == wanted
-        sending.deliver()
-        assert tables.held(table) == wanted
-        assert tables.leftovers() == []
-        if how is None:
-            campaign.through += 1
-            assert campaign.through < 10 + 2 * times, "nothing breaks"
-        else:
-            campaign.how[how] += 1
-            campaign.done += broken_off == wanted
-    return campaign
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_a_network_that_is_cut_anywhere(
     nodes: Nodes, postgres_url: str, tmp_path: Path, proxy: CuttingProxy, mode: WriteMode
@@ -246,7 +166,8 @@ def test_a_load_whose_commit_was_not_answered_is_not_done_twice(
     for _ in range(3):
         table, numbers = story.next()
         wanted = after(held if mode != "create" else Held(), mode, numbers)
-        sending = Sending(nodes.node(mode, table), numbers, tables.url, tmp_path)
+        node = nodes.node(tables.target(mode, table), partitioned=PARTITIONED[mode])
+        sending = Sending(node, numbers, tables.url, tmp_path)
         proxy.break_at(LOST_ANSWER)
         with pytest.raises(StorageUnavailable, match=r"127\.0\.0\.1"):
             replace(sending, url=proxy.url).deliver()
@@ -264,15 +185,9 @@ def test_campaign_of_cut_networks(
     nodes: Nodes, postgres_url: str, tmp_path: Path, proxy: CuttingProxy, mode: WriteMode
 ) -> None:
     seed = random.Random(4)
-    _campaign(
-        "a network cut anywhere in a load of a PostgreSQL table",
-        mode,
-        PostgresTables(postgres_url),
-        nodes,
-        Story(mode, seed),
-        Cuts(proxy, seed),
-        tmp_path,
-    )
+    what = "a network cut anywhere in a load of a PostgreSQL table"
+    tables, story = PostgresTables(postgres_url), Story(mode, seed)
+    campaign(what, tables, nodes, story, Cuts(proxy, seed), FULL_FAULTS, tmp_path)
 
 
 @pytest.mark.campaign
@@ -286,33 +201,6 @@ def test_campaign_of_killed_loads(
     mode: WriteMode,
 ) -> None:
     seed = random.Random(5)
-    _campaign(
-        "kill -9 anywhere in a load of a PostgreSQL table",
-        mode,
-        PostgresTables(postgres_url),
-        nodes,
-        Story(mode, seed),
-        kills(seed),
-        tmp_path,
-    )
-
-
-def _campaign(
-    what: str,
-    mode: WriteMode,
-    tables: PostgresTables,
-    nodes: Nodes,
-    story: Story,
-    fault: Fault,
-    folder: Path,
-) -> None:
-    began = time.monotonic()
-    found = disturb(tables, nodes, story, fault, FULL_FAULTS, folder)
-    told = ", ".join(f"{count} {how}" for how, count in sorted(found.how.items()))
-    outcome = (
-        f"each left the rows and the ledger from before, or of the whole load ({found.done} of "
-        f"them); the next try left what an undisturbed load leaves, nothing twice, no lock, "
-        f"session or temporary table; {told}"
-    )
-    seconds = time.monotonic() - began
-    record(Figures(f"{what}, `write: {mode}`", found.how.total(), outcome, seconds))
+    what = "kill -9 anywhere in a load of a PostgreSQL table"
+    tables, story = PostgresTables(postgres_url), Story(mode, seed)
+    campaign(what, tables, nodes, story, kills(seed), FULL_FAULTS, tmp_path)

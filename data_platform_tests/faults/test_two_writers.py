@@ -5,27 +5,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import pytest
-from delivering import Nodes, PostgresTables, Sending, keys_of
+from delivering import Nodes, Sending
 from delivering_process import DeliveringProcess
 from factories import Project
+from held_tables import PostgresTables, Tables
 from reliability_report import Figures, record
-from versions_of_rows import Held, after, torn, version_of
+from versions_of_rows import PARTITIONED, Held, after, day, keys_of, torn, version_of
 
 from data_platform.errors import StorageError
 from data_platform.spec.destinations import WriteMode
 
-ROUNDS = 50
+ROUNDS = {"replace_partition": 50, "merge": 50, "replace": 20, "append": 20, "create": 20}
 ROUNDS_OF_PROCESSES = 10
 FULL_ROUNDS = int(os.environ.get("CAMPAIGN_ROUNDS", "500"))
-REPLACING: tuple[WriteMode, ...] = ("replace_partition", "replace")
+REPLACING: tuple[WriteMode, ...] = ("replace_partition", "merge", "replace")
 """The later of two loads wins."""
-ONCE: tuple[WriteMode, ...] = ()
+ONCE: tuple[WriteMode, ...] = ("append", "create")
 """The first of two loads wins, and the other one is refused."""
 PATIENCE = 60.0
 PAUSE = 0.004
@@ -35,7 +35,7 @@ PAUSE = 0.004
 class Poller:
     """Reads a table all the time; what it sees must be whole versions. For a `with` statement."""
 
-    def __init__(self, tables: PostgresTables, mode: WriteMode, table: str) -> None:
+    def __init__(self, tables: Tables, mode: WriteMode, table: str) -> None:
         self._tables, self._mode = tables, mode
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -53,9 +53,11 @@ class Poller:
         self._thread.join(PATIENCE)
 
     def _watch(self) -> None:
-        with closing(self._tables.connect()) as connection:
+        with self._tables.looking() as look:
             while not self._stop.wait(PAUSE):
-                held = self._tables.held(self.table, connection)
+                held = look(self.table)
+                if held is None:
+                    continue
                 if wrong := torn(held, self._mode):
                     self.wrong.append(wrong)
                 self.seen.update(version for version, _ in held.ledger.values())
@@ -110,25 +112,22 @@ def _told(outcome: tuple[str, tuple[list[str], int]] | None) -> str:
 
 
 def compete(
-    tables: PostgresTables, nodes: Nodes, mode: WriteMode, both: Both, folder: Path, rounds: int
+    tables: Tables, nodes: Nodes, mode: WriteMode, both: Both, folder: Path, rounds: int
 ) -> Poller:
     """Let two write versions of the same partition; in one of four rounds they are the same."""
     with Poller(tables, mode, "orders") as poller:
         for turn in range(rounds):
-            table, key = "orders", keys_of(mode, "0")[0]
+            table, key = "orders", keys_of(mode, day(0))[0]
             if mode == "append":
-                key = str(turn)
+                table = poller.table = f"orders_{turn // 10}"
+                key = day(turn)
             elif mode == "create":
                 table = poller.table = f"orders_{turn}"
             same = turn % 4 == 3
             numbers = [2 * turn, 2 * turn if same else 2 * turn + 1]
             before = tables.held(table)
-            outcomes = both(
-                *(
-                    Sending(nodes.node(mode, table), {key: n}, tables.url, folder / str(writer))
-                    for writer, n in enumerate(numbers)
-                )
-            )
+            node = nodes.node(tables.target(mode, table), partitioned=PARTITIONED[mode])
+            outcomes = both(*(Sending(node, {key: n}, tables.url, folder) for n in numbers))
             held = tables.held(table)
             assert held in [after_one(before, mode, key, numbers, first) for first in (0, 1)]
             assert torn(held, mode) is None
@@ -155,8 +154,8 @@ def test_two_threads_and_a_reader(
     nodes: Nodes, postgres_url: str, tmp_path: Path, in_threads: Both, mode: WriteMode
 ) -> None:
     tables = PostgresTables(postgres_url)
-    poller = compete(tables, nodes, mode, in_threads, tmp_path, ROUNDS)
-    assert poller.looks >= ROUNDS
+    poller = compete(tables, nodes, mode, in_threads, tmp_path, ROUNDS[mode])
+    assert poller.looks >= ROUNDS[mode]
 
 
 @pytest.mark.parametrize("mode", [*REPLACING, *ONCE])
@@ -174,8 +173,8 @@ def test_a_load_of_another_table_does_not_wait(
     tables = PostgresTables(postgres_url)
 
     def sending(table: str, number: int) -> Sending:
-        node = nodes.node("replace_partition", table)
-        return Sending(node, {"0": number}, postgres_url, tmp_path / table)
+        node = nodes.node(tables.target("replace_partition", table), partitioned=True)
+        return Sending(node, {day(0): number}, postgres_url, tmp_path)
 
     sending("slow", 1).deliver()
     with ThreadPoolExecutor(1) as pool:
@@ -184,12 +183,12 @@ def test_a_load_of_another_table_does_not_wait(
         try:
             assert slow.reading is not None
             assert slow.reading.wait(PATIENCE)
-            assert sending("quick", 1).deliver() == ["0"]
-            assert tables.held("slow").ledger["0"][0] == version_of(1)
+            assert sending("quick", 1).deliver() == [day(0)]
+            assert tables.held("slow").ledger[day(0)][0] == version_of(1)
         finally:
             assert slow.go_on is not None
             slow.go_on.set()
-        assert found.result(PATIENCE) == ["0"]
+        assert found.result(PATIENCE) == [day(0)]
 
 
 @pytest.mark.campaign

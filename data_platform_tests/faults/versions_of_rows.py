@@ -6,12 +6,12 @@ must hold after any loads in any mode, and whoever looks at it can tell a whole 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
 
-from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.naming import WHOLE
 from data_platform.spec.destinations import WriteMode
 
 ROWS = 40
@@ -50,9 +50,20 @@ class Refused(Exception):
     """A mode doesn't take such a load."""
 
 
+def keys_of(mode: WriteMode, *partitions: str) -> tuple[str, ...]:
+    """The partitions of a mode that has some, or the one that stands for none."""
+    return partitions if PARTITIONED[mode] else (WHOLE,)
+
+
+def day(number: int) -> str:
+    """The key of a partition."""
+    return (_BEGIN + timedelta(days=number)).date().isoformat()
+
+
 def rows_of(partition: str, number: int) -> list[Row]:
     """The rows of a version: other versions lack others, and no value but the key is the same."""
-    first = 0 if partition == WHOLE else int(partition) * 1000
+    days = 0 if partition == WHOLE else (date.fromisoformat(partition) - _BEGIN.date()).days
+    first = days * 1000
     return [_row(partition, number, first + n) for n in range(ROWS) if (n + number) % 5]
 
 
@@ -62,9 +73,14 @@ def _row(partition: str, number: int, row_id: int) -> Row:
     return row_id, number, amount, name, _BEGIN + timedelta(seconds=row_id, days=number), partition
 
 
-def arrow_of(numbers: Numbers, *, partitioned: bool) -> pa.RecordBatchReader:
-    """The rows of versions, in several batches, as a target takes them."""
-    schema = pa.schema([*_TYPES.items(), *([(PARTITION, pa.string())] if partitioned else [])])
+def arrow_of(numbers: Numbers, column: str | None) -> pa.RecordBatchReader:
+    """The rows of versions, in several batches, as a target takes them.
+
+    Args:
+        numbers: the versions.
+        column: that the partition is added as; None where it isn't.
+    """
+    schema = pa.schema([*_TYPES.items(), *([(column, pa.string())] if column else [])])
     batches = (
         pa.record_batch(
             [pa.array(values, field.type) for values, field in zip(columns, schema, strict=False)],
