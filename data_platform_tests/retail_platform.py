@@ -148,6 +148,8 @@ class RetailPlatform:
         lay_files(self.files)
         self.campaign_api = "http://127.0.0.1:9"
         """Nobody is there, unless a test serves the marketing system and says where."""
+        self.lake_environ = {"LAKE_ROOT": "lake"}
+        """Where the lake is, and how to reach it."""
         self.last_progress = Watched()
 
     @property
@@ -161,7 +163,7 @@ class RetailPlatform:
             "DATA_PLATFORM_HOME": str(self.folder),
             "DATA_PLATFORM_PIPELINES": str(self.pipelines),
             "DATA_PLATFORM_STORAGE_URL": self.dagster_url,
-            "LAKE_ROOT": "lake",
+            **self.lake_environ,
             "SHOP_URL": self.shop_url,
             "WAREHOUSE_URL": self.warehouse_url,
             "RETAIL_FILES": str(self.files),

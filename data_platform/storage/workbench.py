@@ -57,7 +57,8 @@ class Workbench:
             scratch_folder(self.lake.scratch_root) as scratch,
             open_session(
                 scratch,
-                [self.lake.root, *folders],
+                # A step may open one session to read and others to write what it was given.
+                [self.lake.root, self.lake.scratch_root, *folders],
                 self.memory_limit,
                 self.threads,
                 timezone,
