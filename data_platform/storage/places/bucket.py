@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, GenericError
 
 from data_platform.engine.object_store import (
     REQUEST_SECONDS,
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 
 AT_ONCE = 12
 """Small files that are sent at the same time: each waits for the server, not for the line."""
+HELD = 16 * 1024 * 1024
+"""Bytes of small files that are on the way together: obstore holds each of them several times."""
 PART = 8 * 1024 * 1024
 """Bytes above which a file is sent in parts of this size."""
 PARTS_AT_ONCE = 8
-"""Of one file: some 64 MB are held in memory, and as much of small files."""
+"""Of one file: some 64 MB are held in memory."""
 REMOVED_AT_ONCE = 1000
 AHEAD = 256 * 1024
 """Bytes that are read of an object at least, where it is read here and there."""
@@ -108,7 +110,8 @@ class Bucket:
     def adopt_all(self, files: Sequence[tuple[Path, str]]) -> list[int]:
         """Small ones several at a time, then large ones in parts, several of them on the way."""
         small = [file for file in files if file[0].stat().st_size <= PART]
-        done = _at_once(lambda given: self.adopt(*given), small)
+        largest = max((file[0].stat().st_size for file in small), default=0)
+        done = _at_once(lambda given: self.adopt(*given), small, HELD // max(largest, 1))
         sizes = {relative: size for (_, relative), size in zip(small, done, strict=True)}
         return [
             sizes[relative] if relative in sizes else self.adopt(file, relative)
@@ -193,7 +196,8 @@ class Bucket:
         """Send a small file where nothing is: to ask before would be a request more."""
         try:
             obstore.put(self.objects.store, key, file, mode="create", use_multipart=False)
-        except AlreadyExistsError:
+        except (AlreadyExistsError, GenericError):
+            # One that breaks off isn't sent again where nothing may be: whoever asked looks first.
             return False
         return True
 
@@ -259,11 +263,13 @@ class _Opened(io.RawIOBase):
         return length
 
 
-def _at_once(do: Callable[[GivenT], ResultT], given: Sequence[GivenT]) -> list[ResultT]:
+def _at_once(
+    do: Callable[[GivenT], ResultT], given: Sequence[GivenT], most: int = AT_ONCE
+) -> list[ResultT]:
     """Do something for many, several at a time; after one that failed no further one is begun."""
     if len(given) < 2:  # noqa: PLR2004 -- one needs no thread
         return [do(one) for one in given]
-    with ThreadPoolExecutor(min(AT_ONCE, len(given))) as pool:
+    with ThreadPoolExecutor(min(AT_ONCE, most, len(given))) as pool:
         try:
             return list(pool.map(do, given))
         except BaseException:
