@@ -72,14 +72,24 @@ class Bucket:
         }
         return S3Connection.model_validate(written)
 
+    def unfinished(self) -> int:
+        """Uploads in parts that were begun and neither ended nor taken back."""
+        return self._ask("GET", "?uploads").count("<Upload>")
+
     def _create(self) -> None:
+        self._ask("PUT")
+
+    def _ask(self, method: str, query: str = "") -> str:
         import urllib.request
 
         authorization = (
             f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20240101/us-east-1/s3/aws4_request"
         )
         request = urllib.request.Request(
-            f"{server_url()}/{self.name}", method="PUT", headers={"Authorization": authorization}
+            f"{server_url()}/{self.name}{query}",
+            method=method,
+            headers={"Authorization": authorization},
         )
         with urllib.request.urlopen(request) as answer:
             assert answer.status == 200
+            return answer.read().decode()

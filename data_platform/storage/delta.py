@@ -22,11 +22,18 @@ from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.storage.places.place import Place
 
 COMMIT_TRIES = 20
+BROKEN_TRIES = 2
+"""How often a commit is tried again whose answer didn't come, though the line was tried as often as
+it may be: Delta sends a commit only once."""
 CHECKPOINT_EVERY = 10
 """Commits. Whoever opens a table reads each commit since the last checkpoint: requests, on S3."""
 _CONFIGURATION = {"delta.checkpointInterval": f"{CHECKPOINT_EVERY}"}
 # Else Delta lists the whole log after each commit, to remove what is older than a month.
 _HOOKS = PostCommitHookProperties(cleanup_expired_logs=False)
+
+
+class Overtaken(StorageUnavailable):
+    """Somebody else committed what a commit was to build on: to commit again can't help."""
 
 
 class DeltaLog:
@@ -108,23 +115,42 @@ class DeltaLog:
         table.update_incremental()
         return table.version()
 
-    def insist(self, commit: Callable[[], int]) -> int:
-        """Commit anew as long as others commit at the same moment.
+    def insist(
+        self, commit: Callable[[], int], standing: Callable[[], int | None] = lambda: None
+    ) -> int:
+        """Commit anew as long as others commit at the same moment, or the line breaks.
+
+        Args:
+            commit: gives the table's version after it.
+            standing: the same where the commit is there already, else None: of one whose answer
+                got lost nobody knows.
 
         Raises:
             StorageUnavailable: they kept doing so, or the place can't be reached.
             StorageError: the commit is refused.
         """
+        broken = 0
         for attempt in range(COMMIT_TRIES):
             try:
                 with self._place.in_words(self._relative):
                     return commit()
             except CommitFailedError:
                 wait = 0.01 * 2 ** min(attempt, 6)
-                time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 -- no secret
+            except Overtaken:
+                raise
+            except StorageUnavailable:
+                broken += 1
+                if broken > BROKEN_TRIES:
+                    raise
+                wait = 0.1 * 2**broken
             except DeltaError as error:
                 if "already exists" not in str(error).lower():
                     raise StorageError(f"{self._path}: {error}") from error
+                wait = 0
+            there = standing()
+            if there is not None:
+                return there
+            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 -- no secret
         raise StorageUnavailable(
             f"{self._path}: other writers kept committing; {COMMIT_TRIES} tries"
         )

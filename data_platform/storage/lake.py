@@ -13,7 +13,7 @@ files are is a matter of the lake's place: a folder, or a prefix of a bucket.
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +21,12 @@ import pyarrow as pa
 from deltalake import CommitProperties
 from deltalake.transaction import AddAction
 
-from data_platform.errors import ContractError, StorageUnavailable
+from data_platform.errors import ContractError
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, WHOLE
 from data_platform.spec.platform import S3Connection
 from data_platform.storage.batches import Batches, folder_of
-from data_platform.storage.delta import DeltaLog
+from data_platform.storage.delta import DeltaLog, Overtaken
 from data_platform.storage.places.folder import Folder
 from data_platform.storage.places.opening import place_of
 from data_platform.storage.places.place import Place
@@ -142,7 +142,8 @@ class LakeTable:
         return self.delta.insist(
             lambda: self._commit(
                 actions, list(versions), schema, properties, partitioned=partitioned
-            )
+            ),
+            lambda: self._standing(actions, versions),
         )
 
     def append(
@@ -174,7 +175,22 @@ class LakeTable:
             # A commit that goes on top of one that it hasn't seen might add rows twice.
             max_commit_retries=0,
         )
-        return self.delta.insist(lambda: self._commit_batch(actions, schema, batches, properties))
+        return self.delta.insist(
+            lambda: self._commit_batch(actions, schema, batches, properties),
+            lambda: self._standing(actions, [WHOLE], alone=False),
+        )
+
+    def _standing(
+        self, actions: Sequence[AddAction], keys: Iterable[str], *, alone: bool = True
+    ) -> int | None:
+        """The table's version, where these files are what is current."""
+        snapshot = self.snapshot()
+        if snapshot is None:
+            return None
+        versions = [snapshot.partitions[key] for key in keys if key in snapshot.partitions]
+        current = {file.path for version in versions for file in version.files}
+        wanted = {f"{self.path}/{action.path}" for action in actions}
+        return snapshot.version if wanted == current or (not alone and wanted < current) else None
 
     def _commit(
         self,
@@ -216,7 +232,7 @@ class LakeTable:
         standing = current.batches if current else None
         before = standing.number if standing else 0
         if before != batches.number - 1:
-            raise StorageUnavailable(
+            raise Overtaken(
                 f"{self.path}: another run added a batch in the meantime; "
                 "this one would add its rows twice: run it again"
             )
