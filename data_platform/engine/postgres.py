@@ -180,7 +180,7 @@ def in_words(error: BaseException, url: str, state: str | None = None) -> Unreac
         passing = any(sign in text for sign in _PASSING_TEXTS)
     else:
         passing = not any(sign in text for sign in _LASTING)
-    message = f"{host(url)}: {_without_secrets(_first_line(error), url)}"
+    message = f"{host(url)}: {_without_secrets(_first_line(error), url)}{_in_column(text)}"
     if is_full(text):
         message = f"{message}; {full_advice(url)}"
     return (Unreachable if passing else Refused)(message)
@@ -201,6 +201,18 @@ def _without_secrets(text: str, url: str) -> str:
         for form in (secret, unquote(secret), secret.strip("'")):
             text = text.replace(form, "***")
     return text
+
+
+def _in_column(text: str) -> str:
+    """The column whose value made a COPY fail; and what to do about NUL, which no text may hold."""
+    found = re.search(r"CONTEXT: +COPY .*, column (\S+?)(?::|$)", text, re.MULTILINE)
+    column = f" (column {found[1]})" if found else ""
+    if 'encoding "UTF8": 0x00' not in text:
+        return column
+    name = found[1] if found else "the column"
+    return (
+        f"{column}; text in PostgreSQL can't hold \\u0000: replace({name}, chr(0), '') in staging"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from data_platform.engine.postgres import Refused, Unreachable, connected
+from data_platform.engine.streams import TellingStream
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
@@ -163,7 +164,7 @@ class PostgresTransaction:
                     f"table {table.full}: there is no role {role!r} in the database, which "
                     f"`grants` names; run: CREATE ROLE {to}, or take it out"
                 )
-            schema, whole = literal(quoted(table.schema)), literal(table.sql)
+            schema, whole = literal(table.schema), literal(table.sql)
             who = literal("public") if to == "PUBLIC" else named
             wanted = [
                 (
@@ -184,11 +185,12 @@ class PostgresTransaction:
         Raises:
             StorageError: a time is infinite, or a text holds a NUL.
         """
-        reader = finite(reader, table)
-        if table.schema:
-            self._cursor.adbc_ingest(table.name, reader, mode="append", db_schema_name=table.schema)
-        else:
-            self._cursor.adbc_ingest(table.name, reader, mode="append", temporary=True)
+        stream = TellingStream(reader.schema, finite(reader, table))
+        place: dict[str, Any] = (
+            {"db_schema_name": table.schema} if table.schema else {"temporary": True}
+        )
+        with stream.telling():
+            self._cursor.adbc_ingest(table.name, stream.reader, mode="append", **place)
 
     def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> TableRows:
         """What a table holds now."""

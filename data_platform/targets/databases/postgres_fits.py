@@ -84,9 +84,7 @@ _TIMESTAMP = "timestamp without time zone"
 
 
 def _is_larger(kind: str, declared: str) -> bool:
-    order = ["SMALLINT", "INTEGER", "BIGINT"]
-    types = ["smallint", "integer", "bigint"]
-    return declared in types and kind in order and types.index(declared) > order.index(kind)
+    return _HELD_DIGITS.get(declared, 0) >= _DIGITS[kind] - 1
 
 
 def _whole(digits: int, declared: str, *, narrow: bool, larger: bool) -> Fit:
@@ -113,25 +111,19 @@ def _into_numeric(whole: int, scale: int, declared: str) -> Fit:
     return "cast" if whole <= precision - held and scale <= held else "alter"
 
 
-def finite(reader: pa.RecordBatchReader, table: TableName) -> pa.RecordBatchReader:
+def finite(reader: pa.RecordBatchReader, table: TableName) -> Iterator[pa.RecordBatch]:
     """The batches, looked through for times without end: the driver would send a wrong day.
 
     Raises:
         StorageError: while they are read: there is one.
     """
     times = [number for number, one in enumerate(reader.schema) if pa.types.is_timestamp(one.type)]
-    if not times:
-        return reader
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in reader:
-            for number in times:
-                ends = pc.min_max(batch.column(number).cast(pa.int64()))  # pyright: ignore[reportAttributeAccessIssue]
-                if {ends["min"].as_py(), ends["max"].as_py()} & set(_ENDLESS):
-                    raise StorageError(
-                        f"table {table.full}: column {batch.schema.names[number]} holds infinity, "
-                        "which can't be brought into PostgreSQL; make it NULL in staging"
-                    )
-            yield batch
-
-    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+    for batch in reader:
+        for number in times:
+            ends = pc.min_max(batch.column(number).cast(pa.int64()))  # pyright: ignore[reportAttributeAccessIssue]
+            if {ends["min"].as_py(), ends["max"].as_py()} & set(_ENDLESS):
+                raise StorageError(
+                    f"table {table.full}: column {batch.schema.names[number]} holds infinity, "
+                    "which can't be brought into PostgreSQL; make it NULL in staging"
+                )
+        yield batch

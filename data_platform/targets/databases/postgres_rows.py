@@ -114,26 +114,32 @@ class TableRows:
         self, session: Session, relation: str, keys: Sequence[str], columns: Collection[str]
     ) -> bool:
         """Keep some columns of the rows of all other partitions; False where there are none."""
-        if self.target.partition_column is None:
+        rows = self._partition_rows()
+        if rows is None:
             return False
-        held = quoted(self.target.partition_column)
         _, from_ = self._of(keys, "LEFT JOIN")
         where = f"{from_} WHERE due.key IS NULL"
-        self._keep(session, relation, columns, f"held.{held}::text", where)
+        self._keep(session, relation, columns, f"{rows.key_of('held')}::text", where)
         return True
 
     def _of(self, keys: Sequence[str], join: str = "JOIN") -> tuple[str, str]:
         """What tells the partition of a row, and from where the rows come."""
         from_ = f"FROM {self._name.sql} AS held"
-        column = self.target.partition_column
-        if column is None or self.partitions is None:
+        rows = self._partition_rows()
+        if rows is None:
             return f"{literal(WHOLE)}::text", from_
-        kind = next(declared for name, _, declared in self._declared() if name == column)
-        values, belongs = PartitionRows(column, kind, self.partitions).due(keys)
+        values, belongs = rows.due(keys)
         return (
             "due.key::text",
             f"{from_} {join} ({values}) AS due(key, first, beyond) ON {belongs}",
         )
+
+    def _partition_rows(self) -> PartitionRows | None:
+        column = self.target.partition_column
+        if column is None or self.partitions is None:
+            return None
+        kind = next(declared for name, _, declared in self._declared() if name == column)
+        return PartitionRows(column, kind, self.partitions)
 
     def _keep(
         self,
