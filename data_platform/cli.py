@@ -11,6 +11,7 @@ from data_platform.commands import (
     before_runs,
     beginning,
     contract,
+    doctor,
     looking,
     quarantine,
     runs,
@@ -46,5 +47,6 @@ for _command in (
     looking.query,
     quarantine.quarantine,
     looking.status,
+    doctor.doctor,
 ):
     main.add_command(_command)

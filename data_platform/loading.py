@@ -191,11 +191,26 @@ def load(settings: Settings, environ: Mapping[str, str], *, connect: bool = Fals
     columns = _SourceColumns(connect=connect)
     # The columns of sources are asked for while the plan is built, connections by a plan that
     # isn't there yet: all that they need of it is platform.yaml.
-    columns.loaded = Loaded(workspace, BuiltPlan(Plan(()), (), {}), (), {}, settings, environ)
+    columns.loaded = _unplanned(workspace, settings, environ)
     handwritten = {name: file.assets for name, file in files.items()}
     built = build_plan(workspace, columns, handwritten)
     problems = {*workspace.problems, *built.problems, *columns.problems}
     return Loaded(workspace, built, tuple(sorted(problems)), files, settings, environ)
+
+
+def unplanned(settings: Settings, environ: Mapping[str, str]) -> Loaded:
+    """The pipelines as read, for whoever asks for connections alone; nothing is planned.
+
+    Args:
+        settings: where they are.
+        environ: what `${VAR}` in them refers to.
+    """
+    workspace = read_workspace(settings.pipelines_dirs, environ, settings.home)
+    return _unplanned(workspace, settings, environ)
+
+
+def _unplanned(workspace: Workspace, settings: Settings, environ: Mapping[str, str]) -> Loaded:
+    return Loaded(workspace, BuiltPlan(Plan(()), (), {}), (), {}, settings, environ)
 
 
 def _with_assets(workspace: Workspace) -> tuple[Workspace, dict[str, "AssetsFile"]]:

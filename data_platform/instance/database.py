@@ -10,12 +10,18 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
+from alembic.script import ScriptDirectory
 from dagster_postgres import (
     PostgresEventLogStorage,
     PostgresRunStorage,
     PostgresScheduleStorage,
 )
-from dagster_postgres.utils import create_pg_engine, set_pg_statement_timeout
+from dagster_postgres.event_log import event_log
+from dagster_postgres.utils import (
+    create_pg_engine,
+    pg_alembic_config,
+    set_pg_statement_timeout,
+)
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -98,6 +104,12 @@ def ensure_tables(url: str) -> None:
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 [_TABLES_MARK, _TABLES_VERSION],
             )
+
+
+def newest_migration() -> str:
+    """The newest change of its tables that this version of Dagster knows."""
+    script = ScriptDirectory.from_config(pg_alembic_config(event_log.__file__))
+    return f"{script.as_revision_number('head')}"
 
 
 def _has_tables(connection: Any) -> bool:

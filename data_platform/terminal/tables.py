@@ -55,13 +55,14 @@ def print_table(console: Console, columns: Sequence[Column], rows: Sequence[Row]
 
     Args:
         console: where to.
-        columns: their titles, and what becomes of them where it is narrow.
+        columns: their titles, if they have any, and what becomes of them where it is narrow.
         rows: a cell for each column; missing ones at the end are empty.
     """
     limit = room(console)
     widths = [_width(column, index, rows) for index, column in enumerate(columns)]
     kept = _kept(columns, widths, limit)
     table = _empty_table([columns[index] for index in kept])
+    table.show_header = any(columns[index].title for index in kept)
     if limit is not None:
         _shrink(columns, widths, kept, limit)
     for row in rows:
