@@ -13,11 +13,11 @@ from data_platform.errors import Location
 from data_platform.plan.checks.kinds import Check
 from data_platform.plan.checks.words import condition_words, tuned_words
 from data_platform.plan.destinations.kinds import (
-    AnyTarget,
     FileTarget,
     RedshiftTarget,
     TableTarget,
 )
+from data_platform.plan.destinations.statements import known_statements
 from data_platform.plan.nodes import (
     AnalyticsNode,
     AnyNode,
@@ -139,7 +139,7 @@ def _layer(node: AnyNode) -> Description:
             }
             return {"function": function, "sql": None, "steps": [], "parameters": []}
         case DestinationNode():
-            return {"target": _target(node.target), "sql": None, "steps": [], "parameters": []}
+            return {"target": _target(node), "sql": None, "steps": [], "parameters": []}
         case _:
             assert_never(node)
 
@@ -191,7 +191,9 @@ def _source(source: AnySource) -> Description:
             assert_never(source)
 
 
-def _target(target: AnyTarget) -> Description:
+def _target(node: DestinationNode) -> Description:
+    """Where rows go; the statements that make a table are None where columns aren't known."""
+    target = node.target
     match target:
         case TableTarget():
             own = None if target.adds_partition_column else target.partition_column
@@ -201,6 +203,9 @@ def _target(target: AnyTarget) -> Description:
                 "table": target.table,
                 "write": target.write,
                 "partition_column": own,
+                "database": target.dialect,
+                "keys": list(target.keys),
+                "statements": known_statements(node),
             }
         case RedshiftTarget():
             own = None if target.adds_partition_column else target.partition_column

@@ -18,6 +18,14 @@ FORMAT_VERSION = 1
 """Of the JSON as a whole."""
 
 _WIDTH = 80
+_WRITES = {
+    "replace_partition": "the rows of a partition are deleted and copied in one transaction",
+    "merge": "rows are added, or changed where their keys are there; none is deleted",
+    "append": "each partition is added once, and refused where it changed",
+    "replace": "all rows are deleted and copied in one transaction",
+    "create": "the table is made, each partition added once, and refused where it changed",
+}
+"""What a load does to the rows that are there."""
 _QUOTED = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s])+""")
 _LABEL = 12
 
@@ -80,6 +88,7 @@ def _asset(told: Description, width: int) -> Iterator[str]:
     for label, text in _facts(told):
         yield from _labelled(label, text, width)
     yield from _columns(told, width)
+    yield from _table(told, width)
     if told["sql"]:
         runs = "once for each partition" if told["parameters"] else ""
         yield f"  SQL{f', {runs}' if runs else ''}"
@@ -164,7 +173,9 @@ def _target_words(target: Description) -> str:
         return f"{target['format']} files {target['path']}{packed}"
     column = f", partition in {target['partition_column']}" if target["partition_column"] else ""
     place = f"table {target['table']} of connection {target['connection']}"
-    return f"{place}, {target['write']}{column}"
+    keys = f" by {', '.join(target['keys'])}" if target.get("keys") else ""
+    how = _WRITES[target["write"]]
+    return f"{place}, {target['write']}{keys}{column}: {how}"
 
 
 def _mapping_words(value: str | Description) -> str:
@@ -175,6 +186,19 @@ def _mapping_words(value: str | Description) -> str:
 
 def _scalar(item: object) -> str:
     return str(item).lower() if isinstance(item, bool) else str(item)
+
+
+def _table(told: Description, width: int) -> Iterator[str]:
+    """The statements that make a destination's table."""
+    target: Description = told.get("target") or {}
+    if "statements" not in target:
+        return
+    if target["statements"] is None:
+        yield from _labelled("table", "not known before a run", width)
+        return
+    yield "  table, where it isn't there yet"
+    for statement in target["statements"]:
+        yield from _filled(f"{statement};", 4, width)
 
 
 def _columns(told: Description, width: int) -> Iterator[str]:

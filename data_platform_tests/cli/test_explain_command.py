@@ -95,6 +95,17 @@ def test_json_names_what_is_read_and_written(command):
     assert told["staging/shop/orders"]["declared"] == "pipelines/shop/pipeline.yaml:8"
 
 
+def test_the_statements_that_make_a_table_are_shown(command):
+    target = explained(command, "shop")["destinations/shop/totals"]["target"]
+    assert (target["database"], target["keys"]) == ("postgres", [])
+    text = command("explain", "--asset", "destinations.totals").stdout
+    shown = " ".join(text.partition("table, where it isn't there yet")[2].split())
+    for statement in target["statements"]:
+        assert f"{' '.join(statement.split())};" in shown
+    assert any(one.startswith('CREATE TABLE "report"."totals" (') for one in target["statements"])
+    assert "are deleted and copied in one transaction" in " ".join(text.split())
+
+
 def test_text_holds_at_eighty_columns(command, project: Project):
     text = command("explain").stdout.replace(str(project.folder), "")
     assert max(map(len, text.splitlines())) <= 80
