@@ -135,12 +135,13 @@ def test_a_query_is_read_in_its_own_dialect(project: Project) -> None:
     assert project.problems() == []
 
 
-def test_only_postgresql_is_a_destination(project: Project) -> None:
-    project.platform(PLATFORM.replace("postgresql://nowhere", "sqlite:///shop.db"))
+@pytest.mark.parametrize("url", ["mysql+pymysql://nowhere/x", "oracle://nowhere/x", "odd://x"])
+def test_a_destination_is_in_postgresql_or_a_file(project: Project, url: str) -> None:
+    project.platform(PLATFORM.replace("postgresql://nowhere", url))
     project.declare(
         "destinations:\n  d: {from: raw.orders, type: database, connection: shop, table: t}\n"
     )
     (problem,) = project.problems()
     assert problem.startswith(
-        "shop/pipeline.yaml:7:41: connection 'shop' isn't PostgreSQL, which a"
+        "shop/pipeline.yaml:7:41: connection 'shop' is neither PostgreSQL nor a file of SQLite or"
     )

@@ -275,6 +275,8 @@ SQLITE = [
     ("date", "'2024-02-29'", dt.date(2024, 2, 29)),
     ("datetime", "'2024-01-01 10:00:00.123456'", dt.datetime(2024, 1, 1, 10, 0, 0, 123456)),  # noqa: DTZ001
     ("timestamp", "'2024-01-01T10:00'", dt.datetime(2024, 1, 1, 10)),  # noqa: DTZ001
+    ("timestamptz", "'2024-01-01 10:00:00+00:00'", dt.datetime(2024, 1, 1, 10, tzinfo=dt.UTC)),
+    ("decimal_text(20,1)", "'1234567890123456789.5'", Decimal("1234567890123456789.5")),
     ("json", "'{}'", "{}"),
     ("", "'of no type'", "of no type"),
     ("", "7", 7),
@@ -362,6 +364,37 @@ def test_all_types_of_duckdb_land_as_they_are(tmp_path: Path, project: Project) 
     database.table()
     database.land()
     assert database.rows() == [{f"c{n}": value for n, (_, _, value) in enumerate(DUCKDB)}]
+
+
+def test_a_file_of_duckdb_may_be_called_like_a_schema_in_it(
+    tmp_path: Path, project: Project
+) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{tmp_path}/shop.duckdb' AS made")
+        connection.execute("CREATE SCHEMA made.shop")
+        connection.execute("CREATE TABLE made.shop.orders AS SELECT 1 AS id")
+    database = DatabaseProject(project, f"duckdb:///{tmp_path}/shop.duckdb")
+    database.query("SELECT id FROM shop.orders")
+    database.land()
+    assert database.rows() == [{"id": 1}]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_moments_of_sqlite_are_told_apart_by_day_in_the_zone(
+    tmp_path: Path, project: Project, zone: str
+) -> None:
+    sqlite_at(tmp_path)(
+        "CREATE TABLE orders (id integer, at timestamptz)",
+        "INSERT INTO orders VALUES (1, '2023-12-31 23:30:00+00:00')",
+        "INSERT INTO orders VALUES (2, '2024-01-01 00:00:00.000000+00:00')",
+        "INSERT INTO orders VALUES (3, '2024-01-01 23:30:00+00:00')",
+    )
+    database = DatabaseProject(project, f"sqlite:///{tmp_path}/shop.db")
+    path = database.table(daily=True)
+    path.write_text(path.read_text().replace("end: 2024-02-01", f"timezone: {zone}"))
+    database.land(DAY)
+    found = [row["id"] for row in database.rows(DAY)]
+    assert found == ([2, 3] if zone == "UTC" else [1, 2])
 
 
 @pytest.mark.parametrize("scheme", ["sqlite", "duckdb"])

@@ -7,6 +7,7 @@ compared.
 import re
 
 from data_platform.plan.destinations.kinds import Dialect
+from data_platform.plan.destinations.sqlite_types import sqlite_type
 
 DATABASES: dict[Dialect, str] = {
     "postgres": "PostgreSQL",
@@ -36,8 +37,10 @@ def declared_type(kind: str, dialect: Dialect) -> str | None:
     match dialect:
         case "postgres":
             return _in_postgres(kind)
-        case _:
-            return None
+        case "sqlite":
+            return sqlite_type(kind)
+        case "duckdb":
+            return kind
 
 
 def without_type(column: str, kind: str, dialect: Dialect) -> str:

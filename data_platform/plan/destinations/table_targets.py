@@ -8,7 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.declared import Declared, nearest, refused
-from data_platform.plan.destinations.column_types import declared_type, without_type
+from data_platform.plan.destinations.column_types import (
+    DATABASES,
+    declared_type,
+    without_type,
+)
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
 from data_platform.plan.destinations.tables import table_name
 from data_platform.plan.naming import PARTITION
@@ -63,13 +67,15 @@ def table_target(asset: Asset, source: LakeNode, partitions: DailyPartitions | N
 
 def _dialect(asset: Asset) -> Dialect:
     found = connection_dialect(asset)
-    if found != "postgres":
-        raise refused(
-            asset.at("connection"),
-            f"connection {asset.spec.connection!r} isn't PostgreSQL, which a destination needs to "
-            "swap its rows in one transaction",
-        )
-    return found
+    for dialect in DATABASES:
+        if found == dialect:
+            return dialect
+    raise refused(
+        asset.at("connection"),
+        f"connection {asset.spec.connection!r} is neither PostgreSQL nor a file of SQLite or of "
+        "DuckDB, and a destination swaps its rows in one transaction of one of them: "
+        "`postgresql://...`, `embedded://name`, `sqlite:///file` or `duckdb:///file`",
+    )
 
 
 def _write(asset: Asset, partitions: DailyPartitions | None) -> WriteMode:
@@ -91,6 +97,9 @@ def _name_problems(asset: Asset, target: TableTarget) -> Iterator[Problem]:
     name = table_name(target.table, target.dialect)
     if OWN_SCHEMA in {name.schema, name.name.removesuffix("_loads").removesuffix("_tables")}:
         message = f"{name.full} is the platform's own: there it keeps what each table holds"
+        yield Problem(asset.at("table"), message)
+    if name.schema and target.dialect == "sqlite":
+        message = f"SQLite has no schemas: the table is {name.name} alone"
         yield Problem(asset.at("table"), message)
     for part in (name.schema, name.name):
         if len(part.encode()) > _LONGEST_NAME:

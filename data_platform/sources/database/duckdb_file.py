@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import duckdb
 import pyarrow as pa
 
+from data_platform.engine.duckdb_files import is_taken, opened_file
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.conversions import NANOSECONDS, stored_type
 from data_platform.plan.sources.queries import filled, placeholders
@@ -33,19 +34,15 @@ def open_duckdb(url: str, what: str, timezone: str) -> "Generator[DuckDBFile]":
     path = unquote(urlsplit(url).path)[1:]
     if not Path(path).is_file():
         raise SourceError(f"{what} in duckdb:///{path}: there is no such file")
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
     try:
-        with closing(duckdb.connect(path, read_only=True, config=config)) as connection:
+        with closing(opened_file(Path(path), read_only=True)) as connection:
             connection.execute(f"SET TimeZone = {literal(timezone)}")
             connection.execute("BEGIN TRANSACTION")
             yield DuckDBFile(connection)
     except duckdb.Error as error:
         about = " ".join(line.strip() for line in str(error).splitlines()[:2] if line.strip())
         message = f"{what} in duckdb:///{path}: {about}"
-        if "Could not set lock" in about:
+        if is_taken(error):
             raise SourceUnavailable(message) from error
         raise SourceError(message) from error
 

@@ -9,22 +9,27 @@ it is open no longer than a load takes; who reads it holds a load up in the same
 # pyright: reportUnknownVariableType=false
 # pyarrow comes without types.
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import sqlglot
+from sqlglot import exp
 
+from data_platform.engine.duckdb_files import DATABASE, is_taken, opened_file
 from data_platform.engine.streams import TellingStream
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
+from data_platform.plan.destinations.narrowing import widens
 from data_platform.plan.destinations.tables import TableName, own_table
-from data_platform.plan.sql.expressions import literal
+from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.duckdb_rows import DuckDBRows
-from data_platform.targets.databases.transactions import TableColumn
+from data_platform.targets.databases.transactions import Fit, TableColumn, TableIndex
 from data_platform.targets.databases.waiting import waited_for
 
 MEMORY_LIMIT = "512MB"
@@ -32,15 +37,17 @@ MEMORY_LIMIT = "512MB"
 in, with the entries that a load changes."""
 ARRIVING = "_arriving"
 """The relation of rows on their way into a table."""
-_TAKEN = ("could not set lock", "with a different configuration")
-"""What DuckDB says of a file that somebody else has open."""
-_PASSING = (*_TAKEN, "no space left", "conflict")
-_CREATE_LEDGER = (
+_PASSING = ("no space left", "conflict")
+"""What DuckDB says of what may go well another time."""
+_CREATE_OWN = (
     "CREATE SCHEMA IF NOT EXISTS data_platform",
     f"""CREATE TABLE IF NOT EXISTS {own_table("loads", "duckdb").sql} (
   table_name VARCHAR, partition VARCHAR, data_version VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
   rows BIGINT NOT NULL, loaded_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT now(),
   PRIMARY KEY (table_name, partition)
+)""",
+    f"""CREATE TABLE IF NOT EXISTS {own_table("tables", "duckdb").sql} (
+  table_name VARCHAR PRIMARY KEY, destination VARCHAR NOT NULL, columns VARCHAR NOT NULL
 )""",
 )
 
@@ -75,20 +82,19 @@ def begun(path: Path, what: str, work: Work, *, reads: bool) -> "Generator[DuckD
 def _opened(path: Path, about: str, work: Work, *, reads: bool) -> duckdb.DuckDBPyConnection:
     """The file, as soon as nobody else has it."""
     found: list[duckdb.DuckDBPyConnection] = []
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "memory_limit": MEMORY_LIMIT,
-        "preserve_insertion_order": "false",
-        "python_enable_replacements": "false",
-    }
+    if reads and not path.is_file():
+        return duckdb.connect()
 
     def attempt() -> Exception | None:
-        name = ":memory:" if reads and not path.is_file() else str(path)
         try:
-            found.append(duckdb.connect(name, read_only=reads and path.is_file(), config=config))
-        except (duckdb.IOException, duckdb.ConnectionException) as error:
-            if not any(sign in str(error).lower() for sign in _TAKEN):
+            found.append(
+                opened_file(
+                    path, read_only=reads, memory_limit=MEMORY_LIMIT,
+                    preserve_insertion_order="false", python_enable_replacements="false",
+                )
+            )  # fmt: skip
+        except duckdb.Error as error:
+            if not is_taken(error):
                 raise
             return StorageUnavailable(_first_lines(error))
         return None
@@ -106,6 +112,22 @@ def _translated(error: duckdb.Error, about: str) -> StorageError | StorageUnavai
         )
     passes = any(sign in text.lower() for sign in _PASSING)
     return (StorageUnavailable if passes else StorageError)(f"{about}: {text}")
+
+
+def _is(table: TableName) -> str:
+    """What is true of a table, and of what belongs to it, in DuckDB's lists."""
+    return (
+        f"database_name = {literal(DATABASE)} AND schema_name = {literal(table.schema)} "
+        f"AND table_name = {literal(table.name)}"
+    )
+
+
+def _indexed(sql: str) -> tuple[str, ...]:
+    """The columns of an index, in order; none where it is of an expression."""
+    parameters = sqlglot.parse_one(sql, dialect="duckdb").find(exp.IndexParameters)
+    parts = parameters.args.get("columns") or [] if parameters else []
+    columns = [part.this for part in parts]
+    return tuple(c.name for c in columns) if all(type(c) is exp.Column for c in columns) else ()
 
 
 def _first_lines(error: Exception) -> str:
@@ -131,19 +153,48 @@ class DuckDBTransaction:
     def lock(self, table: TableName) -> None:
         """Nothing more than opening the file did; the platform's tables are made."""
         del table
-        for statement in _CREATE_LEDGER:
+        for statement in _CREATE_OWN:
             self.execute(statement)
 
     def columns(self, table: TableName) -> list[TableColumn] | None:
         """The columns of a table; None where it isn't there."""
-        schema = f"schema_name = {literal(table.schema)}" if table.schema else "temporary"
         found = self.query(
             "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
-            f"WHERE {schema} AND table_name = {literal(table.name)} "
-            f"AND database_name IN (current_database(), 'temp') ORDER BY column_index"
+            f"WHERE {_is(table)} ORDER BY column_index"
         )
         columns = [TableColumn(str(name), str(kind), bool(null)) for name, kind, null in found]
         return columns or None
+
+    def indexes(self, table: TableName) -> list[TableIndex]:
+        """The indexes of a table and of its keys; those of expressions are left out."""
+        where = _is(table)
+        keys = self.query(
+            f"SELECT constraint_column_names FROM duckdb_constraints() WHERE {where} "
+            "AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')"
+        )
+        made = self.query(f"SELECT sql, is_unique FROM duckdb_indexes() WHERE {where}")
+        found = [(_indexed(str(sql)), bool(unique)) for sql, unique in made]
+        return [TableIndex(tuple(map(str, columns)), unique=True) for (columns,) in keys] + [
+            TableIndex(columns, unique) for columns, unique in found if columns
+        ]
+
+    def fit(self, kind: str, declared: str, *, narrow: bool) -> Fit:
+        """How values get into a column: DuckDB itself widens them where nothing is lost."""
+        del narrow
+        return "direct" if kind == declared or widens(kind, declared) else "alter"
+
+    def retyped(self, table: TableName, column: str, declared: str) -> str:
+        """The statement that a person runs to give a column another type."""
+        return f"ALTER TABLE {table.sql} ALTER COLUMN {quoted(column)} SET DATA TYPE {declared}"
+
+    def missing_grants(self, table: TableName, grants: Mapping[str, Sequence[str]]) -> list[str]:
+        """None: a file has no roles."""
+        if grants:
+            raise StorageError(
+                f"table {table.full}: a file of DuckDB has no roles to grant anything to: leave "
+                "`grants` out"
+            )
+        return []
 
     def ingest(self, table: TableName, reader: pa.RecordBatchReader) -> None:
         """Append rows to a table, temporary or not."""
@@ -153,9 +204,9 @@ class DuckDBTransaction:
             self.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM {ARRIVING}")
             self._connection.unregister(ARRIVING)
 
-    def rows_of(self, target: TableTarget) -> DuckDBRows:
+    def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> DuckDBRows:
         """What a table holds now."""
-        return DuckDBRows(self._connection, target)
+        return DuckDBRows(self._connection, target, partitions)
 
     def commit(self) -> None:
         """Make all of it seen at once."""

@@ -20,7 +20,9 @@ from data_platform.plan.conversions import stored_type
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.destinations.tables import table_name
 from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.targets.databases.partition_rows import PartitionRows
 
 ARRIVING = "_read_back"
 """The relation of the batches, while they come."""
@@ -35,10 +37,12 @@ class DuckDBRows:
     Attributes:
         connection: whose transaction it is.
         target: the table.
+        partitions: of the destination.
     """
 
     connection: duckdb.DuckDBPyConnection
     target: TableTarget
+    partitions: DailyPartitions | None
 
     def keep(
         self,
@@ -48,29 +52,30 @@ class DuckDBRows:
         columns: Collection[str] | None,
     ) -> None:
         """Keep the rows of some partitions in a session, with `_partition`."""
-        column = self.target.partition_column
-        if column is None:
+        rows = self._partition_rows()
+        if rows is None:
             self._keep(session, relation, columns, literal(WHOLE), "")
         else:
-            self._keep(session, relation, columns, "due.key", f"JOIN {self._due(keys, column)}")
+            self._keep(session, relation, columns, "due.key", f"JOIN {_due(rows, keys)}")
 
     def keep_others(
         self, session: Session, relation: str, keys: Sequence[str], columns: Collection[str]
     ) -> bool:
         """Keep some columns of the rows of all other partitions; False where there are none."""
-        column = self.target.partition_column
-        if column is None:
+        rows = self._partition_rows()
+        if rows is None:
             return False
-        partition = f"CAST(held.{quoted(column)} AS VARCHAR)"
-        joined = f"LEFT JOIN {self._due(keys, column)} WHERE due.key IS NULL"
+        joined = f"LEFT JOIN {_due(rows, keys)} WHERE due.key IS NULL"
+        partition = f"CAST({rows.key_of('held')} AS VARCHAR)"
         self._keep(session, relation, columns, partition, joined)
         return True
 
-    def _due(self, keys: Sequence[str], column: str) -> str:
-        """The partitions to join with; keys are compared as the table's own type."""
-        values = ", ".join(f"({literal(key)})" for key in keys)
-        kind = self._declared()[column]
-        return f"(VALUES {values}) AS due(key) ON held.{quoted(column)} = CAST(due.key AS {kind})"
+    def _partition_rows(self) -> PartitionRows | None:
+        """Which rows belong to which partition; None where there are none."""
+        column = self.target.partition_column
+        if column is None or self.partitions is None:
+            return None
+        return PartitionRows(column, self._declared()[column], self.partitions, "duckdb")
 
     def _keep(
         self,
@@ -102,6 +107,12 @@ class DuckDBRows:
         table = table_name(self.target.table, "duckdb").sql
         found = self.connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
         return {str(row[0]): str(row[1]) for row in found}
+
+
+def _due(rows: PartitionRows, keys: Sequence[str]) -> str:
+    """The partitions to join with, and how rows join them."""
+    values, belongs = rows.due(keys)
+    return f"({values}) AS due(key, first, beyond) ON {belongs}"
 
 
 def _asked(name: str, kind: str) -> str:

@@ -7,6 +7,7 @@ truncated, and a version that the ledger names is not loaded again.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
@@ -40,6 +41,8 @@ def deliver(delivery: Delivery, target: TableTarget) -> list[str]:
     """
     url = _url(target, delivery.outside)
     with begun(url, f"table {_full_name(target)}", delivery.work) as transaction:
+        # The URL tells at last: a variable's default may be another database.
+        target = replace(target, dialect=transaction.dialect)
         load = _Load(transaction, delivery, target)
         transaction.lock(load.table)
         form = load.preparing.prepare()
@@ -152,7 +155,8 @@ class _Load:
         column, partitions = self._target.partition_column, self._delivery.node.partitions
         if column is None or partitions is None:
             return None
-        return PartitionRows(column, form.columns[column], partitions)
+        dialect = self._transaction.dialect
+        return PartitionRows(column, form.columns[column], partitions, dialect)
 
     def _changed(self, keys: Sequence[str], rows: PartitionRows | None) -> str:
         """What to do where rows that were added once are others now."""

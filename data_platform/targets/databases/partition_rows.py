@@ -6,10 +6,14 @@ a whole day, so a partition is a span there; elsewhere it is the key.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from data_platform.plan.destinations.kinds import Dialect
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
+
+DAY_OF = "data_platform_day"
+"""A function that gives the day of a time in a zone, in SQLite, which knows no zones."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,13 @@ class PartitionRows:
         column: of the table, which tells the partition.
         declared: its type there.
         partitions: all that there are.
+        dialect: of the table's database.
     """
 
     column: str
     declared: str
     partitions: DailyPartitions
+    dialect: Dialect = "postgres"
 
     @property
     def is_span(self) -> bool:
@@ -57,9 +63,7 @@ class PartitionRows:
         """
         held = f"held.{quoted(self.column)}"
         if not self.is_span:
-            values = ", ".join(
-                f"({literal(key)}, CAST({literal(key)} AS {self.declared}), NULL)" for key in keys
-            )
+            values = ", ".join(f"({literal(key)}, {self._typed(key)}, NULL)" for key in keys)
             return f"VALUES {values}", f"{held} = due.first"
         spans = [(key, *self._bounds(key)) for key in keys]
         values = ", ".join(
@@ -71,6 +75,8 @@ class PartitionRows:
     def key_of(self, relation: str) -> str:
         """An expression by which rows of partitions can be told apart and be put into order."""
         name = f"{relation}.{quoted(self.column)}"
+        if self.dialect == "sqlite" and self.is_span:
+            return f"{DAY_OF}({name}, {literal(self.partitions.timezone)})"
         if self._is_aware:
             name = f"({name} AT TIME ZONE {literal(self.partitions.timezone)})"
         return f"CAST({name} AS date)" if self.is_span else name
@@ -80,4 +86,14 @@ class PartitionRows:
         return self.partitions.window(key) if aware else self.partitions.local_window(key)
 
     def _moment(self, moment: datetime) -> str:
-        return f"CAST({literal(moment.isoformat(sep=' '))} AS {self.declared})"
+        if self.dialect == "sqlite" and moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
+        return self._typed(moment.isoformat(sep=" "))
+
+    def _typed(self, text: str) -> str:
+        """A value of the column's type; SQLite, which has times as texts, would make a number."""
+        return (
+            literal(text)
+            if self.dialect == "sqlite"
+            else f"CAST({literal(text)} AS {self.declared})"
+        )

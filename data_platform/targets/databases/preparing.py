@@ -122,8 +122,7 @@ class Preparing:
                     pass
             if self._may_be_null_now(name, column, loaded):
                 reasons.append(f"column {name} is NOT NULL, and may be NULL now")
-                alter = f"ALTER TABLE {self._table.sql} ALTER COLUMN {quoted(name)} DROP NOT NULL"
-                statements.append(alter)
+                statements.append(self._nullable(name, column))
         if reasons:
             raise StorageError(
                 f"table {self._table.full} doesn't fit what is to be loaded, and nothing was "
@@ -137,7 +136,15 @@ class Preparing:
         fit = self._transaction.fit(kind, declared, narrow=self._target.narrow)
         own = self._target.adds_partition_column and name == self._target.partition_column
         # The key of a partition may stand in a column of dates that somebody made.
-        return "cast" if fit == "alter" and own and declared.lower() == "date" else fit
+        if fit != "alter" or not own or declared.lower() != "date":
+            return fit
+        return "direct" if self._transaction.dialect == "sqlite" else "cast"  # a text there, too
+
+    def _nullable(self, name: str, column: TableColumn) -> str:
+        """The statement that a person runs to let a column be NULL."""
+        if self._transaction.dialect == "sqlite":
+            return self._transaction.retyped(self._table, name, column.declared)
+        return f"ALTER TABLE {self._table.sql} ALTER COLUMN {quoted(name)} DROP NOT NULL"
 
     def _may_be_null_now(
         self, name: str, column: TableColumn, loaded: Mapping[str, LoadedColumn]

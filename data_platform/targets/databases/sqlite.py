@@ -10,11 +10,13 @@ so that readers go on with the old rows while a load runs; one that was there ke
 # pyarrow comes without types.
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -22,11 +24,14 @@ from data_platform.engine.sqlite_values import PASSING
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
+from data_platform.plan.destinations.sqlite_types import holds_exactly
 from data_platform.plan.destinations.tables import TableName, own_table
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.targets.databases.partition_rows import DAY_OF
 from data_platform.targets.databases.sqlite_binding import bindable
 from data_platform.targets.databases.sqlite_rows import SqliteRows
-from data_platform.targets.databases.transactions import TableColumn
+from data_platform.targets.databases.transactions import Fit, TableColumn, TableIndex
 from data_platform.targets.databases.waiting import waited_for
 
 READ_SECONDS = 30.0
@@ -35,15 +40,17 @@ CACHE_KIB = 32 * 1024
 """Of pages in memory; what doesn't fit goes to the file, or to its log."""
 BATCH_ROWS = 10_000
 """That are Python's objects at a time."""
-_LEDGER = own_table("loads", "sqlite").sql
-_CREATE_LEDGER = f"""
-CREATE TABLE IF NOT EXISTS {_LEDGER} (
+_CREATE_OWN = (
+    f"""CREATE TABLE IF NOT EXISTS {own_table("loads", "sqlite").sql} (
   table_name TEXT, partition TEXT, data_version TEXT NOT NULL, run_id TEXT NOT NULL,
   rows INTEGER NOT NULL,
   loaded_at TIMESTAMPTZ NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f+00:00', 'now')),
   PRIMARY KEY (table_name, partition)
+)""",
+    f"""CREATE TABLE IF NOT EXISTS {own_table("tables", "sqlite").sql} (
+  table_name TEXT PRIMARY KEY, destination TEXT NOT NULL, columns TEXT NOT NULL
+)""",
 )
-"""
 
 
 @contextmanager
@@ -74,6 +81,7 @@ def begun(path: Path, what: str, work: Work, *, reads: bool) -> "Generator[Sqlit
             work.stoppable(connection.interrupt),
         ):  # fmt: skip
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            connection.create_function(DAY_OF, 2, _day_of, deterministic=True)
             transaction = SqliteTransaction(connection, about, work, is_new=is_new)
             if reads:
                 connection.execute("BEGIN")
@@ -85,6 +93,14 @@ def begun(path: Path, what: str, work: Work, *, reads: bool) -> "Generator[Sqlit
 def _translated(error: sqlite3.Error, about: str) -> StorageError | StorageUnavailable:
     passes = isinstance(error, sqlite3.OperationalError) and _passes(error)
     return (StorageUnavailable if passes else StorageError)(f"{about}: {error}")
+
+
+def _day_of(text: str | None, zone: str) -> str | None:
+    """The day of a time; one without a zone is in the partitions' own."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return (moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment).date().isoformat()
 
 
 def _passes(error: sqlite3.Error) -> bool:
@@ -112,14 +128,18 @@ class SqliteTransaction:
 
     def lock(self, table: TableName) -> None:
         """Begin as the one that writes to the file: all its tables are locked with this one."""
-        del table
+        if table.schema:
+            raise StorageError(
+                f"{self._about}: SQLite has no schemas: name the table {table.name} alone"
+            )
         # SQLite's own waiting can't be ended from outside.
         self._connection.execute("PRAGMA busy_timeout = 0")
         if self._is_new:
             self._patiently("PRAGMA journal_mode = WAL")
         self._patiently("BEGIN IMMEDIATE")
         self._connection.execute(f"PRAGMA busy_timeout = {READ_SECONDS * 1000:.0f}")
-        self.execute(_CREATE_LEDGER)
+        for statement in _CREATE_OWN:
+            self.execute(statement)
 
     def columns(self, table: TableName) -> list[TableColumn] | None:
         """The columns of a table; None where it isn't there. Generated ones are left out."""
@@ -127,6 +147,48 @@ class SqliteTransaction:
         found = self.query(f'SELECT name, type, "notnull" FROM pragma_table_info({name})')
         columns = [TableColumn(str(n), str(kind), not required) for n, kind, required in found]
         return columns or None
+
+    def indexes(self, table: TableName) -> list[TableIndex]:
+        """The indexes of a table and of its keys; partial ones and expressions are left out."""
+        name = literal(table.name)
+        rowid = self.query(f"SELECT name FROM pragma_table_info({name}) WHERE pk > 0 ORDER BY pk")
+        found = {True: {tuple(str(row[0]) for row in rowid)} - {()}, False: set[tuple[str, ...]]()}
+        listed = self.query(
+            f'SELECT name, "unique" FROM pragma_index_list({name}) WHERE NOT partial'
+        )
+        for index, unique in listed:
+            rows = self.query(f"SELECT name FROM pragma_index_info({literal(index)})")
+            if all(row[0] is not None for row in rows):
+                found[bool(unique)].add(tuple(str(row[0]) for row in rows))
+        return [TableIndex(columns, unique) for unique in found for columns in found[unique]]
+
+    def fit(self, kind: str, declared: str, *, narrow: bool) -> Fit:
+        """How values get into a column: as they are bound, or SQLite would make others of them."""
+        del narrow
+        return "direct" if holds_exactly(kind, declared) else "alter"
+
+    def retyped(self, table: TableName, column: str, declared: str) -> str:
+        """The statements that a person runs to give a column another type.
+
+        SQLite has none: the column is made anew. Its values are cast by nobody but SQLite.
+        """
+        alter, new = f"ALTER TABLE {table.sql}", quoted(f"{column}_new")
+        return "; ".join(
+            (
+                f"{alter} ADD COLUMN {new} {declared}",
+                f"UPDATE {table.sql} SET {new} = {quoted(column)}",
+                f"{alter} DROP COLUMN {quoted(column)}",
+                f"{alter} RENAME COLUMN {new} TO {quoted(column)}",
+            )
+        )
+
+    def missing_grants(self, table: TableName, grants: Mapping[str, Sequence[str]]) -> list[str]:
+        """None: a file has no roles."""
+        if grants:
+            raise StorageError(
+                f"table {table.full}: SQLite has no roles to grant anything to: leave `grants` out"
+            )
+        return []
 
     def ingest(self, table: TableName, reader: pa.RecordBatchReader) -> None:
         """Append rows to a table, temporary or not."""
@@ -140,9 +202,9 @@ class SqliteTransaction:
                 values = [bindable(array, name, self._about) for array, name in columns]
                 self._connection.executemany(statement, zip(*values, strict=True))
 
-    def rows_of(self, target: TableTarget) -> SqliteRows:
+    def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> SqliteRows:
         """What a table holds now."""
-        return SqliteRows(self._connection, target, self._about)
+        return SqliteRows(self._connection, target, partitions, self._about)
 
     def commit(self) -> None:
         """Make all of it seen at once."""

@@ -18,17 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_platform.engine.sqlite_values import EXACT_DIGITS
 from data_platform.errors import StorageError
+from data_platform.plan.destinations.sqlite_types import kept_as_text
 
-INTEGER_DIGITS = 18
-"""Of a decimal without a fraction that is an integer of SQLite, whatever they are."""
 _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)
-
-
-def kept_as_text(precision: int, scale: int) -> bool:
-    """Whether a decimal has more digits than SQLite's numbers hold."""
-    return precision > (EXACT_DIGITS if scale else INTEGER_DIGITS)
 
 
 def bindable(array: pa.Array, column: str, what: str) -> list[Any]:

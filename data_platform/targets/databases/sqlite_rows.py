@@ -23,7 +23,9 @@ from data_platform.errors import StorageError
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.destinations.tables import table_name
 from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.targets.databases.partition_rows import PartitionRows
 
 ARRIVING = "_read_back"
 """The relation of the batches, while they come."""
@@ -38,11 +40,13 @@ class SqliteRows:
     Attributes:
         connection: whose transaction it is.
         target: the table.
+        partitions: of the destination.
         about: what is loaded where, for messages.
     """
 
     connection: sqlite3.Connection
     target: TableTarget
+    partitions: DailyPartitions | None
     about: str
 
     def keep(
@@ -57,24 +61,31 @@ class SqliteRows:
         Raises:
             StorageError: a value isn't one of its column's type.
         """
-        column = self.target.partition_column
-        if column is None:
+        rows = self._partition_rows()
+        if rows is None:
             self._keep(session, relation, columns, literal(WHOLE), "", "")
-            return
-        joined = f"JOIN due ON held.{quoted(column)} = due.key"
-        self._keep(session, relation, columns, "due.key", _due(keys), joined)
+        else:
+            due, belongs = _due(rows, keys)
+            self._keep(session, relation, columns, "due.key", due, f"JOIN due ON {belongs}")
 
     def keep_others(
         self, session: Session, relation: str, keys: Sequence[str], columns: Collection[str]
     ) -> bool:
         """Keep some columns of the rows of all other partitions; False where there are none."""
-        column = self.target.partition_column
-        if column is None:
+        rows = self._partition_rows()
+        if rows is None:
             return False
-        held = f"held.{quoted(column)}"
-        joined = f"LEFT JOIN due ON {held} = due.key WHERE due.key IS NULL"
-        self._keep(session, relation, columns, f"CAST({held} AS TEXT)", _due(keys), joined)
+        due, belongs = _due(rows, keys)
+        joined = f"LEFT JOIN due ON {belongs} WHERE due.key IS NULL"
+        self._keep(session, relation, columns, rows.key_of("held"), due, joined)
         return True
+
+    def _partition_rows(self) -> PartitionRows | None:
+        """Which rows belong to which partition; None where there are none."""
+        column = self.target.partition_column
+        if column is None or self.partitions is None:
+            return None
+        return PartitionRows(column, dict(self._declared())[column], self.partitions, "sqlite")
 
     def _keep(
         self,
@@ -86,7 +97,7 @@ class SqliteRows:
         joined: str,
     ) -> None:
         name = table_name(self.target.table, "sqlite")
-        read = self._read(name.name, columns)
+        read = self._read(columns)
         listed = "".join(f"held.{quoted(column)}, " for column in read)
         sql = f"{due}SELECT {listed}{partition} FROM {name.sql} AS held {joined}"
         types = {column: held.wire for column, held in read.items()} | {PARTITION: pa.string()}
@@ -99,18 +110,20 @@ class SqliteRows:
             )
             session.connection.unregister(ARRIVING)
 
-    def _read(self, table: str, columns: Collection[str] | None) -> dict[str, Held]:
+    def _read(self, columns: Collection[str] | None) -> dict[str, Held]:
         """The columns that are read, and how each is taken."""
         wanted = None if columns is None else {name.lower() for name in columns}
         own = self.target.partition_column if self.target.adds_partition_column else None
-        found = self.connection.execute(
-            f"SELECT name, type FROM pragma_table_xinfo({literal(table)}) WHERE hidden <> 1"
-        ).fetchall()
         return {
             name: held_as(declared) or HELD["VARCHAR"]
-            for name, declared in found
+            for name, declared in self._declared()
             if name != own and (wanted is None or name.lower() in wanted)
         }
+
+    def _declared(self) -> list[tuple[str, str]]:
+        table = literal(table_name(self.target.table, "sqlite").name)
+        sql = f"SELECT name, type FROM pragma_table_xinfo({table}) WHERE hidden <> 1"
+        return self.connection.execute(sql).fetchall()
 
     def _batches(
         self, sql: str, schema: pa.Schema, read: dict[str, Held], session: Session
@@ -135,6 +148,7 @@ class SqliteRows:
             ) from None
 
 
-def _due(keys: Sequence[str]) -> str:
-    values = ", ".join(f"({literal(key)})" for key in keys)
-    return f"WITH due(key) AS (VALUES {values}) "
+def _due(rows: PartitionRows, keys: Sequence[str]) -> tuple[str, str]:
+    """A common table of partitions, and how rows join it."""
+    values, belongs = rows.due(keys)
+    return f"WITH due(key, first, beyond) AS ({values}) ", belongs
