@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema
 
 from data_platform.spec.asset import Asset
 from data_platform.spec.model import Model
-from data_platform.spec.rule_model import Scalar
 from data_platform.spec.rules import Rule
 from data_platform.spec.values import Name, Names, OnViolation, Reference, either
 from data_platform.spec.wording import problem
@@ -19,6 +18,10 @@ _TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
 
 _ROLE_PATTERN = r"""^[^\s"';]+$"""
 _LONGEST_ROLE = 63
+_IAM_ROLE_PATTERN = (
+    r"^(default|arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+"
+    r"(,arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+)*)$"
+)
 
 WriteMode = Literal["replace_partition", "merge", "append", "replace", "create"]
 """What a load does with the rows that a table has."""
@@ -126,7 +129,23 @@ class Stage(Model):
     connection: str
     """A connection of type s3 in platform.yaml."""
     path: str
-    """In its bucket."""
+    """`s3://bucket/folder`, or a folder of the connection's bucket."""
+
+
+class CopyOptions(Model):
+    """Options of COPY from Parquet that change nothing about which rows are loaded."""
+
+    statupdate: bool | None = None
+    """Whether statistics are made anew; None leaves it to Redshift."""
+    acceptinvchars: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands for a character that Redshift can't keep; None means that it is an error."""
+
+
+def _iam_role(value: str) -> str:
+    if not re.fullmatch(_IAM_ROLE_PATTERN, value):
+        template = "{found} is no role: `default`, or arn:aws:iam::<account>:role/<name>"
+        raise problem("role", template, value)
+    return value
 
 
 class RedshiftDestination(DestinationAsset):
@@ -135,7 +154,7 @@ class RedshiftDestination(DestinationAsset):
     type: Literal["redshift"]
     """Where it goes."""
     connection: str
-    """A connection of platform.yaml, of type database."""
+    """A connection of platform.yaml, of type database, whose url begins with redshift://."""
     schema_: Name = Field(default="public", alias="schema")
     """Of the table."""
     table: Name
@@ -146,13 +165,28 @@ class RedshiftDestination(DestinationAsset):
         Annotated[str, Tag("text")] | Annotated[Stage, Tag("mapping")],
         *either((), mapping="{connection: exports, path: stage}", text="an `s3://` folder"),
     ]
-    """Where the rows are laid for COPY."""
-    iam_role: str | None = None
-    """The role by which Redshift reads the stage; None means its default role."""
-    copy_options: dict[str, Scalar] = Field(default_factory=dict[str, Scalar])
-    """Further options of COPY, by name."""
+    """Where the rows are laid for COPY, in the warehouse's own region."""
+    iam_role: (
+        Annotated[
+            str,
+            AfterValidator(_iam_role),
+            WithJsonSchema({"type": "string", "pattern": _IAM_ROLE_PATTERN}),
+        ]
+        | None
+    ) = None
+    """By which Redshift reads the stage: `default`, or the role's ARN; None means the keys of the
+    stage's connection, or the cluster's default role where it names none."""
+    copy_options: CopyOptions = CopyOptions()
+    """Further options of COPY."""
     partition_column: Name | None = None
     """The column that holds the partition; None means that `_partition` is added."""
+    distribution_key: Name | None = None
+    """The column by which rows are shared out over slices when the table is made; None leaves it
+    to Redshift."""
+    sort_key: Names | None = None
+    """The columns by which rows are sorted when the table is made; None means the partition's."""
+    grants: dict[str, list[Privilege]] = Field(default_factory=dict[str, list[Privilege]])
+    """What may be done with the table, by `role`, `user:name` or `group:name`."""
 
 
 AnyDestination = DatabaseDestination | RedshiftDestination | FileDestination

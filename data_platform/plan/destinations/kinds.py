@@ -6,10 +6,10 @@ name. Texts that may be secret keep their `${VAR}` as written.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from data_platform.plan.naming import PARTITION
-from data_platform.spec.destinations import CsvOutput, WriteMode
+from data_platform.spec.destinations import CopyOptions, CsvOutput, WriteMode
 
 Dialect = Literal["postgres", "sqlite", "duckdb"]
 """SQLGlot's name of what a table's database speaks."""
@@ -64,10 +64,13 @@ class RedshiftTarget:
         write: what a load does with the rows that are there.
         stage: the folder for the rows: an `s3://` address, or a path in the connection's bucket.
         stage_connection: of type s3, in platform.yaml; None means the usual chain of credentials.
-        iam_role: by which Redshift reads the stage; None means its default role.
+        iam_role: by which Redshift reads the stage; None means the keys of the stage's connection,
+            or the cluster's default role where it has none.
         copy_options: further options of COPY.
         partition_column: that holds the partition's key; None where there are no partitions.
         adds_partition_column: whether the rows don't have it and the platform adds it.
+        distribution_key, sort_key: of a table that is made.
+        grants: privileges by who has them.
     """
 
     connection: str
@@ -77,15 +80,25 @@ class RedshiftTarget:
     stage: str
     stage_connection: str | None
     iam_role: str | None
-    copy_options: Mapping[str, Any]
+    copy_options: CopyOptions
     partition_column: str | None
     adds_partition_column: bool
+    distribution_key: str | None = None
+    sort_key: tuple[str, ...] = ()
+    grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    @property
+    def full_name(self) -> str:
+        """As the ledger and messages name it."""
+        return f"{self.schema}.{self.table}"
 
     @property
     def code(self) -> str:
-        """What decides about the table's rows."""
+        """What decides about the table's rows, and about its form where that is said."""
         column = None if self.adds_partition_column else self.partition_column
-        return f"{self.connection}{self.schema}{self.table}{self.write}{column}"
+        form = [self.distribution_key, self.sort_key, dict(self.grants)]
+        said = f"{form}" if any(form) else ""
+        return f"{self.connection}{self.full_name}{self.write}{column}{said}"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ Called by `plan.building`.
 from dataclasses import replace
 from typing import Any, cast
 
-from data_platform.errors import ConfigurationError
 from data_platform.plan.checks.kinds import Check, RowCheck
 from data_platform.plan.checks.own_checks import compile_own_checks
-from data_platform.plan.declared import Declared, refused, same_partition
+from data_platform.plan.declared import Declared, same_partition
 from data_platform.plan.destinations.files import file_target
 from data_platform.plan.destinations.kinds import AnyTarget
+from data_platform.plan.destinations.redshift import redshift_target
 from data_platform.plan.destinations.table_targets import table_target
 from data_platform.plan.nodes import DestinationNode, LakeNode
 from data_platform.plan.partitions import DailyPartitions
@@ -61,7 +61,7 @@ def _target(
         case FileDestination():
             return file_target(asset, partitions)
         case RedshiftDestination():
-            raise _not_built(asset, f"destinations of type {asset.spec.type}")
+            return redshift_target(asset, source, partitions)
         case _:
             raise AssertionError(asset.spec)
 
@@ -82,7 +82,3 @@ def _kept_contract(source: LakeNode) -> Schema | None:
         for column in contract.columns
     )
     return replace(contract, columns=tuple(columns))
-
-
-def _not_built(asset: Declared[Any], what: str) -> ConfigurationError:
-    return refused(asset.at(), f"{what} can't be written yet by this version of the platform")
