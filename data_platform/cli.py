@@ -12,6 +12,7 @@ from data_platform.commands import (
     beginning,
     contract,
     doctor,
+    lake,
     looking,
     quarantine,
     runs,
@@ -46,6 +47,7 @@ for _command in (
     runs.demo,
     looking.query,
     quarantine.quarantine,
+    lake.lake,
     looking.status,
     doctor.doctor,
 ):
