@@ -25,11 +25,11 @@ class Shop:
         self.project, self.url, self.outside = project, url, database_outside(url)
         project.platform(f"connections:\n  shop: {{type: database, url: '{url}'}}\n")
 
-    def declare(self, *rules: str, daily: bool = True, more: str = "") -> None:
+    def declare(self, *rules: str, daily: bool = True, more: str = "", contract: str = "") -> None:
         listed = "".join(f"      - {rule}\n" for rule in rules)
         quality = f"    quality:\n{listed}" if rules else ""
         self.project.declare(
-            "staging:\n  orders: {from: raw.orders}\ndestinations:\n  orders:\n"
+            f"staging:\n  orders:\n    from: raw.orders\n{contract}destinations:\n  orders:\n"
             "    from: staging.orders\n    type: database\n    connection: shop\n"
             f"    table: shop.orders\n{quality}{more}",
             daily=daily,
