@@ -20,6 +20,9 @@ from pathlib import Path
 import pytest
 import yaml
 from factories import DAY, Project
+from kafka_cluster import KafkaCluster
+from misbehaving_server import Asked, Reply, misbehaving
+from object_storage import ACCESS_KEY, SECRET_KEY, Bucket, server_url
 
 from data_platform.plan.building import build_plan
 from data_platform.plan.nodes import RawNode
@@ -78,6 +81,9 @@ _PLATFORM = """
 connections:
   shop: {type: database, url: postgresql://nowhere}
   warehouse: {type: database, url: postgresql://nowhere}
+  redshift: {type: database, url: redshift://nowhere}
+  exports: {type: s3}
+  backup: {type: s3}
   events: {type: kafka, bootstrap_servers: nowhere}
 pools:
   database: 8
@@ -241,9 +247,32 @@ def _shape(line: str) -> str:
     return " ".join(line.split())
 
 
+@pytest.fixture
+def outside() -> Iterator[dict[str, str]]:
+    """Systems that a page connects to: an API, a bucket, a cluster of Kafka."""
+
+    def rates(asked: Asked) -> Reply:
+        known = asked.path == "/rates" and asked.headers.get("x-key") == "a key"
+        return Reply([{"currency": "USD", "rate": 1.08}] if known else {}, 200 if known else 401)
+
+    bucket, cluster = Bucket(), KafkaCluster()
+    bucket.put("prices/2024-03-01.csv", "article,price\n7,2.40\n")
+    bucket.put("prices/2024-03-02.csv", "article,price\n7,2.50\n")
+    with misbehaving(rates) as bank:
+        yield {
+            "BANK_URL": bank.url,
+            "BANK_KEY": "a key",
+            "EXPORTS_BUCKET": bucket.name,
+            "AWS_ENDPOINT_URL": server_url(),
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "EVENTS_SERVERS": cluster.servers,
+        }
+
+
 @pytest.mark.parametrize("page", RUN)
 def test_a_page_that_is_followed_step_by_step_gives_what_it_prints(
-    page: str, tmp_path: Path, dagster_url: str, postgres_url: str
+    page: str, tmp_path: Path, dagster_url: str, postgres_url: str, outside: dict[str, str]
 ) -> None:
     # Without compiled bytecode every command takes twice as long.
     unwanted = {"FORCE_COLOR", "PYTHONDONTWRITEBYTECODE"}
@@ -256,6 +285,7 @@ def test_a_page_that_is_followed_step_by_step_gives_what_it_prints(
             **environ,
             "DATA_PLATFORM_STORAGE_URL": dagster_url,
             "WAREHOUSE_URL": postgres_url,
+            **outside,
             "PYTHONPATH": str(ROOT),
         },
     )
