@@ -16,6 +16,8 @@ def sales(
     instance: dg.DagsterInstance,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    lake_place: str,
+    lake_root: str,
 ) -> Sales:
     monkeypatch.setenv("DATA_PLATFORM_HOME", str(tmp_path))
     (tmp_path / "data").mkdir()
@@ -24,6 +26,7 @@ def sales(
         (tmp_path / "data" / f"orders-{day}.csv").write_text(f"{text}\n")
     (tmp_path / "data" / "rates.csv").write_text("country,rate\nDE,1.19\nFR,1.20\n")
     (tmp_path / "pipelines" / "sales").mkdir(parents=True)
-    (tmp_path / "pipelines" / "platform.yaml").write_text("lake: {root: .data/lake}\n")
+    root = ".data/lake" if lake_place == "folder" else lake_root
+    (tmp_path / "pipelines" / "platform.yaml").write_text(f"lake: {{root: '{root}'}}\n")
     ours = replace(settings, pipelines_dirs=(tmp_path / "pipelines",))
     return Sales(tmp_path, ours, instance)
