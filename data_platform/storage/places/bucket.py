@@ -28,7 +28,7 @@ from data_platform.spec.platform import S3Connection
 from data_platform.storage.places.place import FRESH, Found
 
 if TYPE_CHECKING:
-    from obstore import Bytes, BytesStream, ObjectMeta
+    from obstore import ObjectMeta
     from obstore.store import S3Store
 
 AT_ONCE = 12
@@ -104,7 +104,9 @@ class Bucket:
             if standing is not None:
                 self._renew(key, standing)
                 return standing["size"]
-            self._send(key, file)
+            obstore.put(
+                self.objects.store, key, file, chunk_size=PART, max_concurrency=PARTS_AT_ONCE
+            )
         return size
 
     def adopt_all(self, files: Sequence[tuple[Path, str]]) -> list[int]:
@@ -211,13 +213,10 @@ class Bucket:
         """Make an object that stands one of now, by its own bytes: versions tell its size."""
         if datetime.now(UTC) - standing["last_modified"] < FRESH:
             return
-        content = obstore.get(self.objects.store, key)
-        self._send(key, content.stream(PART) if standing["size"] > PART else content.bytes())
-
-    def _send(self, key: str, content: "Path | Bytes | BytesStream") -> None:
-        obstore.put(
-            self.objects.store, key, content, chunk_size=PART, max_concurrency=PARTS_AT_ONCE
-        )
+        store = self.objects.store
+        with obstore.open_writer(store, key, buffer_size=PART, max_concurrency=2) as writer:
+            for piece in obstore.get(store, key).stream(PART):
+                writer.write(piece)
 
     def in_words(self, relative: str) -> AbstractContextManager[None]:
         """Turn what the server says into an error of ours, without a key of anybody in it."""
@@ -261,6 +260,11 @@ class _Opened(io.RawIOBase):
         buffer[:length] = memoryview(piece)
         self._at += length
         return length
+
+    def readall(self) -> bytes:
+        buffer = bytearray(max(self._size - self._at, 0))
+        self.readinto(buffer)
+        return bytes(buffer)
 
 
 def _at_once(
