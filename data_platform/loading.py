@@ -21,6 +21,7 @@ from data_platform.errors import (
     SourceUnavailable,
 )
 from data_platform.plan.building import BuiltPlan, build_plan
+from data_platform.plan.kept import KeptNodes
 from data_platform.plan.nodes import PipelinePlan, Plan, RawNode
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources.kinds import (
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
 # Storage, drivers and the embedded server are imported where somebody asks for them: `check` and
 # what else only reads starts in half the time.
+
+KEPT = "plans"
+"""The folder of compiled nodes, below the platform's data; may be removed at any time."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,8 @@ def load(settings: Settings, environ: Mapping[str, str], *, connect: bool = Fals
     # isn't there yet: all that they need of it is platform.yaml.
     columns.loaded = _unplanned(workspace, settings, environ)
     handwritten = {name: file.assets for name, file in files.items()}
-    built = build_plan(workspace, columns, handwritten)
+    kept = KeptNodes(settings.data_dir / KEPT)
+    built = build_plan(workspace, columns, handwritten, kept)
     problems = {*workspace.problems, *built.problems, *columns.problems}
     return Loaded(workspace, built, tuple(sorted(problems)), files, settings, environ)
 

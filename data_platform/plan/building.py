@@ -16,6 +16,8 @@ from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destinations.nodes import destination_node
 from data_platform.plan.destinations.places import same_places
+from data_platform.plan.keeping import Keeping
+from data_platform.plan.kept import KeptNodes
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.masking import masked
 from data_platform.plan.lineage.personal import Personal, followed
@@ -72,6 +74,7 @@ def build_plan(
     workspace: Workspace,
     source_columns: SourceColumns | None = None,
     handwritten: Mapping[str, Sequence[Handwritten]] | None = None,
+    kept: KeptNodes | None = None,
 ) -> BuiltPlan:
     """Resolve all pipelines of a workspace.
 
@@ -79,9 +82,14 @@ def build_plan(
         workspace: what was read.
         source_columns: tells the columns of a source where they can be known before a run.
         handwritten: the assets of each pipeline's `assets.py`, by pipeline.
+        kept: nodes that earlier processes compiled; None compiles all.
     """
-    builder = _Builder(workspace, source_columns or (lambda _: None), handwritten or {})
-    return builder.build()
+    keeping = Keeping(workspace, kept)
+    return _Builder(workspace, source_columns or _unknown, handwritten or {}, keeping).build()
+
+
+def _unknown(_: RawNode) -> None:
+    """The columns of a source that nobody asks for."""
 
 
 class _Unbuildable(Exception):
@@ -94,8 +102,10 @@ class _Builder:
         workspace: Workspace,
         source_columns: SourceColumns,
         handwritten: Mapping[str, Sequence[Handwritten]],
+        keeping: Keeping,
     ) -> None:
         self._workspace = workspace
+        self._keeping = keeping
         self._source_columns = source_columns
         self._declared: dict[Key, tuple[PipelineFile, Any]] = {
             Key(layer, file.spec.pipeline, name): (file, spec)
@@ -125,6 +135,7 @@ class _Builder:
         sound = [
             file for file in self._workspace.pipelines if not self._problems[file.spec.pipeline]
         ]
+        self._keeping.write([file.spec.pipeline for file in sound])
         plan = masked(Plan(tuple(self._pipeline_plan(file) for file in sound)), personal)
         broken = {
             name: tuple(key for key in self._declared if key.pipeline == name)
@@ -212,7 +223,7 @@ class _Builder:
         self._stack.append(key)
         self._built[key] = None
         try:
-            node = self._resolve(key, file, spec)
+            node = self._keeping.node(self._asset(key, file, spec), self._compiled)
         except ConfigurationError as error:
             self._problems[key.pipeline] += error.problems
             raise _Unbuildable(str(key)) from None
@@ -230,21 +241,21 @@ class _Builder:
         self._warnings += self._unused_parameters(node)
         return node
 
-    def _resolve(self, key: Key, file: PipelineFile, spec: Asset) -> AnyNode:
-        match spec:
+    def _compiled(self, asset: Declared[Any]) -> AnyNode:
+        match asset.spec:
             case DatabaseSource() | ApiSource() | FileSource() | TopicSource() | PythonSource():
-                return raw_node(self._asset(key, file, spec), self._source_columns)
+                return raw_node(asset, self._source_columns)
             case StagingAsset():
-                return staging_node(self._asset(key, file, spec))
+                return staging_node(asset)
             case AnalyticsAsset():
-                with indented(spec, self._at(key)("query")):
-                    return analytics_node(self._asset(key, file, spec))
+                with indented(asset.spec, asset.at("query")):
+                    return analytics_node(asset)
             case DatabaseDestination() | RedshiftDestination() | FileDestination():
-                return destination_node(self._asset(key, file, spec))
+                return destination_node(asset)
             case HandwrittenAsset():
-                return python_node(self._asset(key, file, spec), self._handwritten[key])
+                return python_node(asset, self._handwritten[asset.key])
             case _:
-                raise AssertionError(spec)
+                raise AssertionError(asset.spec)
 
     def _asset(self, key: Key, file: PipelineFile, spec: SpecT_co) -> Declared[SpecT_co]:
         broken = bool(self._workspace.platform_problems)

@@ -4,6 +4,7 @@ Read by `spec.reading`; `plan` keeps it to say where something stands. Must not 
 models, and never raises anything but `ConfigurationError` over a file's content.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +27,13 @@ class Document:
         path: the file.
         root: what the YAML means, with the place of each key and item.
         problems: mistakes around which reading could go on, such as a key given twice.
+        digest: a hash of its text.
     """
 
     path: Path
     root: Node = field(repr=False)
     problems: tuple[Problem, ...] = ()
+    digest: str = field(default="", repr=False)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -76,7 +79,8 @@ def read_document(path: Path) -> Document:
     """
     text = read_text(path)
     tree = parse_tree(text, path)
-    return Document(path, tree.root, tree.problems)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Document(path, tree.root, tree.problems, digest)
 
 
 def read_text(path: Path) -> str:
