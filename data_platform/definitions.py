@@ -23,7 +23,7 @@ from data_platform.automation.schedules import pipeline_schedule
 from data_platform.destinations.assets import destination_asset
 from data_platform.handwritten.assets import handwritten_assets
 from data_platform.io_manager import IO_MANAGER, LakeIOManager
-from data_platform.loading import Loaded, load
+from data_platform.loading import Loaded, collecting_nothing, load
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.validity import broken_asset_specs, platform_definitions
 from data_platform.plan.nodes import (
@@ -60,6 +60,11 @@ def definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         now: aware; decides which partitions have ended.
     """
     make_waiting_endable()
+    with collecting_nothing():
+        return _definitions_of(loaded, now)
+
+
+def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     nodes = loaded.plan.nodes
     quarantines = [
         quarantine_spec(node)
