@@ -115,9 +115,10 @@ class KeptNodes:
             platform: platform.yaml; None where it has mistakes.
         """
         path = str(file.document.path.absolute())
+        places = (path, str(file.folder), str(file.base_dir))
         shared = platform.model_dump_json() if platform else ""
         said = file.spec.model_dump_json()
-        declared = digest_of(_compilers(), path, file.document.digest, said, shared)
+        declared = digest_of(_compilers(), *places, file.document.digest, said, shared)
         return KeptPipeline(self._folder / f"{digest_of(path)}.pickle", declared)
 
 
