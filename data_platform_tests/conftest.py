@@ -25,7 +25,7 @@ from dagster_dev import DagsterDev
 from factories import Project
 from mariadb import REQUIRED as MARIADB_REQUIRED
 from mariadb import MariaDB, program
-from object_storage import Bucket, usual_variables
+from object_storage import Bucket, server_apart_url, usual_variables
 
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.instance.storage import PlatformStorage, open_instance
@@ -159,7 +159,7 @@ def lake_root(lake_place: LakePlace, tmp_path: Path, monkeypatch: pytest.MonkeyP
         return str(tmp_path / "lake")
     for name, value in usual_variables().items():
         monkeypatch.setenv(name, value)
-    return f"{Bucket().url}/a-lake"
+    return f"{Bucket(server_apart_url()).url}/a-lake"
 
 
 @pytest.fixture

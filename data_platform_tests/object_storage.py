@@ -3,9 +3,13 @@
 A test's `Bucket` is its own; what it leaves there no other test sees.
 """
 
+import atexit
 import functools
 import itertools
+import logging
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import obstore
@@ -31,10 +35,25 @@ def server_url() -> str:
     return f"http://{host}:{port}"
 
 
+@functools.cache
+def server_apart_url() -> str:
+    """Where another server listens, in a process of its own, for lakes.
+
+    Delta keeps Python's lock while it asks for a table's history: a server in the same process
+    couldn't answer.
+    """
+    process = subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(process.kill)
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
 def usual_variables() -> dict[str, str]:
-    """What AWS's own tools take from the environment, to reach the server."""
+    """What AWS's own tools take from the environment, to reach the server of lakes."""
     return {
-        "AWS_ENDPOINT_URL": server_url(),
+        "AWS_ENDPOINT_URL": server_apart_url(),
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -42,14 +61,19 @@ def usual_variables() -> dict[str, str]:
 
 
 class Bucket:
-    """A new bucket on the server."""
+    """A new bucket on a server.
 
-    def __init__(self) -> None:
+    Args:
+        server: where it listens; None means the one of this process.
+    """
+
+    def __init__(self, server: str | None = None) -> None:
+        self._server = server or server_url()
         self.name = f"bucket-{os.getpid()}-{next(_numbers)}"
         self.url = f"s3://{self.name}"
         self._store = S3Store(
             self.name,
-            endpoint=server_url(),
+            endpoint=self._server,
             region="us-east-1",
             access_key_id=ACCESS_KEY,
             secret_access_key=SECRET_KEY,
@@ -65,7 +89,7 @@ class Bucket:
         """How to reach it."""
         written: Mapping[str, str | None] = {
             "type": "s3",
-            "endpoint_url": server_url(),
+            "endpoint_url": self._server,
             "access_key_id": ACCESS_KEY,
             "secret_access_key": SECRET_KEY,
             **other,
@@ -86,10 +110,17 @@ class Bucket:
             f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20240101/us-east-1/s3/aws4_request"
         )
         request = urllib.request.Request(
-            f"{server_url()}/{self.name}{query}",
+            f"{self._server}/{self.name}{query}",
             method=method,
             headers={"Authorization": authorization},
         )
         with urllib.request.urlopen(request) as answer:
             assert answer.status == 200
             return answer.read().decode()
+
+
+if __name__ == "__main__":
+    logging.disable()
+    sys.stdout.write(f"{server_url()}\n")
+    sys.stdout.flush()
+    sys.stdin.read()  # until whoever started it ends
