@@ -15,6 +15,7 @@ from data_platform.destinations.own_partitions import require_own_partitions
 from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
 from data_platform.plan.destinations.kinds import added_column
+from data_platform.plan.destinations.narrowing import Range
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.sql.expressions import quoted
@@ -115,10 +116,30 @@ def deliver(
             query = f"SELECT * EXCLUDE ({unseen}){added} FROM {ROWS}"
             return _counted(session.connection.sql(query).to_arrow_reader(BATCH_ROWS), work)
 
+        def ranges(columns: Sequence[str]) -> dict[str, Range]:
+            session.show(ROWS, snapshot.files(ready))
+            asked = ", ".join(f"min({quoted(name)}), max({quoted(name)})" for name in columns)
+            (found,) = session.rows(f"SELECT {asked} FROM {ROWS}")
+            pairs = zip(found[::2], found[1::2], strict=True)
+            return {
+                name: None if low is None else (low, high)
+                for name, (low, high) in zip(columns, pairs, strict=True)
+            }
+
         work, said = workbench.work, list[str]()
         judge = Judging(node, session, snapshots) if node.checks else None
         delivery = Delivery(
-            node, versions, columns, rows, outside, scratch, run_id, work, judge, said.append
+            node,
+            versions,
+            columns,
+            rows,
+            outside,
+            scratch,
+            run_id,
+            work,
+            judge,
+            said.append,
+            ranges,
         )
         loaded = answering.deliver(delivery)
     told = Loading(versions, frozenset(loaded), absent, upstreams=snapshots, said=said)

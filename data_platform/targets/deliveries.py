@@ -18,6 +18,7 @@ import pyarrow as pa
 from data_platform.engine.outside import Outside
 from data_platform.engine.session import Session
 from data_platform.engine.work import Work
+from data_platform.plan.destinations.narrowing import Range
 from data_platform.plan.nodes import DestinationNode
 
 
@@ -62,6 +63,8 @@ class LoadedRows(Protocol):
 Rows = Callable[[Sequence[str]], pa.RecordBatchReader]
 """Gives the rows of some partitions, with the partition column where the target adds one. They are
 read from the lake while they are taken, and counted."""
+Ranges = Callable[[Sequence[str]], Mapping[str, Range]]
+"""Gives the range of values of columns of integers, by column."""
 Judge = Callable[[LoadedRows, Sequence[str]], bool]
 """Looks at the partitions that were loaded, before the commit: whether they may stay."""
 
@@ -79,6 +82,8 @@ class Delivery:
         scratch: a folder of this step's own.
         run_id: for the ledger.
         work: by which it is ended from outside; then nothing of it stays.
+        ranges: tells the least and the greatest value of columns of integers, over all versions;
+            it reads these columns alone.
         judge: asked before the commit; where it says no, nothing of it stays. None where there
             are no rules.
         say: takes what a person should know of a load that succeeded, as a column that was added.
@@ -94,3 +99,4 @@ class Delivery:
     work: Work = field(default_factory=Work)
     judge: Judge | None = None
     say: Callable[[str], None] = field(default=lambda _: None)
+    ranges: Ranges = field(default=lambda _: {})

@@ -14,6 +14,7 @@ from factories import DAY, NEXT_DAY, database_outside
 from data_platform.engine.postgres import connected
 from data_platform.errors import Location
 from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.narrowing import Range
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import DestinationNode
@@ -93,6 +94,17 @@ class Loads:
                 asked = (f"SELECT *{added.format(key)} FROM ({selects[key]}) AS t" for key in due)
                 return connection.sql(" UNION ALL ".join(asked)).to_arrow_reader(1000)
 
+            def ranges(columns: Sequence[str]) -> dict[str, Range]:
+                found: dict[str, Range] = {}
+                union = " UNION ALL ".join(
+                    f"SELECT * FROM ({one}) AS t" for one in selects.values()
+                )
+                for name in columns:
+                    asked = f'SELECT min("{name}"), max("{name}") FROM ({union}) AS t'
+                    [(low, high)] = connection.execute(asked).fetchall()
+                    found[name] = None if low is None else (low, high)
+                return found
+
             return answering.deliver(
                 Delivery(
                     node=self.node,
@@ -104,6 +116,7 @@ class Loads:
                     run_id="run",
                     judge=judge,
                     say=self.said.append,
+                    ranges=ranges,
                 )
             )
 

@@ -7,7 +7,7 @@ other values. Unsigned types are never chosen: a difference of two of them break
 import re
 from collections.abc import Mapping
 
-INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+INTEGERS: tuple[str, ...] = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 """DuckDB's signed types, from the smallest; each has twice the bytes of the one before."""
 Range = tuple[int, int] | None
 """The least and the greatest value of a column; None where it has none."""
@@ -15,19 +15,23 @@ Range = tuple[int, int] | None
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
-def narrowed(kinds: Mapping[str, str], ranges: Mapping[str, Range]) -> dict[str, str]:
-    """The types of columns, integers in the smallest that holds their values.
+def narrowed(
+    kinds: Mapping[str, str], ranges: Mapping[str, Range], there: Mapping[str, str]
+) -> dict[str, str]:
+    """The types of columns of integers, in the smallest that holds their values.
 
-    A column without any value keeps its type: nothing says what will come. Doubles and decimals
-    are left as they are.
+    A column without any value keeps its type: nothing says what will come. One that is there
+    already keeps its own, as long as that holds the values.
 
     Args:
-        kinds: DuckDB's types, by column.
-        ranges: of the values of integers, by column.
+        kinds: DuckDB's types, by column; others than integers are left out.
+        ranges: of the values, by column.
+        there: types of columns that the table has.
     """
     return {
-        name: smallest(kind, ranges.get(name)) if kind in INTEGERS else kind
+        name: _kept(smallest(kind, ranges.get(name)), there.get(name, ""), ranges.get(name))
         for name, kind in kinds.items()
+        if kind in INTEGERS
     }
 
 
@@ -37,6 +41,12 @@ def smallest(kind: str, found: Range) -> str:
         return kind
     fitting = (small for small in INTEGERS if _holds(small, found))
     return min(next(fitting, kind), kind, key=INTEGERS.index)
+
+
+def _kept(small: str, there: str, found: Range) -> str:
+    """The type of a column that is there, if it holds what is found."""
+    kept = there.upper()
+    return kept if kept in INTEGERS and (found is None or widens(small, kept)) else small
 
 
 def widens(kind: str, declared: str) -> bool:

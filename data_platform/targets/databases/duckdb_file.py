@@ -178,9 +178,8 @@ class DuckDBTransaction:
             TableIndex(columns, unique) for columns, unique in found if columns
         ]
 
-    def fit(self, kind: str, declared: str, *, narrow: bool) -> Fit:
+    def fit(self, kind: str, declared: str) -> Fit:
         """How values get into a column: DuckDB itself widens them where nothing is lost."""
-        del narrow
         return "direct" if kind == declared or widens(kind, declared) else "alter"
 
     def retyped(self, table: TableName, column: str, declared: str) -> str:

@@ -110,7 +110,7 @@ class _Load:
                 self._ledger.forget()
             case "merge" | "append" | "create":
                 pass
-        reader = self._delivery.rows(due)
+        reader = self.preparing.narrow(self._delivery.rows(due))
         if target.write == "merge" or form.casts:
             self._transaction.execute(self._arriving())
             self._transaction.ingest(ARRIVING, reader)

@@ -139,9 +139,9 @@ class PostgresTransaction:
             for names, unique in self._cursor.fetchall()
         ]
 
-    def fit(self, kind: str, declared: str, *, narrow: bool) -> Fit:
+    def fit(self, kind: str, declared: str) -> Fit:
         """How values of one of DuckDB's types get into a column."""
-        return fit_in_postgres(kind, declared, narrow=narrow)
+        return fit_in_postgres(kind, declared)
 
     def retyped(self, table: TableName, column: str, declared: str) -> str:
         """The statement that a person runs to give a column another type."""

@@ -50,18 +50,17 @@ _ENDLESS = (2**63 - 1, -(2**63 - 1))
 """What DuckDB has for infinity, in microseconds."""
 
 
-def fit_in_postgres(kind: str, declared: str, *, narrow: bool) -> Fit:
+def fit_in_postgres(kind: str, declared: str) -> Fit:
     """How values of one of DuckDB's types get into a column of PostgreSQL.
 
     Args:
         kind: of the rows.
         declared: of the column, as `format_type` tells it.
-        narrow: whether integers of the table were made as small as its first rows allowed.
     """
     if declared == declared_type(kind, "postgres"):
         return "direct"
     if kind.endswith("[]") and declared.endswith("[]"):
-        inner = fit_in_postgres(kind[:-2], declared[:-2], narrow=narrow)
+        inner = fit_in_postgres(kind[:-2], declared[:-2])
         return "alter" if inner == "alter" else "cast"  # an array names the type of its elements
     base = declared.partition("(")[0]
     if kind == "VARCHAR":
@@ -71,7 +70,7 @@ def fit_in_postgres(kind: str, declared: str, *, narrow: bool) -> Fit:
     if base not in _MADE:
         return "alter" if base in _TEXTS or declared.endswith("[]") else "cast"
     if kind in _DIGITS:
-        return _whole(_DIGITS[kind], declared, narrow=narrow, larger=_is_larger(kind, declared))
+        return _whole(_DIGITS[kind], declared, larger=_is_larger(kind, declared))
     if found := DECIMAL.fullmatch(kind):
         return _decimal(int(found[1]), int(found[2]), declared)
     if (kind, declared) in {("FLOAT", "double precision"), ("DATE", _TIMESTAMP)}:
@@ -87,9 +86,9 @@ def _is_larger(kind: str, declared: str) -> bool:
     return _HELD_DIGITS.get(declared, 0) >= _DIGITS[kind] - 1
 
 
-def _whole(digits: int, declared: str, *, narrow: bool, larger: bool) -> Fit:
+def _whole(digits: int, declared: str, *, larger: bool) -> Fit:
     if declared in _HELD_DIGITS:
-        return "cast" if larger or narrow else "alter"
+        return "cast" if larger else "alter"
     if declared in _EXACT_DIGITS:
         return "cast" if digits <= _EXACT_DIGITS[declared] else "alter"
     return _into_numeric(digits, 0, declared)

@@ -4,12 +4,20 @@ Called by `loading` within its transaction, so that a table which is refused sta
 what can't hurt anybody who reads the table is done: a new column, an index, a grant.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+# pyarrow comes without types.
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import pyarrow as pa
 
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.column_types import declared_type, without_type
 from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.narrowing import INTEGERS, narrowed
 from data_platform.plan.destinations.statements import (
     column_comments,
     index_statement,
@@ -24,6 +32,7 @@ from data_platform.targets.databases.transactions import TableColumn, Transactio
 from data_platform.targets.deliveries import Delivery
 
 EXAMPLES = 5
+ARROW = dict(zip(INTEGERS, (pa.int8(), pa.int16(), pa.int32(), pa.int64()), strict=True))
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,11 @@ class Preparing:
         self._transaction, self._delivery, self._target = transaction, delivery, target
         self._table, self._ledger = table, ledger
         self.kinds = dict(delivery.columns)
-        """DuckDB's types of what is loaded, the added partition column included."""
+        """DuckDB's types of what is loaded, the added partition column included; integers as small
+        as they are to be, once the table is prepared."""
         if target.adds_partition_column and target.partition_column:
             self.kinds[target.partition_column] = "VARCHAR"
+        self._small: Mapping[str, str] = {}
         self._required = {*required_columns(delivery.node), *target.keys}
 
     def prepare(self) -> Form:
@@ -69,8 +80,9 @@ class Preparing:
             StorageError: it can't be made fit without a person's say; nothing was changed.
         """
         self._require_keys()
-        wanted = {name: self._declared(name, kind) for name, kind in self.kinds.items()}
         there = self._transaction.columns(self._table)
+        self.kinds |= self._narrowed(there or [])
+        wanted = {name: self._declared(name, kind) for name, kind in self.kinds.items()}
         if there is None:
             return self._made(wanted)
         if self._target.write == "create" and not self._is_own():
@@ -81,14 +93,29 @@ class Preparing:
         form = self._fitted({column.name: column for column in there}, wanted)
         return Form(form.columns, form.casts, changes=[*form.changes, *self._furnished()])
 
+    def narrow(self, reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+        """Rows with integers in the types of `kinds`, which hold all their values."""
+        types = {name: ARROW[kind] for name, kind in self._small.items()}
+        fields = [field.with_type(types.get(field.name, field.type)) for field in reader.schema]
+        return reader.cast(pa.schema(fields)) if self._small else reader
+
     def note(self) -> None:
         """Remember what was loaded."""
         columns = {
-            name: LoadedColumn(kind, name not in self._required)
+            name: LoadedColumn(self._delivery.columns.get(name, kind), name not in self._required)
             for name, kind in self.kinds.items()
         }
         if columns != self._ledger.columns():
             self._ledger.note(str(self._delivery.node.key), columns)
+
+    def _narrowed(self, there: Sequence[TableColumn]) -> Mapping[str, str]:
+        """The types of integers by what they hold; SQLite's take the bytes of each value anyway."""
+        if self._target.narrow and self._transaction.dialect != "sqlite":
+            integers = [name for name, kind in self._delivery.columns.items() if kind in INTEGERS]
+            ranges = self._delivery.ranges(integers) if integers else {}
+            types = {column.name: column.declared for column in there}
+            self._small = narrowed(self._delivery.columns, ranges, types)
+        return self._small
 
     def _made(self, wanted: Mapping[str, str]) -> Form:
         node = self._delivery.node
@@ -133,7 +160,7 @@ class Preparing:
         return Form(types, casts, changes=changes)
 
     def _fit(self, name: str, kind: str, declared: str) -> str:
-        fit = self._transaction.fit(kind, declared, narrow=self._target.narrow)
+        fit = self._transaction.fit(kind, declared)
         own = self._target.adds_partition_column and name == self._target.partition_column
         # The key of a partition may stand in a column of dates that somebody made.
         if fit != "alter" or not own or declared.lower() != "date":

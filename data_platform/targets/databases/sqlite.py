@@ -162,9 +162,8 @@ class SqliteTransaction:
                 found[bool(unique)].add(tuple(str(row[0]) for row in rows))
         return [TableIndex(columns, unique) for unique in found for columns in found[unique]]
 
-    def fit(self, kind: str, declared: str, *, narrow: bool) -> Fit:
+    def fit(self, kind: str, declared: str) -> Fit:
         """How values get into a column: as they are bound, or SQLite would make others of them."""
-        del narrow
         return "direct" if holds_exactly(kind, declared) else "alter"
 
     def retyped(self, table: TableName, column: str, declared: str) -> str:

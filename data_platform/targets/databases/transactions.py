@@ -82,13 +82,12 @@ class Transaction(Protocol):
         """The indexes of a table, that of its primary key included, partial ones left out."""
         ...
 
-    def fit(self, kind: str, declared: str, *, narrow: bool) -> Fit:
+    def fit(self, kind: str, declared: str) -> Fit:
         """How values of one of DuckDB's types get into a column.
 
         Args:
             kind: of the rows.
             declared: of the column.
-            narrow: whether integers of the table were made as small as its first rows allowed.
         """
         ...
 
