@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Without compiled bytecode every start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev test lint bench campaign screenshots clean
+.PHONY: demo dev test test-s3 lint bench campaign screenshots clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -22,6 +22,10 @@ dev: .venv/installed ## The same pipeline live in Dagster's UI, http://127.0.0.1
 
 test: .venv/installed ## All tests, with small counts where a campaign has large ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign"
+
+test-s3: .venv/installed ## The tests of what works on the lake, with all lakes in buckets
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign" --lake-on-s3 \
+		$(addprefix data_platform_tests/,storage staging quality correcting raw analytics destinations handwritten)
 
 lint: .venv/installed ## Style, types, layers
 	$(BIN)/ruff check .
