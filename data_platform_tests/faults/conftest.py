@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from delivering import Nodes
+from factories import Project
 from reliability_report import write_report
 from retail_platform import Databases, RetailPlatform, retail_platform
 
@@ -31,6 +33,12 @@ def undisturbed(
     with retail_platform(databases, tmp_path_factory.mktemp("oracle"), FIRST, END) as platform:
         assert platform.run(FIRST, END).succeeded
         yield platform
+
+
+@pytest.fixture
+def nodes(project: Project) -> Nodes:
+    """Destinations with and without partitions."""
+    return Nodes.of(project)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

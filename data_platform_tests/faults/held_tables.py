@@ -3,6 +3,7 @@
 One class a kind of target, each with the URL or path that deliveries get.
 """
 
+import io
 import json
 import sqlite3
 import time
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 import duckdb
 import psycopg2
 import psycopg2.extensions
+from pyarrow import parquet
 from versions_of_rows import COLUMNS, PARTITIONED, Held, Row, in_order
 
 from data_platform.plan.destinations.kinds import AnyTarget, Dialect, FileTarget, TableTarget
@@ -24,6 +26,7 @@ from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.spec.destinations import CsvOutput, WriteMode
 
 PATIENCE = 15.0
+NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 SESSIONS = """
 SELECT 'session: ' || state || ', ' || left(query, 80) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -52,6 +55,8 @@ class Tables(Protocol):
 
     whole: bool
     """Whether all partitions of a load are there, or none."""
+    pause: float
+    """Seconds between two looks, which take time from what is being looked at."""
 
     @property
     def url(self) -> str:
@@ -97,6 +102,7 @@ class PostgresTables:
     """
 
     whole = True
+    pause = 0.004
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -147,7 +153,7 @@ class _PostgresLook:
             rows, ledger = [], {}
             if has_table:
                 partition = PARTITION if partitioned else f"'{WHOLE}'"
-                cursor.execute(f"SELECT {', '.join(COLUMNS)}, {partition} FROM shop.{table}")
+                cursor.execute(f"SELECT {NAMES}, {partition} FROM shop.{table}")
                 rows = cursor.fetchall()
             if has_ledger:
                 name = f"shop.{table}"
@@ -164,6 +170,7 @@ class SqliteTables:
     """
 
     whole = True
+    pause = 0.004
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -216,7 +223,7 @@ def _held_by_sqlite(connection: sqlite3.Connection, table: str) -> Held:
     if table in names:
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
         partition = PARTITION if PARTITION in columns else f"'{WHOLE}'"
-        query = f"SELECT {', '.join(COLUMNS)}, {partition} FROM {table}"
+        query = f"SELECT {NAMES}, {partition} FROM {table}"
         rows = [_row(row) for row in connection.execute(query)]
     if "data_platform_loads" in names:
         query = LEDGER.format(ledger="data_platform_loads", table=table)
@@ -243,6 +250,7 @@ class DuckDBTables:
     """
 
     whole = True
+    pause = 0.05
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -269,10 +277,11 @@ class DuckDBTables:
             if not self._path.exists():
                 return Held()
             try:
-                with duckdb.connect(str(self._path), read_only=True) as connection:
-                    return _held_by_duckdb(connection, table)
-            except (duckdb.IOException, duckdb.ConnectionException):
+                connection = duckdb.connect(str(self._path), read_only=True)
+            except duckdb.Error:
                 return None
+            with connection:
+                return _held_by_duckdb(connection, table)
 
         yield look
 
@@ -292,7 +301,7 @@ def _held_by_duckdb(connection: duckdb.DuckDBPyConnection, table: str) -> Held:
     ledger: dict[str, tuple[str, int]] = {}
     if table in names:
         partition = PARTITION if (table, PARTITION) in found else f"'{WHOLE}'"
-        query = f"SELECT {', '.join(COLUMNS)}, {partition} FROM shop.{table}"
+        query = f"SELECT {NAMES}, {partition} FROM shop.{table}"
         rows = [_row(row) for row in connection.sql(query).fetchall()]
     if "loads" in names:
         query = LEDGER.format(ledger="data_platform.loads", table=f"shop.{table}")
@@ -308,6 +317,7 @@ class FileTables:
     """
 
     whole = False
+    pause = 0.004
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -331,10 +341,9 @@ class FileTables:
                 continue
             key = manifest["partition"]
             ledger[key] = (manifest["data_version"], manifest["rows"])
-            names = ", ".join(COLUMNS)
-            with duckdb.connect() as connection:
-                found = connection.sql(f"SELECT {names} FROM read_parquet('{path}')").fetchall()
-            rows += [_row((*row, key)) for row in found]
+            found = parquet.read_table(io.BytesIO(content), columns=list(COLUMNS))
+            columns = zip(*(column.to_pylist() for column in found.columns), strict=True)
+            rows += [_row((*row, key)) for row in columns]
         return Held(in_order(rows), ledger)
 
     @contextmanager

@@ -14,22 +14,16 @@ from breaking import Fault, Story, campaign, disturb
 from cutting_proxy import LOST_ANSWER, Cut, CuttingProxy, How, Way
 from delivering import Nodes, Sending
 from delivering_process import DeliveringProcess
-from factories import Project
 from held_tables import PostgresTables
 from versions_of_rows import PARTITIONED, Held, after
 
 from data_platform.errors import StorageUnavailable
 from data_platform.spec.destinations import WriteMode
 
-FAULTS = 10
+CUTS, KILLS = 6, 4
 FULL_FAULTS = int(os.environ.get("CAMPAIGN_BROKEN_LOADS", "100"))
 PATIENCE = 60.0
 MODES: tuple[WriteMode, ...] = get_args(WriteMode)
-
-
-@pytest.fixture
-def nodes(project: Project) -> Nodes:
-    return Nodes.of(project)
 
 
 @pytest.fixture
@@ -142,7 +136,7 @@ def test_a_network_that_is_cut_anywhere(
 ) -> None:
     seed = random.Random(1)
     tables = PostgresTables(postgres_url)
-    disturb(tables, nodes, Story(mode, seed), Cuts(proxy, seed), FAULTS, tmp_path)
+    disturb(tables, nodes, Story(mode, seed), Cuts(proxy, seed), CUTS, tmp_path)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -155,7 +149,7 @@ def test_a_process_that_is_killed_anywhere(
 ) -> None:
     seed = random.Random(2)
     tables = PostgresTables(postgres_url)
-    disturb(tables, nodes, Story(mode, seed), kills(seed), FAULTS, tmp_path)
+    disturb(tables, nodes, Story(mode, seed), kills(seed), KILLS, tmp_path)
 
 
 @pytest.mark.parametrize("mode", MODES)
