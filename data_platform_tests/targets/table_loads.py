@@ -19,9 +19,10 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.partitions import DailyPartitions
-from data_platform.plan.schemas import Column, Schema
+from data_platform.plan.schemas import NO_MASKING, Column, Masking, Schema
 from data_platform.targets import answering
 from data_platform.targets.deliveries import Delivery, Judge, Version
+from data_platform.targets.deliveries import Rows as DeliveredRows
 
 THIRD_DAY = "2024-01-03"
 Rows = list[tuple[Any, ...]]
@@ -48,6 +49,7 @@ class Loads:
     columns: tuple[Column, ...] = ()
     timezone: str = "UTC"
     description: str | None = None
+    masking: Masking = NO_MASKING
     said: list[str] = field(default_factory=list)
 
     def given(self, write: str, **about: Any) -> "Loads":
@@ -78,6 +80,7 @@ class Loads:
             partitions=DailyPartitions(date(2024, 1, 1), None, self.timezone) if daily else None,
             source=Key("staging", "shop", "orders"),
             target=self.target,
+            masking=self.masking,
             contract=Schema(self.columns, closed=True) if self.columns else None,
         )
 
@@ -105,20 +108,31 @@ class Loads:
                     found[name] = None if low is None else (low, high)
                 return found
 
-            return answering.deliver(
-                Delivery(
-                    node=self.node,
-                    versions={key: _version(sql) for key, sql in selects.items()},
-                    columns={str(name): str(kind) for name, kind, *_ in described},
-                    rows=rows,
-                    outside=database_outside(self.url),
-                    scratch=Path(),
-                    run_id="run",
-                    judge=judge,
-                    say=self.said.append,
-                    ranges=ranges,
-                )
+            versions = {key: _version(sql) for key, sql in selects.items()}
+            columns = {str(name): str(kind) for name, kind, *_ in described}
+            return self.deliver(versions, columns, rows, judge=judge, ranges=ranges)
+
+    def deliver(
+        self,
+        versions: Mapping[str, Version],
+        columns: Mapping[str, str],
+        rows: DeliveredRows,
+        **about: Any,
+    ) -> list[str]:
+        """Load versions whose rows are given."""
+        return answering.deliver(
+            Delivery(
+                node=self.node,
+                versions=versions,
+                columns=columns,
+                rows=rows,
+                outside=database_outside(self.url),
+                scratch=Path(),
+                run_id="run",
+                say=self.said.append,
+                **about,
             )
+        )
 
     def held(self) -> dict[str, int]:
         """Rows of each partition, as the ledger has them."""

@@ -1,13 +1,16 @@
 """How a table in PostgreSQL looks that the platform makes, and what outlives its loads."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 from table_loads import DAY, NEXT_DAY, THIRD_DAY, Loads
 
 from data_platform.errors import StorageError
 from data_platform.plan.schemas import Column
+from data_platform.targets.deliveries import Version
 
 CONTRACT = (
     Column("id", "INTEGER", "It's the order", nullable=False),
@@ -21,6 +24,22 @@ MODES = {
     "replace": {},
 }
 INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'shop' ORDER BY indexname"
+OLDER = """
+CREATE SCHEMA data_platform;
+CREATE TABLE data_platform.loads (
+  table_name text, partition text, data_version text NOT NULL, run_id text NOT NULL,
+  rows bigint NOT NULL, loaded_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (table_name, partition)
+);
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders ("id" integer, "city" text, "at" timestamptz, "_partition" text);
+CREATE INDEX ON shop.orders ("_partition");
+INSERT INTO shop.orders VALUES (1, 'Ulm', '2024-01-01 12:00+00', '2024-01-01'),
+  (2, 'Ulm', '2024-01-01 12:00+00', '2024-01-02');
+INSERT INTO data_platform.loads (table_name, partition, data_version, run_id, rows) VALUES
+  ('shop.orders', '2024-01-01', 'one', 'old', 1), ('shop.orders', '2024-01-02', 'two', 'old', 1)
+"""
+"""What a version made that knew replace_partition and replace alone."""
 MAY_READ = "SELECT has_table_privilege('shop_reader', 'shop.orders', 'SELECT')"
 
 
@@ -114,14 +133,24 @@ def test_a_role_that_is_not_there_is_refused_and_leaves_nothing(loads: Loads) ->
     assert loads.ask("SELECT to_regclass('shop.orders') IS NULL") == [(True,)]
 
 
-def test_a_ledger_and_a_table_of_an_older_version_are_taken_over(loads: Loads) -> None:
-    daily = loads.daily()
-    daily.bring({DAY: row(1), NEXT_DAY: row(2)})
-    daily.execute("DROP TABLE data_platform.tables")  # which they didn't have
-    assert daily.bring({DAY: row(1), NEXT_DAY: row(3)}) == [NEXT_DAY]
+@pytest.mark.parametrize("write", ["replace_partition", "merge"])
+def test_a_ledger_and_a_table_of_an_older_version_are_taken_over(loads: Loads, write: str) -> None:
+    loads.execute(*OLDER.strip().split(";\n"))
+    daily = loads.promising(*CONTRACT).daily(write, **MODES[write])
+    columns = {"id": "INTEGER", "city": "VARCHAR", "at": "TIMESTAMP WITH TIME ZONE"}
+
+    def rows(due: Sequence[str]) -> pa.RecordBatchReader:
+        assert due == [NEXT_DAY]
+        at = pa.array([datetime(2024, 1, 2, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+        table = pa.table({"id": pa.array([2], pa.int32()), "city": ["Bonn"], "at": at})
+        return table.append_column("_partition", pa.array([NEXT_DAY])).to_reader()
+
+    versions = {DAY: Version("one", 1), NEXT_DAY: Version("three", 1)}
+    assert daily.deliver(versions, columns, rows) == [NEXT_DAY]
+    assert daily.ask("SELECT id, city FROM shop.orders ORDER BY 1") == [(1, "Ulm"), (2, "Bonn")]
     noted = daily.ask("SELECT table_name, destination, columns FROM data_platform.tables")
     assert [(name, of) for name, of, _ in noted] == [("shop.orders", "destinations/shop/orders")]
-    assert list(json.loads(noted[0][2])) == ["id", "city", "_partition"]
+    assert list(json.loads(noted[0][2])) == ["id", "city", "at", "_partition"]
 
 
 def test_the_ledger_names_run_rows_and_time(loads: Loads) -> None:
@@ -130,13 +159,45 @@ def test_the_ledger_names_run_rows_and_time(loads: Loads) -> None:
     assert loads.ask(asked) == [(DAY, "run", 2, True)]
 
 
-def test_rows_are_never_held_as_a_whole(loads: Loads) -> None:
-    """A million rows of 100 bytes, of which no more than some batches are in memory."""
-    import pyarrow as pa
+@pytest.mark.parametrize("write", ["replace", "merge"])
+def test_rows_are_never_held_as_a_whole(loads: Loads, write: str) -> None:
+    """100 MB pass, of which a few batches of 2 MB are in memory at a time."""
+    before, peak = pa.total_allocated_bytes(), 0
 
-    before = pa.total_allocated_bytes()
-    loads.bring("SELECT range AS id, repeat('x', 100) AS text FROM range(200000)")
-    assert pa.total_allocated_bytes() - before < 10_000_000
-    assert loads.ask("SELECT count(*), sum(id)::bigint FROM shop.orders") == [
-        (200_000, 19_999_900_000)
-    ]
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal peak
+        for number in range(50):
+            ids = pa.array(range(number * 1000, number * 1000 + 1000), pa.int64())
+            texts = pa.array([f"{number:02}" * 1000] * 1000)
+            at = pa.array([0] * 1000, pa.timestamp("us"))
+            peak = max(peak, pa.total_allocated_bytes() - before)
+            yield pa.record_batch({"id": ids, "text": texts, "at": at})
+
+    def rows(due: Sequence[str]) -> pa.RecordBatchReader:
+        schema = pa.schema({"id": pa.int64(), "text": pa.string(), "at": pa.timestamp("us")})
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    columns = {"id": "BIGINT", "text": "VARCHAR", "at": "TIMESTAMP"}
+    filled = loads.given(write, keys=("id",) if write == "merge" else ())
+    filled.deliver({"": Version("one", 50_000)}, columns, rows)
+    assert 0 < peak < 20_000_000
+    seen = filled.ask("SELECT count(*), sum(length(text))::bigint FROM shop.orders")
+    assert seen == [(50_000, 100_000_000)]
+
+
+def test_what_goes_wrong_while_rows_are_read_is_told_as_it_is(loads: Loads) -> None:
+    """Out of the driver it came as a broken connection, with a traceback in its words."""
+    loads.bring(row(1))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"id": pa.array([2], pa.int32()), "city": pa.array(["Bonn"])})
+        raise StorageError("the lake is gone")
+
+    def rows(due: Sequence[str]) -> pa.RecordBatchReader:
+        schema = pa.schema({"id": pa.int32(), "city": pa.string()})
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    columns = {"id": "INTEGER", "city": "VARCHAR"}
+    with pytest.raises(StorageError, match=r"^the lake is gone$"):
+        loads.deliver({"": Version("new", 2)}, columns, rows)
+    assert loads.ask() == [(1, "Ulm")]

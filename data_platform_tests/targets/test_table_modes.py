@@ -8,6 +8,7 @@ from table_loads import DAY, NEXT_DAY, THIRD_DAY, Loads, Rows
 
 from data_platform.engine.session import open_session
 from data_platform.errors import StorageError
+from data_platform.plan.schemas import Masking
 from data_platform.targets.deliveries import LoadedRows
 
 ONE = "SELECT 1 AS id, 'x' AS name"
@@ -62,6 +63,11 @@ class TestMerge:
             daily.bring({NEXT_DAY: f"{TWO} UNION ALL {TWO}"})
         assert daily.ask() == [(1, "x", DAY)]
         assert daily.held() == {DAY: 1}
+
+    def test_an_example_tells_nothing_of_a_person(self, merged: Loads) -> None:
+        merged.masking = Masking(frozenset({"id"}))
+        with pytest.raises(StorageError, match=r"have the keys id = \(hidden\), "):
+            merged.bring(f"{TWO} UNION ALL {TWO}")
 
     def test_rows_without_keys_are_refused(self, merged: Loads) -> None:
         with pytest.raises(StorageError, match="1 rows have no value of id"):

@@ -11,9 +11,6 @@ from data_platform.plan.destinations.tables import TableName, table_name
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.sql.expressions import literal, quoted
 
-LONGEST_NAME = 63
-"""Bytes of a name in PostgreSQL; what is longer would be cut."""
-
 
 def table_statements(
     node: DestinationNode, target: TableTarget, name: TableName, wanted: Mapping[str, str]
