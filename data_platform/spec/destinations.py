@@ -136,7 +136,7 @@ class CopyOptions(Model):
     """Options of COPY from Parquet that change nothing about which rows are loaded."""
 
     statupdate: bool | None = None
-    """Whether statistics are made anew; None leaves it to Redshift."""
+    """Whether statistics are made anew; None means as Redshift decides."""
     acceptinvchars: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """What stands for a character that Redshift can't keep; None means that it is an error."""
 
@@ -181,8 +181,8 @@ class RedshiftDestination(DestinationAsset):
     partition_column: Name | None = None
     """The column that holds the partition; None means that `_partition` is added."""
     distribution_key: Name | None = None
-    """The column by which rows are shared out over slices when the table is made; None leaves it
-    to Redshift."""
+    """The column by which rows are shared out over slices when the table is made; None means as
+    Redshift decides."""
     sort_key: Names | None = None
     """The columns by which rows are sorted when the table is made; None means the partition's."""
     grants: dict[str, list[Privilege]] = Field(default_factory=dict[str, list[Privilege]])
