@@ -1,6 +1,6 @@
 """Connections to PostgreSQL by ADBC, and its errors in words that a person can act on.
 
-Called by `sources.database` and `storage.warehouse`. The driver is imported when something
+Called by `sources.database` and `targets.databases`. The driver is imported when something
 connects: it brings pandas along, which costs every process that only loads definitions.
 """
 

@@ -1,7 +1,7 @@
 """An asset as it was written, and its way to what it refers to.
 
 Made by `plan.building`, which knows all assets; given to the one module a layer that builds its
-node: `raw_nodes`, `staging_nodes`, `analytics_nodes`, `destination_nodes`.
+node: `raw_nodes`, `staging_nodes`, `analytics_nodes`, `destinations.nodes`.
 """
 
 import difflib
