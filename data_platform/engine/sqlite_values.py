@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -29,9 +29,9 @@ PASSING = (
 """How an error begins that passes."""
 MAX_PRECISION = 38
 """Digits of a decimal in Arrow and in the lake."""
-EXACT_DIGITS = 15
-"""That a number of SQLite holds of a decimal, whatever they are; more of them are kept as text."""
 
+_DIGITS = Context(prec=2 * MAX_PRECISION)
+"""Python's own has 28 digits, and takes no number that has more."""
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|NUMBER)(?:_TEXT)?\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 
 
@@ -100,7 +100,7 @@ def _decimal(value: Any, scale: int) -> Decimal:
     exact = Decimal(repr(value) if isinstance(value, float) else value)
     if not exact.is_finite():
         raise ValueError
-    kept = round(exact, scale)
+    kept = exact.quantize(Decimal(1).scaleb(-scale), context=_DIGITS)
     if kept != exact:
         raise ValueError
     return kept
