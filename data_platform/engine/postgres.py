@@ -63,6 +63,16 @@ _LASTING = (
 _NO_PRECISION = 1000
 """The most digits that a numeric may be declared with; more means that it isn't."""
 
+PEER: dict[str, int] = {
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,
+}
+"""How long the other side may be silent, as libpq names it: seconds, a number, milliseconds. It is
+gone after two minutes. A system's own patience is two hours, in which a load would wait for a
+network that was cut, and the next load for its locks."""
+
 
 class Unreachable(Exception):
     """The database can't be reached, or broke off: a retry may succeed."""
@@ -87,10 +97,25 @@ def connected(url: str, *, autocommit: bool = False) -> "Generator[tuple[Connect
     from adbc_driver_postgresql import dbapi  # noqa: PLC0415
 
     try:
-        with dbapi.connect(url, autocommit=autocommit) as connection, connection.cursor() as cursor:
+        with (
+            dbapi.connect(watched(url), autocommit=autocommit) as connection,
+            connection.cursor() as cursor,
+        ):
             yield connection, cursor
     except adbc_driver_manager.Error as error:
         _raise(error, url, error.sqlstate)
+
+
+def watched(url: str) -> str:
+    """A URL, or a list of libpq's keywords, whose connections notice that the other side is gone.
+
+    What it says of that itself stays.
+    """
+    missing = {name: value for name, value in PEER.items() if name not in url}
+    said = [f"{name}={value}" for name, value in missing.items()]
+    if "://" not in url:
+        return " ".join([url, *said])
+    return url + ("&" if "?" in url else "?") + "&".join(said) if said else url
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from data_platform.engine.postgres import Refused, Unreachable, connected
+from data_platform.engine.postgres import PEER, Refused, Unreachable, connected
 from data_platform.engine.streams import TellingStream
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
@@ -50,6 +50,11 @@ _CREATE_OWN = (
     f"""COMMENT ON TABLE {_TABLES} IS
   'Which columns of each table are loaded: others are somebody else''s, and left alone.'""",
 )
+_WATCH_CLIENT = "SELECT " + ", ".join(
+    f"set_config('tcp_{name.removeprefix('tcp_')}', '{value}', true)"
+    for name, value in PEER.items()
+)
+"""The server lets go of a client that has been silent as long: it keeps the table's lock."""
 _ALL = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 _COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute
@@ -78,6 +83,7 @@ def begun(url: str, what: str, work: Work) -> Generator["PostgresTransaction"]:
     """
     try:
         with connected(url) as (connection, cursor), work.stoppable(connection.adbc_cancel):
+            cursor.execute(_WATCH_CLIENT)
             yield PostgresTransaction(connection, cursor)
             connection.rollback()
     except Unreachable as error:
