@@ -81,6 +81,7 @@ _PLATFORM = """
 connections:
   shop: {type: database, url: postgresql://nowhere}
   warehouse: {type: database, url: postgresql://nowhere}
+  local: {type: database, url: "duckdb:///local.duckdb"}
   redshift: {type: database, url: redshift://nowhere}
   exports: {type: s3}
   backup: {type: s3}
