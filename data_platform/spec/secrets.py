@@ -34,7 +34,8 @@ def written_secrets(document: Document) -> tuple[Problem, ...]:
         Problem(
             Location(document.path, child.line, child.column),
             f"{show(name)} is written out here, for whoever reads this file: take it from a "
-            "variable, ${NAME}, or a file, ${file:/run/secrets/name}",
+            "variable, ${NAME}, a file, ${file:/run/secrets/name}, or a store of secrets, "
+            "${vault:mount/path#key} or ${aws-secret:name#key}",
             warning=True,
         )
         for name, child in named
