@@ -3,7 +3,7 @@
 Added to `lake` by `commands.lake`.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from data_platform.keeping.erasure import Found
     from data_platform.keeping.rollback import Rollback
-    from data_platform.plan.nodes import LakeNode
+    from data_platform.plan.nodes import LakeNode, Node
     from data_platform.storage.lake import Lake
 
 _by = click.option("--by", metavar="NAME", help="Who does it; whoever is logged in, left out.")
@@ -158,7 +158,7 @@ def erase(keys: tuple[str, ...], where: str, *, apply: bool, by: str | None, sty
     The report names what isn't reached from here: sources, destinations, what is built from the
     assets unless it is named too, previews of rows in Dagster.
     """
-    from data_platform.keeping.beyond import beyond  # noqa: PLC0415
+    from data_platform.keeping.beyond import beyond, downstream  # noqa: PLC0415
     from data_platform.keeping.conditions import read_condition  # noqa: PLC0415
     from data_platform.keeping.erasure import Erasure  # noqa: PLC0415
     from data_platform.keeping.naming import lake_node, user_name  # noqa: PLC0415
@@ -177,7 +177,8 @@ def erase(keys: tuple[str, ...], where: str, *, apply: bool, by: str | None, sty
         besides = beyond(loaded.plan, workbench.lake, nodes, found, condition.columns)
         if apply and any(one.any for one in found):
             with dagster_instance(settings_of_machine()) as instance:
-                _require_idle(instance, nodes, besides)
+                below = downstream(loaded.plan, [node.key for node in nodes])
+                _require_idle(instance, [*nodes, *below])
                 found = erasure.erase(nodes, who)
                 _record_erasure(instance, found, who)
     if style == "json":
@@ -188,16 +189,11 @@ def erase(keys: tuple[str, ...], where: str, *, apply: bool, by: str | None, sty
         fail()
 
 
-def _require_idle(
-    instance: "DagsterInstance", nodes: "Sequence[LakeNode]", besides: "Sequence[Any]"
-) -> None:
+def _require_idle(instance: "DagsterInstance", nodes: "Sequence[Node]") -> None:
     """Whoever is at work may read the files that go, and write the rows again."""
     from data_platform.keeping.at_work import at_work  # noqa: PLC0415
-    from data_platform.plan.keys import Key  # noqa: PLC0415
 
-    below = [Key(*one.where.split(":")[0].split("/")) for one in besides
-             if one.what in {"downstream", "destination"}]  # fmt: skip
-    keys = [*(node.key for node in nodes), *below]
+    keys = [node.key for node in nodes]
     busy = [one.name for one in at_work(instance) if one.concerns(keys)]
     if busy:
         named = ", ".join(busy[:5])

@@ -104,7 +104,9 @@ def plan_vacuum(
     named = {life.file.relative for life in log.lives}
     spare = {name: one for name, one in data_files(table).items() if name not in needed}
     gone = {name: one.bytes for name, one in sorted(spare.items()) if now - one.modified >= SETTLED}
-    first = min([kept_from, *pinned])
+    # As long as files are left the log tells whose they are.
+    left = named & (spare.keys() - gone.keys())
+    first = log.first if left else min([kept_from, *pinned])
     return Vacuum(
         key,
         log.current,

@@ -15,9 +15,13 @@ from data_platform.observability.quarantine import held_rows
 from data_platform.observability.status import Facts
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode
+from data_platform.storage.commits import KEEPING, ROWS_STAY
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
 from data_platform.targets.answering import held as held_by
+
+NEWEST = 5
+"""Commits among which one of rows is looked for."""
 
 
 def gather_facts(
@@ -58,7 +62,7 @@ def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: in
         table = lake.table(node.key)
         if snapshot := table.snapshot():
             rows = {key: version.rows for key, version in snapshot.partitions.items()}
-            committed_at = _moment(table.history(1))
+            committed_at = _moment(table.history(NEWEST))
             position = snapshot.batches.position if snapshot.batches else None
     moments = [moment for moment in (committed_at, logged.materialized_at) if moment]
     return Facts(
@@ -73,6 +77,10 @@ def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: in
 
 
 def _moment(history: list[dict[str, object]]) -> datetime | None:
-    """When the newest commit was made; Delta counts milliseconds."""
-    stamp = history[0].get("timestamp") if history else None
+    """When rows were committed last; Delta counts milliseconds.
+
+    Whoever only keeps a table in order makes its rows no newer.
+    """
+    rows = [one for one in history if one.get(KEEPING) not in ROWS_STAY]
+    stamp = rows[0].get("timestamp") if rows else None
     return datetime.fromtimestamp(stamp / 1000, UTC) if isinstance(stamp, int) else None

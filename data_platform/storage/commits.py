@@ -20,6 +20,8 @@ from data_platform.storage.versions import Snapshot, snapshot_of
 LOG = "_delta_log"
 KEEPING = "keeping"
 """In a commit's metadata: that it keeps the table in order, and how; runs don't say it."""
+ROWS_STAY = frozenset({"optimize", "vacuum"})
+"""Of these, those after which readers see the same rows."""
 GIVEN_UP, KEPT_FROM, PINNED = "given_up", "kept_from", "pinned"
 """In a commit's metadata: names of files that are removed behind it, as a JSON list; the oldest
 version from which on no file is, and a JSON list of older ones that keep theirs. It is said before

@@ -3,8 +3,8 @@
 Called by `commands.lake` and `commands.lake_rows`. The same as plain values is for programs.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from rich.console import Console
 from rich.text import Text
@@ -71,13 +71,13 @@ def history_json(history: History) -> dict[str, Any]:
 
 
 def _history_cells(line: VersionLine) -> tuple[Text | str, ...]:
-    what = f"{line.operation} to {line.to}" if line.to is not None else line.operation
+    what = f"back to {line.to}" if line.to is not None else line.operation
     stands = f"{line.standing:,} of {line.added:,}" if line.added else "-"
     return (
         f"{line.version}",
         f"{line.at:%Y-%m-%d %H:%M}",
         what,
-        partitions_text(line.partitions),
+        partitions_text(line.partitions).replace(" to ", "\nto "),
         f"{line.rows:,}" if line.added else "-",
         (line.run or "-")[:_RUN],
         Text("all" if line.added and line.standing == line.added else stands),
@@ -114,7 +114,8 @@ def print_rollback(console: Console, planned: Rollback) -> None:
         say(console, f"columns that go, since they came later: {', '.join(planned.lost_columns)}")
     if planned.position is not None and planned.position[0] != planned.position[1]:
         then, now = planned.position
-        say(console, f"the next run reads from {then}, not from {now}")
+        words = f"the next run reads from {_position(then)}, not from {_position(now)}"
+        say(console, words)
 
 
 def rollback_json(planned: Rollback, *, version: int | None) -> dict[str, Any]:
@@ -137,6 +138,16 @@ def rollback_json(planned: Rollback, *, version: int | None) -> dict[str, Any]:
         "columns_gone": list(planned.lost_columns),
         "position": planned.position[0] if planned.position else None,
     }
+
+
+def _position(position: object) -> str:
+    """How far a source was read, in words."""
+    if not position:
+        return "the beginning"
+    if isinstance(position, Mapping):
+        known = cast("Mapping[str, object]", position)
+        return ", ".join(f"{name} {value}" for name, value in known.items())
+    return f"{position}"
 
 
 def _change_cells(change: Change) -> tuple[str, ...]:
@@ -216,7 +227,9 @@ def print_vacuums(console: Console, found: Sequence[Vacuum], *, applied: bool) -
         print_table(console, columns, [_vacuum_cells(one) for one in some])
         files, size = sum(len(one.files) for one in some), sum(one.bytes for one in some)
         done = "removed" if applied else "would be removed"
-        console.print(f"{files:,} files, {bytes_text(size)} {done}")
+        logged = sum(len(one.log) for one in some)
+        log = f", and {logged:,} files of logs" if logged else ""
+        console.print(f"{files:,} files, {bytes_text(size)}{log}: {done}")
     young = sum(one.young for one in found)
     if young:
         console.print(f"{young:,} files are left, since they aren't a day old")

@@ -23,19 +23,28 @@ def add_batch(
     position: Any = None,
     state: Batches = STATE,
 ) -> int:
-    """Add a batch as a run does; the table counts what readers see itself, here by reading it."""
+    """Add a batch as a run does."""
     table = project.table(EVENTS)
     before = table.snapshot()
     last = before.batches.number if before and before.batches else 0
+    new = arrow(rows)
+    seen = _seen([*project.rows(EVENTS), *new.to_pylist()], state)
     with project.workbench.open() as (session, scratch):
-        session.register("_rows", arrow(rows))
+        session.register("_rows", new)
         session.run(f"CREATE TEMP VIEW _land AS SELECT *, '' AS {PARTITION} FROM _rows")
         select = stored_select(session, "_land", [PARTITION])
         written = write(session, select, "FROM _land", scratch / "b", [WHOLE], computed=False)
-        now = replace(state, number=last + 1, position=position)
+        now = replace(state, number=last + 1, rows=seen, position=position)
         return table.append(
             written.versions[WHOLE], written.schema, now, {"run_id": f"run-{last + 1}"}
         )
+
+
+def _seen(rows: Sequence[Mapping[str, object]], state: Batches) -> int:
+    if state.newest is None:
+        return len(rows)
+    ids = [row["id"] for row in rows]
+    return len({one for one in ids if one is not None}) + ids.count(None)
 
 
 def snapshot(project: Project, text: str) -> Snapshot:
