@@ -81,17 +81,18 @@ def report(found: list[Figures], before: str = "") -> str:
     return f"""# Reliability
 
 What `make campaign` did to the platform, and what came of it. The file is written by the tests in
-`data_platform_tests/faults`; a row is there only if its test passed. One file of them alone is run by
-`.venv/bin/python -m pytest -m campaign` and its path. How often each fault is done can be set:
-`CAMPAIGN_KILLS` (200) for runs, `CAMPAIGN_ROUNDS` (500) for two writers, `CAMPAIGN_BROKEN_LOADS` and
-`CAMPAIGN_BROKEN_FILE_LOADS` (100) for each write mode, `CAMPAIGN_EXTRACTIONS` (100) for the API.
+`data_platform_tests/faults`; a row is there only if its test passed. One file of them alone is
+run by `.venv/bin/python -m pytest -m campaign` and its path. How often each fault is done can be
+set: `CAMPAIGN_KILLS` (200) for runs, `CAMPAIGN_ROUNDS` (500) for two writers,
+`CAMPAIGN_BROKEN_LOADS` and `CAMPAIGN_BROKEN_FILE_LOADS` (100) for each write mode,
+`CAMPAIGN_EXTRACTIONS` (100) for the API.
 
-What a destination holds is compared with an oracle in plain Python: after each fault, before the next
-try, and after it. In PostgreSQL loads are cut and killed after a byte that chance picks among all that
-a load sends and gets, by a proxy before the server, or at some moment; in files they are killed before
-a line of the platform's code that chance picks among all that a load runs, or at some moment. *All of
-it* means that the COMMIT had been carried out. A reader who looks all the time checks each look against
-the ledger that belongs to it.
+What a destination holds is compared with an oracle in plain Python: after each fault, before the
+next try, and after it. In PostgreSQL loads are cut and killed after a byte that chance picks
+among all that a load sends and gets, by a proxy before the server, or at some moment; in files
+they are killed before a line of the platform's code that chance picks among all that a load runs,
+or at some moment. *All of it* means that the COMMIT had been carried out. A reader who looks all
+the time checks each look against the ledger that belongs to it.
 
 | what was done | times | what was found | seconds | on |
 |---|---:|---|---:|---|

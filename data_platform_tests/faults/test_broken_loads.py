@@ -47,7 +47,7 @@ class Cuts:
 
     def __call__(self, sending: Sending) -> str | None:
         cut = self._next() if self._seconds else None
-        at_moment = self._seed.random() < 0.25
+        at_moment = cut is not LOST_ANSWER and self._seed.random() < 0.25
         self._proxy.break_at(None if at_moment else cut)
         timer = None
         if cut is not None and at_moment:
@@ -59,7 +59,9 @@ class Cuts:
             replace(sending, url=self._proxy.url).deliver()
         except StorageUnavailable:
             assert self._proxy.broken.is_set()
-            return f"{cut.how if cut else ''} {'at a moment' if at_moment else 'after bytes'}"
+            if cut is None or cut is LOST_ANSWER:
+                return "COMMIT without an answer"
+            return f"{cut.how} {'at a moment' if at_moment else 'after bytes'}"
         finally:
             if timer is not None:
                 timer.cancel()
@@ -69,6 +71,8 @@ class Cuts:
         return None
 
     def _next(self) -> Cut:
+        if self._seed.random() < 0.1:  # few of the bytes come after it
+            return LOST_ANSWER
         way: Way = self._seed.choice(("up", "down"))
         how: How = self._seed.choice(get_args(How))
         return Cut(self._seed.randint(1, self._bytes[way]), way, how)
