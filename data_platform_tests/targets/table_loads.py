@@ -25,6 +25,7 @@ from data_platform.targets.deliveries import Delivery, Judge, Version
 from data_platform.targets.deliveries import Rows as DeliveredRows
 
 THIRD_DAY = "2024-01-03"
+_DUCKDB = duckdb.connect()
 Rows = list[tuple[Any, ...]]
 
 __all__ = ["DAY", "NEXT_DAY", "THIRD_DAY", "WHOLE", "Loads"]
@@ -87,7 +88,7 @@ class Loads:
     def bring(self, content: Mapping[str, str] | str, judge: Judge | None = None) -> list[str]:
         """Load partitions, each the rows of a SELECT; gives those that were loaded."""
         selects = {WHOLE: content} if isinstance(content, str) else content
-        with duckdb.connect() as connection:
+        with _DUCKDB.cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             first = next(iter(selects.values()))
             described = connection.execute(f"DESCRIBE {first}").fetchall()
@@ -159,6 +160,6 @@ class Loads:
 
 
 def _version(sql: str) -> Version:
-    with duckdb.connect() as connection:
+    with _DUCKDB.cursor() as connection:
         (count,) = connection.execute(f"SELECT count(*) FROM ({sql}) AS t").fetchone() or (0,)
     return Version(hashlib.sha256(sql.encode()).hexdigest(), count)

@@ -184,17 +184,18 @@ class TestOwnPartitionColumns:
     """Rows of a partition are found by a column of the rows themselves, of any type."""
 
     @pytest.mark.parametrize(
-        ("value", "timezone"),
+        ("write", "value", "timezone"),
         [
-            ("DATE '{}'", "UTC"),
-            ("'{}'", "UTC"),
-            ("TIMESTAMP '{} 13:45:00'", "UTC"),
-            ("TIMESTAMP '{} 23:59:59.999999'", "Europe/Berlin"),
-            ("TIMESTAMPTZ '{} 13:45:00+00'", "UTC"),
-            ("TIMESTAMPTZ '{} 00:30:00+01'", "Europe/Berlin"),
+            ("replace_partition", "DATE '{}'", "UTC"),
+            ("replace_partition", "'{}'", "UTC"),
+            ("replace_partition", "TIMESTAMP '{} 13:45:00'", "UTC"),
+            ("replace_partition", "TIMESTAMP '{} 23:59:59.999999'", "Europe/Berlin"),
+            ("replace_partition", "TIMESTAMPTZ '{} 00:30:00+01'", "Europe/Berlin"),
+            ("merge", "DATE '{}'", "UTC"),
+            ("merge", "TIMESTAMPTZ '{} 00:30:00+01'", "Europe/Berlin"),
+            ("append", "TIMESTAMP '{} 13:45:00'", "UTC"),
         ],
     )
-    @pytest.mark.parametrize("write", ["replace_partition", "merge", "append"])
     def test_only_rows_of_the_partition_are_touched_and_judged(
         self, loads: Loads, value: str, timezone: str, write: str, tmp_path: Path
     ) -> None:
