@@ -5,6 +5,7 @@ test says only what it is about.
 """
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,19 @@ class Project:
         place = self.workbench.lake.place
         names = (found.relative.removeprefix(f"{below}/") for found in place.list(below))
         return sorted(names)
+
+    def fetched(self, below: str) -> Path:
+        """A folder of the lake to look into; of a lake in a bucket a copy as it is now."""
+        place = self.workbench.lake.place
+        if isinstance(place, Folder):
+            return place.root / below
+        copy = Path(tempfile.mkdtemp(dir=self.folder))
+        for found in place.list(below):
+            file = copy / found.relative.removeprefix(f"{below}/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(place.read(found.relative) or b"")
+            os.utime(file, (found.modified.timestamp(),) * 2)
+        return copy
 
     def land(self, text: str, rows: Rows, partition: str = WHOLE) -> Publication:
         """Publish rows without any check, as `raw` does."""

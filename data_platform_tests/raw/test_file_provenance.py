@@ -86,7 +86,8 @@ def test_nobody_sees_it_who_does_not_ask(project: Project) -> None:
     snapshot = table.snapshot()
     assert snapshot is not None
     assert snapshot.schema.names == ["id"]
-    assert DeltaTable(table.path).to_pyarrow_table().column_names == ["id"]
+    options = dict(table.place.storage_options or {})
+    assert DeltaTable(table.path, storage_options=options).to_pyarrow_table().column_names == ["id"]
 
 
 def test_a_file_of_another_name_with_the_same_rows_is_the_same_version(project: Project) -> None:
@@ -135,7 +136,7 @@ def test_it_costs_next_to_nothing(project: Project) -> None:
     with duckdb.connect() as connection:
         sizes = connection.execute(
             "SELECT path_in_schema, SUM(total_compressed_size) FROM parquet_metadata(?) GROUP BY 1",
-            [str(next(Path(project.table("raw/orders").path).glob("*.parquet")))],
+            [str(next(project.fetched("raw/shop/orders").glob("*.parquet")))],
         ).fetchall()
     assert path
     found = dict(sizes)
