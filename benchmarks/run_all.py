@@ -19,6 +19,7 @@ from tables import load_average, origin, write_docs
 SCRIPTS = (
     "postgres_to_parquet",
     "parquet_to_postgres",
+    "destinations",
     "year",
     "audit",
     "dagster_events",

@@ -19,6 +19,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import audit
 import dagster_events
+import destinations
 import ground as grounds
 import measuring
 import parquet_to_postgres
@@ -87,6 +88,13 @@ def test_parquet_to_postgres_loads_the_rows(ground: Ground) -> None:
     found = parquet_to_postgres.run(ground, options(daily, text))
     assert ROWS in found
     assert rows_of(found) == [daily, text]
+
+
+def test_destinations_write_the_rows_into_nothing_over_all_and_ten_times(ground: Ground) -> None:
+    merge = "platform, merge"
+    found = destinations.run(ground, options(merge, days=1))
+    assert rows_of(found) == [merge] * 3
+    assert "into an empty database, one round" in found
 
 
 def test_the_audit_counts_what_one_query_a_rule_counts(ground: Ground) -> None:
