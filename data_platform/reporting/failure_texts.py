@@ -5,8 +5,9 @@ Called by `reporting.events` for the failure that Dagster shows and the command 
 
 from collections.abc import Mapping
 
+from data_platform.plan.destinations.kinds import FileTarget
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Node
+from data_platform.plan.nodes import DestinationNode, Node
 
 MAX_NAMED = 10
 """Failed partitions that a failure names with their reasons."""
@@ -56,9 +57,15 @@ def rollback_text(
         lines += [f"  {key}: {reason}" for key, reason in sorted(broken.items())[:MAX_NAMED]]
         if len(broken) > MAX_NAMED:
             lines.append(f"  and {len(broken) - MAX_NAMED} more")
-        lines.append("The table and its ledger are as they were before.")
+        lines.append(_as_before(node))
         text = "\n".join(lines)
     return f"{text}\n{_next_step(node, broken)}"
+
+
+def _as_before(node: Node) -> str:
+    if isinstance(node, DestinationNode) and isinstance(node.target, FileTarget):
+        return "No file was put: those of before stand."
+    return "The table and its ledger are as they were before."
 
 
 def _stands(failed: Mapping[str, str], standing: Mapping[str, str] | None) -> str:

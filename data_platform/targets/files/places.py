@@ -85,7 +85,9 @@ class Folder:
     def put(self, file: Path, name: str) -> str:
         """Copy it beside, make sure that it is on the disk, and rename it."""
         with _on_disk(name), file.open("rb") as source:
-            return self._replace(Path(name), source)
+            mark = self._replace(Path(name), source)
+            _sync_folder(Path(name).parent)
+            return mark
 
     def stands(self, name: str, bytes_: int, mark: str, sha256: str) -> bool:
         """By size and time of change; where only the time is another, by its content."""
@@ -108,7 +110,7 @@ class Folder:
                 return None
 
     def write(self, name: str, content: bytes) -> None:
-        """In the same steps."""
+        """Renamed like a file; one that a power cut takes away again is put by the next run."""
         with _on_disk(name):
             self._replace(Path(name), content)
 
@@ -119,13 +121,13 @@ class Folder:
                 unseen.write(content)
             else:
                 shutil.copyfileobj(content, unseen, 1024 * 1024)
+                unseen.flush()
+                os.fsync(unseen.fileno())
             unseen.flush()
-            os.fsync(unseen.fileno())
             with suppress(FileNotFoundError):
                 shutil.copymode(target, path)
             mark = f"{os.fstat(unseen.fileno()).st_mtime_ns}"
             path.replace(target)
-        _sync_folder(target.parent)
         return mark
 
 

@@ -42,14 +42,13 @@ def deliver(delivery: Delivery, target: RedshiftTarget) -> list[str]:
         held = load.prepare()
         due = load.due(held)
         if not due:
-            # A table that was made without a row to load is made all the same.
-            session.commit()
             return []
         stage = _stage(target, delivery.outside, url)
         stage.clear()
         try:
             load.load(stage, due)
             session.commit()
+            load.tell()
         finally:
             # What stays lies in the way of nobody: the next load begins with this.
             with suppress(StorageError, StorageUnavailable):
@@ -80,6 +79,12 @@ class _Load:
     ) -> None:
         self._session, self._delivery = session, delivery
         self._target, self._wanted = target, wanted
+        self._added: list[str] = []
+
+    def tell(self) -> None:
+        """Say what became of the table, once it is so."""
+        for change in self._added:
+            self._delivery.say(change)
 
     def prepare(self) -> dict[str, Version]:
         """Make the table where it is missing, or the columns that it lacks.
@@ -100,6 +105,7 @@ class _Load:
         for name, kind in self._wanted.items():
             if name.lower() not in names:
                 session.run(statements.add_column(target, name, kind))
+                self._added.append(f"column {name} ({kind}) was added: NULL in rows before")
         return _entries(session, target)
 
     def due(self, held: Mapping[str, Version]) -> list[str]:
