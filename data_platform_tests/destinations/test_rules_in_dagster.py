@@ -102,3 +102,19 @@ def test_what_tells_of_a_person_is_in_no_example(shop: Shop, instance: dg.Dagste
     examples = str(checks(result)["range_amount"].metadata["examples"].value)
     assert "20.25" not in examples
     assert "•••" in examples
+
+
+def test_a_column_that_a_load_added_is_told(shop: Shop, instance: dg.DagsterInstance) -> None:
+    shop.declare()
+    shop.publish(AMOUNTS, DAY)
+    assert not shop.load(DAY).failed
+    shop.publish(f"SELECT *, 'Ulm' AS city FROM ({AMOUNTS})", DAY)
+    result = run_assets(shop.project, instance, "destinations/orders", partition_key=DAY)
+    assert result.success
+    key = dg.AssetKey(["destinations", "shop", "orders"])
+    event = instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    assert metadata["table_changes"].value == "added column city text"
+    assert metadata["dagster/table_name"].value == "shop.shop.orders"
