@@ -156,7 +156,7 @@ def histories(project: Project, seed: int, steps: int) -> None:
     model.check()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_version_within_the_retention_reads_as_it_was(project: Project, seed: int) -> None:
     histories(project, seed, 12)
 
@@ -184,7 +184,7 @@ def test_batches_read_the_same_whatever_became_of_their_files(project: Project, 
             f"({chance.randint(0, 3)}, {chance.choice([number, number - 2, 'NULL'])}, '{number}')"
             for _ in range(chance.randint(1, 3))
         )
-        sql = f"SELECT id::INT AS id, at::INT AS at, v FROM (VALUES {rows}) t(id, at, v)"
+        sql = f'SELECT id::INT AS id, "at"::INT AS "at", v FROM (VALUES {rows}) t(id, "at", v)'
         add_batch(project, sql, {"watermark": number})
         note()
         before = known[-1]

@@ -132,13 +132,13 @@ def test_a_pinned_version_stays_and_can_be_read(project: Project) -> None:
 
 
 def test_the_log_begins_with_what_is_kept(project: Project) -> None:
-    published(project, 14)
-    found = cleared(project, 12)
+    published(project, 5)
+    found = cleared(project, 3)
     assert len(found.log) > 0
     history = history_of(project.workbench.lake, ORDERS)
-    assert [line.version for line in history.lines] == [14, 13, 12]
-    assert history.first == 12
-    assert read(project, "raw/orders", 12) == [{"v": 12}]
+    assert [line.version for line in history.lines] == [5, 4, 3]
+    assert history.first == 3
+    assert read(project, "raw/orders", 3) == [{"v": 3}]
     published(project, 3)
     assert project.column("raw/orders", "v") == [2]
     assert project.rows("raw/orders") == [{"v": 2}]
