@@ -25,11 +25,11 @@ from data_platform.engine.object_store import (
 )
 from data_platform.errors import SourceError, SourceUnavailable, StorageError, StorageUnavailable
 from data_platform.spec.platform import S3Connection
+from data_platform.storage.places.object_reader import ObjectReader
 from data_platform.storage.places.place import FRESH, Found
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import S3Store
 
 AT_ONCE = 12
 """Small files that are sent at the same time: each waits for the server, not for the line."""
@@ -125,7 +125,7 @@ class Bucket:
         """An object by its address, a MB at a time."""
         key = path.removeprefix(f"{self.objects.url}/")
         with self._in_words_of(key):
-            yield cast("BinaryIO", io.BufferedReader(_Opened(self.objects.store, key), AHEAD))
+            yield cast("BinaryIO", io.BufferedReader(ObjectReader(self.objects.store, key), AHEAD))
 
     def read(self, relative: str) -> bytes | None:
         """A small object; None where there is none."""
@@ -231,40 +231,6 @@ class Bucket:
             raise StorageUnavailable(f"the lake: {error}") from error
         except SourceError as error:
             raise StorageError(f"the lake: {error}") from error
-
-
-class _Opened(io.RawIOBase):
-    """An object as a file, by ranges."""
-
-    def __init__(self, store: "S3Store", key: str) -> None:
-        self._store, self._key = store, key
-        self._size = obstore.head(store, key)["size"]
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        length = min(len(buffer), self._size - self._at)
-        if length <= 0:
-            return 0
-        piece = obstore.get_range(self._store, self._key, start=self._at, length=length)
-        buffer[:length] = memoryview(piece)
-        self._at += length
-        return length
-
-    def readall(self) -> bytes:
-        buffer = bytearray(max(self._size - self._at, 0))
-        self.readinto(buffer)
-        return bytes(buffer)
 
 
 def _at_once(
