@@ -151,7 +151,7 @@ def _deps(node: Node) -> list[dg.AssetDep]:
     """One dependency an upstream: where it is read in several ways, the widest."""
     widest: dict[Key, Input] = {}
     order = ("same", "whole", "last", "all")
-    for given in node.inputs:
+    for given in (*node.inputs, *node.after):
         known = widest.get(given.key)
         if known is None or order.index(given.reads) > order.index(known.reads):
             widest[given.key] = given

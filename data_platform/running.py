@@ -274,7 +274,7 @@ def _stands_on_failed(
 
     What reads all published ones reads the others, unless there are none: nothing is new then.
     """
-    for given in node.inputs:
+    for given in (*node.inputs, *node.after):
         failed = blocked.get(given.key, set())
         if given.reads == "all":
             if failed >= set(keys):

@@ -45,7 +45,9 @@ def eager(node: AnyNode) -> AutomationCondition:
         | condition.missing().newly_true()
     )
     # An input that reads all published partitions isn't held up by history that isn't there.
-    histories = [asset_key(given.key) for given in node.inputs if given.reads == "all"]
+    histories = [
+        asset_key(given.key) for given in (*node.inputs, *node.after) if given.reads == "all"
+    ]
     missing = condition.any_deps_missing()
     if histories:
         missing = missing.ignore(AssetSelection.assets(*histories))

@@ -60,7 +60,9 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
     inputs = {
         f"upstream_{number}": key
         for number, key in enumerate(
-            dict.fromkeys(asset_key(given.key) for one in nodes for given in one.inputs)
+            dict.fromkeys(
+                asset_key(given.key) for one in nodes for given in (*one.inputs, *one.after)
+            )
         )
     }
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 LAYERS = ("raw", "staging", "analytics")
+FOLLOWED = (*LAYERS, "destinations")
+"""Layers of what a function may come after; it reads rows of the others."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Names:
         match list(key.path):
             case [name]:
                 return self._by_name(name)
-            case [layer, name] if layer in LAYERS:
+            case [layer, name] if layer in FOLLOWED:
                 return dg.AssetKey([layer, self.pipeline, name])
-            case [layer, _, _] if layer in LAYERS:
+            case [layer, _, _] if layer in FOLLOWED:
                 return key
             case _:
                 raise ValueError(_no_key(key))

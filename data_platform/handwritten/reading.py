@@ -139,10 +139,17 @@ class _Reader:
                     f"parameter {name} is annotated {getattr(asked, '__name__', asked)}; it may "
                     f"be {ALLOWED}, or a dict of them by partition"
                 )
+            resolved = self._names.resolve(key)
+            if resolved.path[0] == "destinations":
+                raise ValueError(
+                    f"parameter {name} names a destination, of which the lake has no rows: say "
+                    f'deps=[dg.AssetKey(["destinations", "{resolved.path[-1]}"])], and read the '
+                    "table by its connection"
+                )
             columns = (given.metadata or {}).get("columns")
             yield Parameter(
                 name,
-                self._names.resolve(key),
+                resolved,
                 wanted,
                 tuple(str(column) for column in cast("Sequence[object]", columns))
                 if isinstance(columns, list | tuple)

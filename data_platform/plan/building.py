@@ -22,7 +22,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.lineage.masking import masked
 from data_platform.plan.lineage.personal import Personal, followed
 from data_platform.plan.lineage.personal_problems import Places, problems_of, warnings_of
-from data_platform.plan.nodes import AnyNode, LakeNode, PipelinePlan, Plan, RawNode
+from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode, PipelinePlan, Plan, RawNode
 from data_platform.plan.parameters import RunParameters
 from data_platform.plan.python_nodes import python_node
 from data_platform.plan.sources.nodes import SourceColumns, raw_node
@@ -175,7 +175,11 @@ class _Builder:
             (node.key, upstream)
             for node in plan.nodes
             if node.key not in gone
-            and (upstream := next((given.key for given in node.inputs if given.key in gone), None))
+            and (
+                upstream := next(
+                    (one.key for one in (*node.inputs, *node.after) if one.key in gone), None
+                )
+            )
         ]:
             for key, upstream in below:
                 gone.add(key)
@@ -267,6 +271,7 @@ class _Builder:
             self._at(key),
             functools.partial(self._upstream, key),
             functools.partial(self._target, key),
+            functools.partial(self._destination, key),
             None if broken else self._workspace.platform,
             self._parameters[key],
         )
@@ -306,8 +311,19 @@ class _Builder:
             raise refused(location, f"{reference} is a destination; name the asset that it loads")
         return node
 
-    def _target(self, key: Key, reference: str, location: Location) -> Key:
-        target = _referenced(key, reference)
+    def _destination(self, key: Key, reference: str, location: Location) -> DestinationNode:
+        node = self._node(self._target(key, reference, location, ("destinations",)))
+        assert isinstance(node, DestinationNode)  # noqa: S101 -- the layer says so
+        return node
+
+    def _target(
+        self,
+        key: Key,
+        reference: str,
+        location: Location,
+        layers: Sequence[str] = LAKE_LAYERS,
+    ) -> Key:
+        target = _referenced(key, reference, layers)
         if target is None:
             raise refused(
                 location, f"{reference!r} is no reference: layer.name, or pipeline.layer.name"
@@ -347,7 +363,7 @@ def _run_parameters(spec: Asset, at: Callable[..., Location]) -> RunParameters:
     return RunParameters(spec.parameters)
 
 
-def _referenced(key: Key, reference: str) -> Key | None:
+def _referenced(key: Key, reference: str, layers: Sequence[str]) -> Key | None:
     """The key that an asset means by `layer.name` or `pipeline.layer.name`."""
     match reference.split("."):
         case [layer, name]:
@@ -356,4 +372,4 @@ def _referenced(key: Key, reference: str) -> Key | None:
             target = Key(layer, pipeline, name)
         case _:
             return None
-    return target if target.layer in LAKE_LAYERS else None
+    return target if target.layer in layers else None

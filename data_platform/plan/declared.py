@@ -13,7 +13,7 @@ from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.conversions import named_type
 from data_platform.plan.functions import Role, UserFunction, find_function
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Input, LakeNode, Node
+from data_platform.plan.nodes import DestinationNode, Input, LakeNode, Node
 from data_platform.plan.parameters import RunParameters
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.schemas import Column, Schema
@@ -35,6 +35,7 @@ class Declared(Generic[SpecT_co]):
         at: the location of one of its keys.
         upstream: the node of a reference of one of some layers (None: of any), or raises.
         target: the key of a reference, or raises.
+        destination: the node of a reference to a destination, or raises.
         platform: platform.yaml; None where it has mistakes, and so names nothing.
         parameters: that a run may give it.
     """
@@ -45,6 +46,7 @@ class Declared(Generic[SpecT_co]):
     at: Callable[..., Location]
     upstream: Callable[[str, Location, set[str] | None], LakeNode]
     target: Callable[[str, Location], Key]
+    destination: Callable[[str, Location], DestinationNode]
     platform: Platform | None
     parameters: RunParameters
 

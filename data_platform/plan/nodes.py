@@ -101,6 +101,7 @@ class Node:
         location: where it is declared.
         partitions: None where it has none.
         inputs: what it reads.
+        after: destinations that it follows without reading rows of them from the lake.
         schema: the columns that it will have, as far as they are known.
         tags, owner, criticality, runbook, description: for people.
         timeout: how long its step may work; None means no limit.
@@ -121,6 +122,7 @@ class Node:
     runbook: str | None
     partitions: DailyPartitions | None
     inputs: tuple[Input, ...] = ()
+    after: tuple[Input, ...] = ()
     schema: Schema = UNKNOWN_SCHEMA
     retries: Retries | None = None
     timeout: timedelta | None = None

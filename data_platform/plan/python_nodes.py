@@ -28,7 +28,12 @@ def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> Pyth
     spec = asset.spec
     partitions = partitions_of(spec.partitions or "none")
     read: dict[str, Input] = {}
+    after: list[Input] = []
     for given in written.inputs:
+        if given.reference.split(".")[-2] == "destinations":
+            loaded = asset.destination(given.reference, written.location)
+            after.append(read_window(loaded, partitions, given.window))
+            continue
         upstream = asset.upstream(given.reference, written.location, None)
         one = read_window(upstream, partitions, given.window)
         read[relation_of(one)] = one
@@ -59,6 +64,7 @@ def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> Pyth
         reads=frozenset(one.key for one in read.values()),
         partitions=partitions,
         inputs=inputs,
+        after=tuple(after),
         schema=schema,
         contract=contract,
         checks=checks,

@@ -39,6 +39,14 @@ BROKEN = {
         '@dg.asset(deps=[["staging", "oders"]])\ndef x(): ...\n',
         r"there is no asset sales.staging.oders; did you mean staging.orders\?",
     ),
+    "an unknown destination": (
+        '@dg.asset(deps=[["destinations", "oders"]])\ndef x() -> None: ...\n',
+        r"there is no asset sales.destinations.oders",
+    ),
+    "rows of a destination": (
+        '@dg.asset(ins={"o": dg.AssetIn(["destinations", "orders"])})\ndef x(o): ...\n',
+        r"parameter o names a destination, of which the lake has no rows: say deps=",
+    ),
     "a type that no parameter has": (
         '@dg.asset(ins={"o": dg.AssetIn(["staging", "orders"])})\ndef x(o: list): ...\n',
         r"parameter o is annotated [Ll]ist; it may be pandas.DataFrame, pyarrow.Table",
