@@ -115,7 +115,9 @@ def test_a_preview_shows_the_newest_batch(feed: Feed) -> None:
     feed.run()
     feed.holds([row(1, 20, "newer")])
     feed.run()
-    text = preview_of(feed.snapshot.partitions[WHOLE], NO_MASKING, feed.project.workbench.lake.place)
+    text = preview_of(
+        feed.snapshot.partitions[WHOLE], NO_MASKING, feed.project.workbench.lake.place
+    )
     assert "2 rows, the first 1 of them" in text
     assert "newer" in text
     assert "older" not in text
