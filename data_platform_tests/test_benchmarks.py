@@ -83,6 +83,7 @@ def test_postgres_to_parquet_moves_the_rows_and_ten_times_as_many(ground: Ground
     assert rows_of(found) == [daily, daily]
 
 
+@pytest.mark.campaign
 def test_parquet_to_postgres_loads_the_rows(ground: Ground) -> None:
     daily, text = "platform, daily partitions", "psycopg COPY as CSV by pyarrow"
     found = parquet_to_postgres.run(ground, options(daily, text))
@@ -97,6 +98,7 @@ def test_destinations_write_the_rows_into_nothing_over_all_and_ten_times(ground:
     assert "into an empty database, one round" in found
 
 
+@pytest.mark.campaign
 def test_the_audit_counts_what_one_query_a_rule_counts(ground: Ground) -> None:
     others = ["one query a rule", "pandera, polars"]
     found = audit.run(ground, options(audit.PLATFORM, *others))
@@ -104,6 +106,7 @@ def test_the_audit_counts_what_one_query_a_rule_counts(ground: Ground) -> None:
     assert '"price_not_negative": 0' in found
 
 
+@pytest.mark.campaign
 def test_events_of_a_range_are_all_there_and_the_platform_versions_each(ground: Ground) -> None:
     plain = "one MaterializeResult a range, Dagster's own storage"
     found = dagster_events.run(ground, options(dagster_events.PLATFORM, plain))

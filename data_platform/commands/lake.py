@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def lake() -> None:
-    """Keep the lake's tables: versions, small files, a person's rows."""
+    """Keep the tables of the lake in order."""
 
 
 lake.add_command(rollback)

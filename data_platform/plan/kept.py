@@ -92,7 +92,8 @@ class KeptPipeline:
 
     def write(self) -> None:
         """Write what is new; that it can't be written costs time and nothing else."""
-        if self._entries == self._found:
+        # To look at a project makes no folder in it; its first run does.
+        if self._entries == self._found or not self._path.parents[1].is_dir():
             return
         unseen = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         with suppress(OSError):

@@ -244,29 +244,29 @@ def test_views_live_on_through_loads_that_fail(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("rules", "more", "message"),
     [
-        (["not_null: nothing"], "", "pipeline.yaml:16:9: no column 'nothing' in this asset"),
-        (["expression: amunt > 0"], "", "pipeline.yaml:16:9: no column 'amunt' in this asset"),
+        (["not_null: nothing"], "", "pipeline.yaml:17:9: no column 'nothing' in this asset"),
+        (["expression: amunt > 0"], "", "pipeline.yaml:17:9: no column 'amunt' in this asset"),
         (
             ["not_null: {columns: [id], on_violation: quarantine}"],
             "",
-            "pipeline.yaml:16:9: a table outside has no quarantine",
+            "pipeline.yaml:17:9: a table outside has no quarantine",
         ),
         (
             ["not_null: id"],
             "    on_violation: quarantine\n",
-            "pipeline.yaml:17:5: a table outside has no quarantine",
+            "pipeline.yaml:18:5: a table outside has no quarantine",
         ),
         (
             ["foreign_key: {column: id, references: staging.shops.id}"],
             "",
-            "pipeline.yaml:16:9: there is no asset staging.shops",
+            "pipeline.yaml:17:9: there is no asset staging.shops",
         ),
         (
             ["drift: {metric: row_count, max_change_percentage: 5}"],
             "",
-            "pipeline.yaml:16:9: figures of earlier partitions are kept with the versions",
+            "pipeline.yaml:17:9: figures of earlier partitions are kept with the versions",
         ),
-        (["not_null: id", "not_null: id"], "", "pipeline.yaml:17:9: a check 'not_null_id' stands"),
+        (["not_null: id", "not_null: id"], "", "pipeline.yaml:18:9: a check 'not_null_id' stands"),
     ],
 )
 def test_mistakes_are_found_at_load(shop: Shop, rules: list[str], more: str, message: str) -> None:

@@ -354,6 +354,7 @@ def test_a_day_that_there_is_not_starts_no_run(dev: DagsterDev) -> None:
     assert len(dev.graphql(_RUNS)["runsOrError"]["results"]) == before
 
 
+@pytest.mark.campaign  # it waits for two turns of Dagster's daemon, of 30 seconds each
 def test_a_backfill_has_the_defaults(dev: DagsterDev) -> None:
     params = {
         "partitionNames": DAYS,

@@ -26,7 +26,7 @@ CHANGE = (
     "UPDATE transactions SET sales_value = sales_value + 1 "
     f"WHERE transaction_timestamp::date = '{CHANGED}' AND quantity > 0"
 )
-KILLS = 12
+KILLS = 8
 FULL_KILLS = int(os.environ.get("CAMPAIGN_KILLS", "200"))
 KILLS_A_LAKE = 10
 UNFINISHED = [
@@ -157,12 +157,9 @@ def disturb(
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_runs_leave_what_undisturbed_ones_do(
-    retail: RetailPlatform, oracle: Oracle, seed: int
-) -> None:
-    campaign = disturb(retail, oracle, KILLS // 2, random.Random(seed), pause=0.2)
-    assert campaign.kills >= KILLS // 4
+def test_killed_runs_leave_what_undisturbed_ones_do(retail: RetailPlatform, oracle: Oracle) -> None:
+    campaign = disturb(retail, oracle, KILLS, random.Random(1), pause=0.2)
+    assert campaign.kills >= KILLS // 2
     assert campaign.looks > 10
 
 

@@ -52,8 +52,10 @@ def test_what_does_not_pass_is_tried_as_often_as_declared(api: ApiProject, troub
         api.declare(server.url, retry={"total": 1})
         with pytest.raises(SourceUnavailable, match=rf"raw/shop/orders: .*{server.url}.*2 tries"):
             api.ask()
-    # What is beyond its length may stay on the connection, and spoil the next try unasked.
-    assert len(server.asked) in ({1, 2} if trouble is TROUBLES["length too small"] else {2})
+    # What is beyond its length may stay on the connection, and spoil the next try unasked; so may
+    # a connection that is being closed.
+    spoils = trouble in (TROUBLES["length too small"], TROUBLES["cut gzip"])
+    assert len(server.asked) in ({1, 2} if spoils else {2})
 
 
 @pytest.mark.parametrize(
