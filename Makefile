@@ -20,8 +20,9 @@ demo: .venv/installed ## A year of real transactions, from PostgreSQL to a wareh
 dev: .venv/installed ## The same pipeline live in Dagster's UI, http://127.0.0.1:3000
 	$(BIN)/data-platform demo --live
 
+# Three at a time on two cores: many tests wait for servers and daemons.
 test: .venv/installed ## All tests, with small counts where a campaign has large ones
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not campaign"
 
 test-s3: .venv/installed ## The tests of what works on the lake, with all lakes in buckets
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign" --lake-on-s3 \

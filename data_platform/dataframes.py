@@ -20,7 +20,8 @@ from data_platform.engine.calls import show_answers, write_answer
 from data_platform.engine.discretion import database_words
 from data_platform.engine.frames import tables_of
 from data_platform.engine.inputs import show_inputs
-from data_platform.engine.session import Session, duckdb_type
+from data_platform.engine.lake_files import duckdb_type
+from data_platform.engine.session import Session
 from data_platform.errors import ContractError, FunctionError
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from data_platform.asset_specs import asset_spec, check_specs, step_options, table_schema
-from data_platform.engine.session import duckdb_type
+from data_platform.engine.lake_files import duckdb_type
 from data_platform.plan.checks.kinds import Check
 from data_platform.plan.checks.notices import notices_of
 from data_platform.plan.keys import Key

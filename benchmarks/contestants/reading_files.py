@@ -18,9 +18,10 @@ import obstore
 import pyarrow.parquet as pq
 from contestants.moving import moving
 
+from data_platform.engine.lake_files import LakeFiles
 from data_platform.engine.object_files import AT_ONCE
 from data_platform.engine.object_store import ObjectStore
-from data_platform.engine.session import LakeFiles, open_session
+from data_platform.engine.session import open_session
 from data_platform.spec.platform import S3Connection
 
 BUCKET = "lake"

@@ -7,7 +7,8 @@ see the same rows.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from data_platform.engine.session import LakeFiles, Session
+from data_platform.engine.lake_files import LakeFiles
+from data_platform.engine.session import Session
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import Input, Node
 from data_platform.plan.relations import relation_of

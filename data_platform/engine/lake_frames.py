@@ -19,7 +19,8 @@ from typing import Any, Literal, get_args, get_origin
 import duckdb
 import pandas as pd
 
-from data_platform.engine.session import LakeFiles, Session
+from data_platform.engine.lake_files import LakeFiles
+from data_platform.engine.session import Session
 from data_platform.errors import ContractError
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
 from data_platform.plan.sql.expressions import quoted

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from data_platform.engine.session import LakeFiles, Newest, Session
+from data_platform.engine.lake_files import LakeFiles, Newest
+from data_platform.engine.session import Session
 from data_platform.keeping.history import known_log
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, PROVENANCE, ROW, WHOLE

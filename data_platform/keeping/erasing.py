@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from data_platform.engine.session import LakeFiles, Session
+from data_platform.engine.lake_files import LakeFiles
+from data_platform.engine.session import Session
 from data_platform.errors import PermanentError
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, PROVENANCE, ROW, WHOLE

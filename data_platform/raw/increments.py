@@ -12,7 +12,8 @@ from typing import Any
 
 import duckdb
 
-from data_platform.engine.session import LakeFiles, Session
+from data_platform.engine.lake_files import LakeFiles
+from data_platform.engine.session import Session
 from data_platform.errors import SourceError
 from data_platform.plan.naming import PARTITION, PROVENANCE, WHOLE
 from data_platform.plan.nodes import RawNode

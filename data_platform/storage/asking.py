@@ -11,8 +11,8 @@ from typing import Any
 
 import duckdb
 
+from data_platform.engine.lake_files import LakeFiles
 from data_platform.engine.lake_frames import FrameKind, as_frame, read_frame
-from data_platform.engine.session import LakeFiles
 from data_platform.errors import ConfigurationError, Location, PermanentError, Problem
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from data_platform.engine.session import Newest
+from data_platform.engine.lake_files import Newest
 from data_platform.plan.naming import BATCH_FIELD
 
 _FIELD = "data_platform"

@@ -18,7 +18,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_platform.engine.session import LakeFiles, Session
+from data_platform.engine.lake_files import LakeFiles
+from data_platform.engine.session import Session
 from data_platform.errors import StorageError
 from data_platform.plan.conversions import NANOSECONDS, stored_type
 from data_platform.plan.naming import (

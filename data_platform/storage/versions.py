@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from data_platform.engine.session import LakeFiles
+from data_platform.engine.lake_files import LakeFiles
 from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, WHOLE
 from data_platform.storage.batches import Batches, batches_of, version_of_batches
 from data_platform.storage.schemas import columns_hash

@@ -17,7 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_platform.engine.session import LakeFiles, Session
+from data_platform.engine.lake_files import LakeFiles
+from data_platform.engine.session import Session
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import FILE, PARTITION, PROVENANCE, ROW, WHOLE
 from data_platform.plan.nodes import Node

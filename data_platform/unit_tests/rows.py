@@ -17,7 +17,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_platform.engine.session import duckdb_type
+from data_platform.engine.lake_files import duckdb_type
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.spec.tests import RowsFrom
 from data_platform.spec.wording import show

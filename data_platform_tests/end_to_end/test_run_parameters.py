@@ -388,6 +388,7 @@ def test_a_run_of_the_automation_has_the_defaults(dev: DagsterDev) -> None:
                 "sensorName": sensor["name"],
             },
         )
+    assert dev.wait_for_end(launch(dev, ALL, DAYS[2], {})) == "SUCCESS"
     # Other rows in staging than the total was made of.
     config: dict[str, object] = {"ops": {"staging__money__paid": {"config": {"least": 4}}}}
     run_id = launch(dev, ALL[1:2], DAYS[2], config)

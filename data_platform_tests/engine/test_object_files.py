@@ -26,9 +26,10 @@ from faulty_storage import (
 )
 from object_storage import SECRET_KEY, Bucket
 
+from data_platform.engine.lake_files import LakeFiles, Newest
 from data_platform.engine.lake_frames import read_frame
 from data_platform.engine.object_store import ObjectStore
-from data_platform.engine.session import LakeFiles, Newest, Session, open_session
+from data_platform.engine.session import Session, open_session
 from data_platform.errors import PermanentError, PlatformError, StorageError, StorageUnavailable
 from data_platform.plan.naming import PROVENANCE
 

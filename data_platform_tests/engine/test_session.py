@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from data_platform.engine.session import LakeFiles, Session, open_session
+from data_platform.engine.lake_files import LakeFiles
+from data_platform.engine.session import Session, open_session
 
 
 @pytest.fixture

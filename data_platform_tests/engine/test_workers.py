@@ -33,6 +33,7 @@ def uneven(rows):
         other.touch()
     while not other.exists():
         time.sleep(0.01)
+    time.sleep(0 if rows["n"].iloc[0] > 0 else 0.5)
     return rows
 
 def breaks(rows):

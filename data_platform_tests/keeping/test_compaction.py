@@ -7,7 +7,7 @@ import pytest
 from factories import DAY, NEXT_DAY, Project, key_of
 from grown import EVENTS, STATE, add_batch, data_version, files, read, snapshot
 
-from data_platform.engine.session import LakeFiles
+from data_platform.engine.lake_files import LakeFiles
 from data_platform.errors import PermanentError
 from data_platform.keeping import compaction
 from data_platform.keeping.compaction import Compacted, compact, plan_compaction

@@ -37,7 +37,7 @@ def test_a_source_waits_while_another_run_has_the_pools_only_slot(
         time.sleep(0.05)
     assert not calls.exists()
     storage.free_concurrency_slots_for_run(OTHER_RUN)
-    thread.join(60)
+    thread.join(200)
     assert results[0].success
     assert calls.exists()
     assert storage.get_concurrency_info("database").active_slot_count == 0
