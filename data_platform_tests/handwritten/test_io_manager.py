@@ -13,8 +13,8 @@ KEY = ["analytics", "mine", "numbers"]
 
 
 @pytest.fixture
-def lake(sales):
-    return LakeIOManager(root=".data/lake")
+def lake(sales, lake_root):
+    return LakeIOManager(root=lake_root if "://" in lake_root else ".data/lake")
 
 
 def materialize(lake, asset, *others, days=(), **options):
