@@ -15,7 +15,6 @@ import duckdb
 import pyarrow as pa
 
 from data_platform.engine.session import Session
-from data_platform.engine.streams import TellingStream
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.destinations.tables import table_name
@@ -23,9 +22,8 @@ from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.partition_rows import PartitionRows
+from data_platform.targets.databases.reading_back import is_read, kept, partitions_in
 
-ARRIVING = "_read_back"
-"""The relation of the batches, while they come."""
 BATCH_ROWS = 122_880
 """DuckDB's own row group."""
 
@@ -72,10 +70,7 @@ class DuckDBRows:
 
     def _partition_rows(self) -> PartitionRows | None:
         """Which rows belong to which partition; None where there are none."""
-        column = self.target.partition_column
-        if column is None or self.partitions is None:
-            return None
-        return PartitionRows(column, self._declared()[column], self.partitions, "duckdb")
+        return partitions_in(self.target, self.partitions, self._declared, "duckdb")
 
     def _keep(
         self,
@@ -85,23 +80,15 @@ class DuckDBRows:
         partition: str,
         joined: str,
     ) -> None:
-        wanted = None if columns is None else {name.lower() for name in columns}
-        own = self.target.partition_column if self.target.adds_partition_column else None
         listed = "".join(
             f"{_asked(name, kind)} AS {quoted(name)}, "
             for name, kind in self._declared().items()
-            if name != own and (wanted is None or name.lower() in wanted)
+            if is_read(self.target, name, columns)
         )
         table = table_name(self.target.table, "duckdb").sql
         sql = f"SELECT {listed}{partition} AS {PARTITION} FROM {table} AS held {joined}"
         reader = self.connection.sql(sql).to_arrow_reader(BATCH_ROWS)
-        stream = TellingStream(reader.schema, _watched(reader, session))
-        with stream.telling():
-            session.register(ARRIVING, stream.reader)
-            session.run(
-                f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS SELECT * FROM {ARRIVING}"
-            )
-            session.connection.unregister(ARRIVING)
+        kept(session, relation, reader.schema, _watched(reader, session))
 
     def _declared(self) -> dict[str, str]:
         table = table_name(self.target.table, "duckdb").sql
@@ -117,8 +104,8 @@ def _due(rows: PartitionRows, keys: Sequence[str]) -> str:
 
 def _asked(name: str, kind: str) -> str:
     """A column in the type in which the lake would keep it; what it has no type for as text."""
-    held, kept = f"held.{quoted(name)}", stored_type(kind)
-    return held if kept == kind else f"CAST({held} AS {kept or 'VARCHAR'})"
+    held, stored = f"held.{quoted(name)}", stored_type(kind)
+    return held if stored == kind else f"CAST({held} AS {stored or 'VARCHAR'})"
 
 
 def _watched(reader: pa.RecordBatchReader, session: Session) -> Iterator[pa.RecordBatch]:

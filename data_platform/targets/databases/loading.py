@@ -22,6 +22,7 @@ from data_platform.targets.databases.merging import Merging
 from data_platform.targets.databases.opening import begun
 from data_platform.targets.databases.partition_rows import PartitionRows
 from data_platform.targets.databases.preparing import EXAMPLES, Form, Preparing
+from data_platform.targets.databases.reading_back import partitions_in
 from data_platform.targets.databases.transactions import Transaction
 from data_platform.targets.deliveries import Delivery, Version
 
@@ -152,11 +153,8 @@ class _Load:
 
     def _partition_rows(self, form: Form) -> PartitionRows | None:
         """Which rows belong to which partition; None where there are none."""
-        column, partitions = self._target.partition_column, self._delivery.node.partitions
-        if column is None or partitions is None:
-            return None
-        dialect = self._transaction.dialect
-        return PartitionRows(column, form.columns[column], partitions, dialect)
+        partitions, dialect = self._delivery.node.partitions, self._transaction.dialect
+        return partitions_in(self._target, partitions, lambda: form.columns, dialect)
 
     def _changed(self, keys: Sequence[str], rows: PartitionRows | None) -> str:
         """What to do where rows that were added once are others now."""

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from data_platform.engine.postgres_types import DIRECT, TIMES
 from data_platform.engine.session import Session
-from data_platform.engine.streams import TellingStream
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.destinations.tables import TableName, table_name
@@ -26,6 +25,7 @@ from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.partition_rows import PartitionRows
+from data_platform.targets.databases.reading_back import is_read, kept, partitions_in
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql.dbapi import Connection
@@ -34,8 +34,6 @@ MAX_PRECISION = 38
 """Digits of a decimal in Arrow and in DuckDB."""
 BATCH_BYTES = 16 * 1024 * 1024
 """Of a batch that the driver gives, about."""
-ARRIVING = "_read_back"
-"""The relation of the batches, while they come."""
 
 _DECLARED = re.compile(r"numeric\((\d+),(-?\d+)\)")
 _COLUMNS = """
@@ -135,11 +133,10 @@ class TableRows:
         )
 
     def _partition_rows(self) -> PartitionRows | None:
-        column = self.target.partition_column
-        if column is None or self.partitions is None:
-            return None
-        kind = next(declared for name, _, declared in self._declared() if name == column)
-        return PartitionRows(column, kind, self.partitions)
+        def types() -> dict[str, str]:
+            return {name: full for name, _, full in self._declared()}
+
+        return partitions_in(self.target, self.partitions, types, "postgres")
 
     def _keep(
         self,
@@ -156,14 +153,7 @@ class TableRows:
             [*((column.name, column.wire) for column in columns), (PARTITION, pa.string())]
         )
         batches = self._batches(f"SELECT {asked}{partition} {from_}", schema, session)
-        stream = TellingStream(schema, batches)
-        with stream.telling():
-            session.register(ARRIVING, stream.reader)
-            session.run(
-                f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS "
-                f"SELECT {taken}{PARTITION} FROM {ARRIVING}"
-            )
-            session.connection.unregister(ARRIVING)
+        kept(session, relation, schema, batches, f"{taken}{PARTITION}")
 
     def _batches(self, sql: str, schema: pa.Schema, session: Session) -> Iterator[pa.RecordBatch]:
         from adbc_driver_postgresql import StatementOptions  # noqa: PLC0415
@@ -177,12 +167,10 @@ class TableRows:
                 yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
     def _read(self, columns: Collection[str] | None) -> list[_Column]:
-        wanted = None if columns is None else {name.lower() for name in columns}
-        own = self.target.partition_column if self.target.adds_partition_column else None
         return [
             _column(name, kind, declared)
             for name, kind, declared in self._declared()
-            if name != own and (wanted is None or name.lower() in wanted)
+            if is_read(self.target, name, columns)
         ]
 
     def _declared(self) -> list[tuple[str, str, str]]:

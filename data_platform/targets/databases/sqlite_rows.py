@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from data_platform.engine.session import Session
 from data_platform.engine.sqlite_values import HELD, Held, held_as
-from data_platform.engine.streams import TellingStream
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.destinations.tables import table_name
@@ -26,9 +25,8 @@ from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.partitions import DailyPartitions
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.partition_rows import PartitionRows
+from data_platform.targets.databases.reading_back import is_read, kept, partitions_in
 
-ARRIVING = "_read_back"
-"""The relation of the batches, while they come."""
 FETCHED = 10_000
 """Rows of a batch."""
 
@@ -82,10 +80,7 @@ class SqliteRows:
 
     def _partition_rows(self) -> PartitionRows | None:
         """Which rows belong to which partition; None where there are none."""
-        column = self.target.partition_column
-        if column is None or self.partitions is None:
-            return None
-        return PartitionRows(column, dict(self._declared())[column], self.partitions, "sqlite")
+        return partitions_in(self.target, self.partitions, lambda: dict(self._declared()), "sqlite")
 
     def _keep(
         self,
@@ -102,22 +97,14 @@ class SqliteRows:
         sql = f"{due}SELECT {listed}{partition} FROM {name.sql} AS held {joined}"
         types = {column: held.wire for column, held in read.items()} | {PARTITION: pa.string()}
         schema = pa.schema(list(types.items()))
-        stream = TellingStream(schema, self._batches(sql, schema, read, session))
-        with stream.telling():
-            session.register(ARRIVING, stream.reader)
-            session.run(
-                f"CREATE OR REPLACE TEMP TABLE {quoted(relation)} AS SELECT * FROM {ARRIVING}"
-            )
-            session.connection.unregister(ARRIVING)
+        kept(session, relation, schema, self._batches(sql, schema, read, session))
 
     def _read(self, columns: Collection[str] | None) -> dict[str, Held]:
         """The columns that are read, and how each is taken."""
-        wanted = None if columns is None else {name.lower() for name in columns}
-        own = self.target.partition_column if self.target.adds_partition_column else None
         return {
             name: held_as(declared) or HELD["VARCHAR"]
             for name, declared in self._declared()
-            if name != own and (wanted is None or name.lower() in wanted)
+            if is_read(self.target, name, columns)
         }
 
     def _declared(self) -> list[tuple[str, str]]:
