@@ -8,6 +8,7 @@ from typing import Any, assert_never, cast
 
 import dagster as dg
 
+from data_platform.partition_definitions import definition_of
 from data_platform.plan.checks.kinds import Check
 from data_platform.plan.destinations.kinds import (
     AnyTarget,
@@ -28,7 +29,7 @@ from data_platform.plan.nodes import (
     RawNode,
     StagingNode,
 )
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.retrying import retries_in_words
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources.kinds import (
@@ -105,15 +106,10 @@ def check_specs(node: Node, further: Sequence[Check] = ()) -> list[dg.AssetCheck
 
 
 def partitions_definition(
-    partitions: DailyPartitions | None,
-) -> dg.DailyPartitionsDefinition | None:
+    partitions: Partitions | None,
+) -> dg.PartitionsDefinition[str] | None:
     """Dagster's partitions."""
-    if partitions is None:
-        return None
-    end = partitions.end.isoformat() if partitions.end else None
-    return dg.DailyPartitionsDefinition(
-        partitions.start.isoformat(), end, timezone=partitions.timezone
-    )
+    return definition_of(partitions) if partitions else None
 
 
 def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:

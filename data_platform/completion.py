@@ -169,7 +169,7 @@ def _due(context: click.Context) -> list[str]:
     """The keys of a pipeline's due partitions, newest first."""
     from zoneinfo import ZoneInfo  # noqa: PLC0415
 
-    from data_platform.plan.partitions import DailyPartitions  # noqa: PLC0415
+    from data_platform.plan.partitions import daily  # noqa: PLC0415
 
     named = _named(context) or ""
     name = named.split("/")[1] if "/" in named else named
@@ -178,12 +178,12 @@ def _due(context: click.Context) -> list[str]:
     if declared["every"] != "day":
         return []
     end, timezone = declared.get("end"), declared.get("timezone", "UTC")
-    daily = DailyPartitions(
+    partitions = daily(
         date.fromisoformat(declared["start"]),
         date.fromisoformat(end) if end else None,
         ZoneInfo(timezone).key,
     )
-    return daily.due(datetime.now(UTC))[::-1]
+    return partitions.due(datetime.now(UTC))[::-1]
 
 
 def _data(file: Path) -> dict[str, Any]:

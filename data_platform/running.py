@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Protocol, cast, runtime_checkable
 
 import dagster as dg
@@ -31,7 +31,7 @@ from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, PipelinePlan
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.run_settings import Values, run_values
 from data_platform.reporting.progress import watching
 from data_platform.run_config import run_config, settings_tag
@@ -326,30 +326,27 @@ def _partition_keys(nodes: Sequence[AnyNode], request: Request, now: datetime) -
     return keys
 
 
-def _asked_for(partitions: DailyPartitions, request: Request, now: datetime) -> list[str]:
-    for text in (request.partition, request.first, request.end):
-        if text is not None and not _is_day(text):
-            raise PermanentError(f"{text!r} is no partition key: a day such as {partitions.start}")
+def _asked_for(partitions: Partitions, request: Request, now: datetime) -> list[str]:
+    time = partitions.time
+    for text in (request.first, request.end):
+        if text is not None and (time is None or not time.is_moment(text)):
+            raise PermanentError(f"{text!r} bounds no range of partitions; {_extent(partitions)}")
     if request.partition is not None:
         if not partitions.is_key(request.partition):
             raise PermanentError(
-                f"there is no partition {request.partition}; {_extent(partitions)}"
+                f"there is no partition {request.partition!r}; {_extent(partitions)}"
             )
         return [request.partition]
     if request.first is None and request.end is None:
-        newest = partitions.newest_due(now)
-        return [newest] if newest else []
-    due = partitions.due(now)
-    first, end = request.first or partitions.start.isoformat(), request.end
-    return [key for key in due if key >= first and (end is None or key < end)]
+        return partitions.newest_due(now)
+    if time is None:
+        return partitions.due(now)
+    return partitions.within(request.first, request.end, now)
 
 
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _extent(partitions: DailyPartitions) -> str:
-    return f"the first is {partitions.start}, the end {partitions.end}"
+def _extent(partitions: Partitions) -> str:
+    time = partitions.time
+    if time is None:
+        return f"there are {', '.join(partitions.first_keys) or 'those that are registered'}"
+    example = f"a key is such as {partitions.first_keys[0]}"
+    return f"the first begins on {time.start}, the end is {time.end or 'open'}; {example}"

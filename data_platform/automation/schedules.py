@@ -42,11 +42,12 @@ def _requests(
     by_partition: dict[str | None, list[dg.AssetKey]] = {}
     over: list[str] = []
     for node in sources:
-        partition = node.partitions.newest_due(tick) if node.partitions else None
-        if node.partitions and (partition is None or node.partitions.has_ended(tick)):
+        partitions = node.partitions.newest_due(tick) if node.partitions else [None]
+        if not partitions or (node.partitions and node.partitions.has_ended(tick)):
             over.append(node.key.name)
             continue
-        by_partition.setdefault(partition, []).append(asset_key(node.key))
+        for partition in partitions:
+            by_partition.setdefault(partition, []).append(asset_key(node.key))
     if not by_partition:
         return dg.SkipReason(f"nothing is due for {', '.join(over)}")
     return [

@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, DestinationNode, Input, LakeNode, Plan
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.running import Request
 from data_platform.storage.lake import Lake
 
@@ -32,7 +32,7 @@ class Group:
     keys: tuple[str, ...]
 
     @property
-    def partitions(self) -> DailyPartitions | None:
+    def partitions(self) -> Partitions | None:
         """Of all of them."""
         return self.nodes[0].partitions
 

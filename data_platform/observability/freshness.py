@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import TimePartitions
 from data_platform.spec.asset import Freshness
 from data_platform.spec.times import duration_words
 
@@ -42,7 +42,7 @@ FRESH = Judgement("pass")
 
 def judge_freshness(
     policy: Freshness | None,
-    partitions: DailyPartitions | None,
+    partitions: TimePartitions | None,
     newest: str | None,
     published_at: datetime | None,
     now: datetime,
@@ -82,7 +82,7 @@ def _aged(policy: Freshness, age: timedelta, what: str) -> Judgement:
     return FRESH
 
 
-def _by_deadline(partitions: DailyPartitions, newest: str | None, deadline: datetime) -> Judgement:
+def _by_deadline(partitions: TimePartitions, newest: str | None, deadline: datetime) -> Judgement:
     due = partitions.newest_due(deadline)
     if due is None or (newest is not None and newest >= due):
         return FRESH
@@ -98,7 +98,7 @@ def _built_for_deadline(
     return Judgement("fail", f"not published between {least} and {_moment(deadline)}, nor since")
 
 
-def _first_missing(partitions: DailyPartitions, newest: str | None, now: datetime) -> str | None:
+def _first_missing(partitions: TimePartitions, newest: str | None, now: datetime) -> str | None:
     """The first due partition after the newest published one; keys sort as their times do."""
     last = partitions.newest_due(now)
     if last is None or (newest is not None and newest >= last):

@@ -86,7 +86,9 @@ def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
         due, published = len(all_due), sum(key in own for key in all_due)
         rows = sum(own.values())
     built = facts.published_at if published or newest else None
-    judged = judge_freshness(node.freshness, partitions, newest, built, now)
+    judged = judge_freshness(
+        node.freshness, partitions.time if partitions else None, newest, built, now
+    )
     if facts.unknown and judged.state != "none":
         judged = Judgement("none", facts.unknown)
     age = now - built if built else None

@@ -21,7 +21,7 @@ from data_platform.plan.declared import (
 )
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnalyticsNode, Input, LakeNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.sql.queries import compile_query, parameters_of
 from data_platform.spec.asset import Window
@@ -90,7 +90,7 @@ def _windows(asset: Declared[AnalyticsAsset], upstreams: dict[str, LakeNode]) ->
 
 def _partitions(
     asset: Declared[AnalyticsAsset], upstreams: dict[str, LakeNode]
-) -> DailyPartitions | None:
+) -> Partitions | None:
     """The pipeline's, unless it says otherwise or nothing that it reads has any."""
     if asset.spec.partitions is not None:
         return partitions_of(asset.spec.partitions)

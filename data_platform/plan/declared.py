@@ -15,9 +15,11 @@ from data_platform.plan.functions import Role, UserFunction, find_function
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import DestinationNode, Input, LakeNode, Node
 from data_platform.plan.parameters import RunParameters
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Dimension, Partitions, TimePartitions
 from data_platform.plan.schemas import Column, Schema
-from data_platform.spec.asset import Asset, Daily, LakeAsset, Partitions, Retries, Window
+from data_platform.spec.asset import Asset, LakeAsset, Retries, Window
+from data_platform.spec.partitions import Divided
+from data_platform.spec.partitions import Partitions as WrittenPartitions
 from data_platform.spec.platform import Platform
 from data_platform.spec.reading import PipelineFile
 
@@ -105,7 +107,7 @@ class Declared(Generic[SpecT_co]):
             )
 
     def function(
-        self, partitions: DailyPartitions | None, role: Role, written: str, location: Location
+        self, partitions: Partitions | None, role: Role, written: str, location: Location
     ) -> UserFunction:
         """The function of a name.
 
@@ -121,7 +123,7 @@ class Declared(Generic[SpecT_co]):
         self.parameters.use(found.takes)
         return found.given(self.parameters.defaults)
 
-    def inherited_partitions(self, inherited: DailyPartitions | None) -> DailyPartitions | None:
+    def inherited_partitions(self, inherited: Partitions | None) -> Partitions | None:
         """The partitions of what it is made from, which it may repeat but not change."""
         written = self.spec.partitions
         if written is not None and partitions_of(written) != inherited:
@@ -132,13 +134,15 @@ class Declared(Generic[SpecT_co]):
         return inherited
 
 
-def partitions_of(written: Partitions) -> DailyPartitions | None:
+def partitions_of(written: WrittenPartitions) -> Partitions | None:
     """The partitions of what was written."""
-    return (
-        DailyPartitions(written.start, written.end, written.timezone)
-        if isinstance(written, Daily)
-        else None
-    )
+    if not isinstance(written, Divided):
+        return None
+    time = None
+    if written.every is not None and written.start is not None:
+        time = TimePartitions(written.every, written.start, written.end, written.timezone)
+    by = (Dimension(n, one.column or n, tuple(one.values)) for n, one in written.by.items())
+    return Partitions(time, tuple(by), written.dynamic)
 
 
 def promised_columns(asset: Declared[LakeAsset]) -> Schema | None:
@@ -159,14 +163,14 @@ def promised_columns(asset: Declared[LakeAsset]) -> Schema | None:
     return Schema(tuple(columns), closed=False)
 
 
-def same_partition(upstream: Node, partitions: DailyPartitions | None) -> Input:
+def same_partition(upstream: Node, partitions: Partitions | None) -> Input:
     """An upstream's same partition; all of it where one of the two has none."""
     if upstream.partitions is None:
         return Input(upstream.key, "whole")
     return Input(upstream.key, "all") if partitions is None else Input(upstream.key, "same")
 
 
-def read_window(upstream: Node, partitions: DailyPartitions | None, window: Window | None) -> Input:
+def read_window(upstream: Node, partitions: Partitions | None, window: Window | None) -> Input:
     """What a window of an upstream is; None means the same partition."""
     if window is None or upstream.partitions is None:
         return same_partition(upstream, partitions)

@@ -31,7 +31,7 @@ from data_platform.plan.nodes import (
     StagingNode,
     Step,
 )
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Column
 from data_platform.plan.sources.kinds import (
@@ -100,12 +100,13 @@ def describe_asset(node: AnyNode, home: Path | None = None) -> Description:
     }
 
 
-def partition_words(partitions: DailyPartitions | None) -> str:
+def partition_words(partitions: Partitions | None) -> str:
     """Which partitions there are, in words."""
     if partitions is None:
         return "none"
-    end = f" to {partitions.end} (exclusive)" if partitions.end else ", without end"
-    return f"daily from {partitions.start}{end}, {partitions.timezone}"
+    time = partitions.timed
+    end = f" to {time.end} (exclusive)" if time.end else ", without end"
+    return f"daily from {time.start}{end}, {time.timezone}"
 
 
 def input_words(given: Input) -> str:
@@ -227,13 +228,13 @@ def _target(node: DestinationNode) -> Description:
             assert_never(target)
 
 
-def _partitions(partitions: DailyPartitions | None) -> Description | None:
+def _partitions(partitions: Partitions | None) -> Description | None:
     if partitions is None:
         return None
     return {
         "every": "day",
-        "start": partitions.start.isoformat(),
-        "end": partitions.end.isoformat() if partitions.end else None,
+        "start": partitions.timed.start.isoformat(),
+        "end": partitions.timed.end.isoformat() if partitions.timed.end else None,
         "timezone": partitions.timezone,
         "words": partition_words(partitions),
     }

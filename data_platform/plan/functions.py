@@ -25,7 +25,7 @@ from data_platform.beside import (
     modules_beside,
 )
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.spec.parameters import ParameterValue
 
 Role = Literal["source", "transformation", "rule"]
@@ -74,7 +74,7 @@ class UserFunction:
     takes_arrow: bool
     pipeline: str = field(repr=False)
     folder: Path | None = field(repr=False)
-    partitions: DailyPartitions | None = field(repr=False)
+    partitions: Partitions | None = field(repr=False)
     place: str = field(repr=False)
     takes: tuple[str, ...] = field(default=(), repr=False)
     values: Mapping[str, ParameterValue] = field(
@@ -115,7 +115,7 @@ def find_function(
     folder: Path,
     pipeline: str,
     at: Location,
-    partitions: DailyPartitions | None,
+    partitions: Partitions | None,
     parameters: Sequence[str] = (),
 ) -> UserFunction:
     """Look a function up.

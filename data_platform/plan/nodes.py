@@ -15,7 +15,7 @@ from data_platform.plan.checks.kinds import Check
 from data_platform.plan.destinations.kinds import AnyTarget
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Schema
 from data_platform.plan.sources.kinds import AnySource, Increments
 from data_platform.spec.asset import Automation, Freshness, Retries
@@ -39,7 +39,7 @@ class Input:
     key: Key
     reads: Literal["same", "last", "all", "whole"]
     last: int = 1
-    partitions: DailyPartitions | None = field(default=None, repr=False)
+    partitions: Partitions | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Node:
     criticality: str
     tags: Mapping[str, str]
     runbook: str | None
-    partitions: DailyPartitions | None
+    partitions: Partitions | None
     inputs: tuple[Input, ...] = ()
     after: tuple[Input, ...] = ()
     schema: Schema = UNKNOWN_SCHEMA

@@ -9,37 +9,13 @@ from pydantic import Field, Tag, ValidationInfo, field_validator, model_validato
 
 from data_platform.spec.model import Model
 from data_platform.spec.parameters import Parameter, ParameterName
+from data_platform.spec.partitions import Partitions
 from data_platform.spec.rule_model import Bound, Pattern, Scalar
 from data_platform.spec.rules import Rule
-from data_platform.spec.times import Cron, Date, Duration, TimeZone
+from data_platform.spec.times import Cron, Duration, TimeZone
 from data_platform.spec.values import OnViolation, Owner, Tags, either
 from data_platform.spec.versions import ContractVersion
 from data_platform.spec.wording import problem
-
-
-class Daily(Model):
-    """One partition a day."""
-
-    every: Literal["day"]
-    """The length of a partition."""
-    start: Date
-    """The first day."""
-    end: Date | None = None
-    """The day after the last; None means there is no end."""
-    timezone: TimeZone = "UTC"
-    """Where a day begins and ends, and what times without a zone mean."""
-
-    @model_validator(mode="after")
-    def _ends_after_start(self) -> "Daily":
-        if self.end is not None and self.end <= self.start:
-            raise problem("partitions", "`end` must be after `start`")
-        return self
-
-
-Partitions = Annotated[
-    Annotated[Literal["none"], Tag("text")] | Annotated[Daily, Tag("mapping")],
-    *either(("none",), mapping="{every: day, start: 2017-01-01}"),
-]
 
 
 class Window(Model):

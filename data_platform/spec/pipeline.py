@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
-from data_platform.spec.asset import LakeAsset, Partitions, Window
+from data_platform.spec.asset import LakeAsset, Window
 from data_platform.spec.destinations import Destination
 from data_platform.spec.model import Model
+from data_platform.spec.partitions import Partitions
 from data_platform.spec.sources import Source
 from data_platform.spec.thresholds import Percentage
 from data_platform.spec.times import Cron, TimeZone

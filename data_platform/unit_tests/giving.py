@@ -109,7 +109,7 @@ class Giving:
             wrong = [p for p, name in zip(table.places, named, strict=True) if name is not None]
             return [WHOLE] * len(named), [Problem(place, message) for place in wrong]
         own = self.node.partitions is not None
-        usual = self.keys[0] if own else partitions.start.isoformat()
+        usual = self.keys[0] if own else partitions.first_keys[0]
         found: list[str] = []
         problems: list[Problem] = []
         for name, place in zip(named, table.places, strict=True):

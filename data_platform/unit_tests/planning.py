@@ -178,12 +178,14 @@ class _One:
                 self._wrong(f"{self._test.asset} has no partitions", "partition")
             return (WHOLE,)
         if written is None:
-            return (node.partitions.start.isoformat(),)
+            return tuple(node.partitions.first_keys[:1])
         wrong = [key for key in written if not node.partitions.is_key(key)]
         for key in wrong:
-            end = node.partitions.end
+            end = node.partitions.timed.end
             until = f" to {end} (exclusive)" if end else " on"
-            message = f"{show(key)} is no partition: they are days from {node.partitions.start}"
+            message = (
+                f"{show(key)} is no partition: they are days from {node.partitions.timed.start}"
+            )
             self._wrong(f"{message}{until}", "partition", key)
         if wrong:
             raise ConfigurationError(self._problems)

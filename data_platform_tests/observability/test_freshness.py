@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from data_platform.observability.freshness import judge_freshness
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import daily
 from data_platform.spec.asset import Freshness
 
-DAILY = DailyPartitions(date(2024, 1, 1), None, "UTC")
-ENDED = DailyPartitions(date(2024, 1, 1), date(2024, 1, 6), "UTC")
+DAILY = daily(date(2024, 1, 1), None, "UTC").timed
+ENDED = daily(date(2024, 1, 1), date(2024, 1, 6), "UTC").timed
 WINDOW = Freshness.model_validate({"warn_after": "6h", "fail_after": "8h"})
 FAIL_ONLY = Freshness.model_validate({"fail_after": "8h"})
 NINE = Freshness.model_validate({"deadline": "0 9 * * *", "within": "2h"})
@@ -74,7 +74,7 @@ def test_a_partition_that_is_not_due_yet_is_fresh():
 
 
 def test_days_end_where_the_partitions_are():
-    berlin = DailyPartitions(date(2024, 1, 1), None, "Europe/Berlin")
+    berlin = daily(date(2024, 1, 1), None, "Europe/Berlin").timed
     # The 4th ended at 23:00 UTC.
     assert judge_freshness(FAIL_ONLY, berlin, "2024-01-03", None, at(5, 7, 1)).state == "fail"
     assert judge_freshness(FAIL_ONLY, berlin, "2024-01-03", None, at(5, 6, 59)).state == "pass"

@@ -21,7 +21,7 @@ from data_platform.plan.checks.kinds import Effect
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import daily
 from data_platform.plan.relations import relation_of
 from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.audit import Auditor
@@ -46,7 +46,7 @@ staging:
   parents: {from: raw.parents}
   other: {from: raw.other}
 """
-PARTITIONS = DailyPartitions(date(2024, 1, 1), None, "UTC")
+PARTITIONS = daily(date(2024, 1, 1), None, "UTC")
 MANY_DAYS = tuple(f"2024-01-{day:02}" for day in range(1, 11))
 
 asset_effects = st.sampled_from(["fail", "warn", "quarantine"])

@@ -8,10 +8,10 @@ import pytest
 from factories import DAY, NEXT_DAY, Project
 
 from data_platform.errors import SourceError
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import daily
 from data_platform.sources.files.finding import find, folder_of, pattern_of
 
-BERLIN = DailyPartitions(date(2024, 1, 1), None, "Europe/Berlin")
+BERLIN = daily(date(2024, 1, 1), None, "Europe/Berlin")
 
 
 def names(folder: Path, pattern: str) -> list[str]:

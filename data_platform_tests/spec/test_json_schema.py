@@ -91,7 +91,7 @@ BROKEN = [
     HEADER + "ownr: x\n",
     HEADER.replace("shop\no", "raw\no"),
     HEADER.replace("team:shop", "bob"),
-    HEADER + "partitions: {every: hour, start: 2017-01-01}\n",
+    HEADER + "partitions: {every: minute, start: 2017-01-01}\n",
     HEADER + "partitions: daily\n",
     HEADER + "sources:\n",
     HEADER + "sources: {A: {type: database, connection: c, table: t}}\n",

@@ -93,7 +93,7 @@ BODIES = {
         "sources:\n  §sales: {path: x}\n",
         "'type' is missing; there are: api, database",
     ),
-    "missing start": ("§partitions: {every: day}\n", "'start' is missing"),
+    "missing start": ("§partitions: {every: day}\n", "`every` needs `start`"),
     "missing columns of a rule": (rule("§unique: {scope: asset}"), "'columns' is missing"),
     # forms
     "null where a mapping belongs": ("§sources:\n", r"expected a mapping \(.*\), found nothing"),
@@ -165,8 +165,8 @@ BODIES = {
         "'dayly' is not allowed; allowed: none, or a map",
     ),
     "unknown length": (
-        "partitions: {§every: hour, start: 2017-01-01}\n",
-        "'hour' is not allowed; allowed: day",
+        "partitions: {§every: minute, start: 2017-01-01}\n",
+        "'minute' is not allowed; allowed: hour, day, week, month",
     ),
     "unknown automation": (asset("§automation: eagr"), "'eagr' .* did you mean 'eager'"),
     "automation of a list": (asset("§automation: [eager]"), r"expected eager \| .*; found a list"),

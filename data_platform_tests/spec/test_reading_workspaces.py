@@ -7,7 +7,7 @@ import pytest
 
 from data_platform.settings import PACKAGE_DIR
 from data_platform.spec import reading
-from data_platform.spec.asset import Daily
+from data_platform.spec.partitions import Divided
 from data_platform.spec.reading import (
     BrokenPipeline,
     PipelineFile,
@@ -48,7 +48,7 @@ def test_the_pipelines_that_ship_are_sound() -> None:
     assert names(found) == ["marketing", "retail"]
     retail = found.pipelines[1]
     spec = retail.spec
-    assert spec.partitions == Daily(every="day", start=date(2017, 1, 1), end=date(2018, 1, 1))
+    assert spec.partitions == Divided(every="day", start=date(2017, 1, 1), end=date(2018, 1, 1))
     steps = spec.staging["transactions"].transformations
     assert [type(step) for step in steps] == [ConvertTypes, AddColumns, DropColumns]
     unique, known = spec.staging["transactions"].quality

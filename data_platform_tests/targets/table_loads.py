@@ -18,7 +18,7 @@ from data_platform.plan.destinations.narrowing import Range
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import DestinationNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import daily as days
 from data_platform.plan.schemas import NO_MASKING, Column, Masking, Schema
 from data_platform.targets import answering
 from data_platform.targets.deliveries import Delivery, Judge, Version
@@ -78,7 +78,7 @@ class Loads:
             criticality="medium",
             tags={},
             runbook=None,
-            partitions=DailyPartitions(date(2024, 1, 1), None, self.timezone) if daily else None,
+            partitions=days(date(2024, 1, 1), None, self.timezone) if daily else None,
             source=Key("staging", "shop", "orders"),
             target=self.target,
             masking=self.masking,

@@ -13,7 +13,7 @@ from data_platform.errors import Location, StorageUnavailable
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import DestinationNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import daily
 from data_platform.targets import answering
 from data_platform.targets.deliveries import Delivery, Rows, Version
 
@@ -39,9 +39,7 @@ def node_of(target: TableTarget) -> DestinationNode:
         criticality="medium",
         tags={},
         runbook=None,
-        partitions=DailyPartitions(date(2024, 1, 1), None, "UTC")
-        if target.partition_column
-        else None,
+        partitions=daily(date(2024, 1, 1), None, "UTC") if target.partition_column else None,
         source=Key("staging", "shop", "days"),
         target=target,
     )

@@ -14,7 +14,7 @@ from data_platform.plan.checks.rule_context import FindFunction, Reads, RuleCont
 from data_platform.plan.checks.set_checks import compile_set_rule
 from data_platform.plan.checks.value_kinds import DriftCheck, FreshnessCheck, ScoreCheck
 from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import Schema
 from data_platform.spec.row_rules import RowRule
 from data_platform.spec.rules import AnyRule
@@ -30,7 +30,7 @@ def compile_rules(
     reads: Reads,
     function: FindFunction,
     parameters: RunParameters = NO_PARAMETERS,
-    partitions: DailyPartitions | None = None,
+    partitions: Partitions | None = None,
 ) -> list[Check]:
     """Compile the `quality` of an asset.
 

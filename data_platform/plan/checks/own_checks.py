@@ -15,7 +15,7 @@ from data_platform.plan.checks.value_kinds import DriftCheck
 from data_platform.plan.declared import Declared, all_of, refused, same_partition
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import Input, Node
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.spec.asset import LakeAsset
@@ -39,7 +39,7 @@ _NO_DRIFT_OUTSIDE = (
 def compile_own_checks(
     asset: Declared[LakeAsset] | Declared[DatabaseDestination] | Declared[FileDestination],
     schema: Schema,
-    partitions: DailyPartitions | None,
+    partitions: Partitions | None,
     inputs: tuple[Input, ...] = (),
 ) -> tuple[tuple[Check, ...], tuple[Input, ...]]:
     """The checks, and the inputs with what the rules read besides.
@@ -101,7 +101,7 @@ def _looks_around(check: Check) -> bool:
     return isinstance(check, UniqueCheck) and check.whole_asset
 
 
-def read_by_rule(upstream: Node, partitions: DailyPartitions | None, *, whole: bool) -> Input:
+def read_by_rule(upstream: Node, partitions: Partitions | None, *, whole: bool) -> Input:
     """What a rule of an asset reads of an upstream.
 
     Args:

@@ -14,7 +14,7 @@ from data_platform.plan.checks.thresholds import Tuning
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.nodes import Input
 from data_platform.plan.parameters import RunParameters
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import Schema
 
 FindFunction = Callable[[str, Location], UserFunction]
@@ -51,7 +51,7 @@ class RuleContext:
     function: FindFunction
     parameters: RunParameters
     at: Callable[..., Location]
-    partitions: DailyPartitions | None
+    partitions: Partitions | None
 
     def tuning(self) -> Tuning:
         """The numbers of one check."""

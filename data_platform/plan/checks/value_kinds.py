@@ -11,7 +11,7 @@ from datetime import timedelta
 from data_platform.errors import Location
 from data_platform.plan.checks.effects import Effect, OnEmpty
 from data_platform.plan.keys import Key
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.spec.set_rules import DriftMetric
 from data_platform.spec.sql_rule import Operator
 
@@ -47,7 +47,7 @@ class SqlCheck:
     parameters: tuple[str, ...]
     operator: Operator
     expected: tuple[Scalar, ...]
-    partitions: DailyPartitions | None = field(repr=False)
+    partitions: Partitions | None = field(repr=False)
     location: Location = field(repr=False)
     description: str | None = None
     kind: str = "sql"
@@ -66,7 +66,7 @@ class FreshnessCheck:
     effect: Effect
     column: str
     max_age: timedelta
-    partitions: DailyPartitions | None = field(repr=False)
+    partitions: Partitions | None = field(repr=False)
     location: Location = field(repr=False)
     description: str | None = None
     on_empty: OnEmpty = "pass"

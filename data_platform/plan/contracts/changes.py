@@ -21,9 +21,9 @@ from data_platform.plan.contracts.column_changes import (
     demands,
     differences,
 )
-from data_platform.spec.asset import Daily
 from data_platform.spec.contracts import ExtraColumns, WrittenContract, WrittenContracts
 from data_platform.spec.guessing import AssetName
+from data_platform.spec.partitions import Divided
 from data_platform.spec.versions import numbers_of
 
 Verdict = Literal["breaking", "allowed", "compatible"]
@@ -241,11 +241,11 @@ def _outside(difference: Difference, contract: WrittenContract) -> frozenset[Sid
 def _of_partitions(old: Any, new: Any) -> Iterator[Difference]:
     if old is None or new is None or old == new:
         return
-    if not (isinstance(old, Daily) and isinstance(new, Daily)) or _kind(old) != _kind(new):
+    if not (isinstance(old, Divided) and isinstance(new, Divided)) or _kind(old) != _kind(new):
         words = f"partitions {_partitions(old)} -> {_partitions(new)}"
         yield Difference("partitions_changed", words, READERS)
         return
-    if new.start != old.start:
+    if new.start and old.start and new.start != old.start:
         breaks = READERS if new.start > old.start else NOBODY
         words = f"partitions start {old.start} -> {new.start}"
         yield Difference("partitions_start", words, breaks)
@@ -255,13 +255,15 @@ def _of_partitions(old: Any, new: Any) -> Iterator[Difference]:
         yield Difference("partitions_end", words, READERS if earlier else NOBODY)
 
 
-def _kind(partitions: Daily) -> tuple[str, str]:
-    return partitions.every, partitions.timezone
+def _kind(partitions: Divided) -> tuple[object, ...]:
+    return partitions.every, partitions.timezone, partitions.by, partitions.dynamic
 
 
 def _partitions(partitions: Any) -> str:
-    if isinstance(partitions, Daily):
-        return f"every {partitions.every} in {partitions.timezone}"
+    if isinstance(partitions, Divided):
+        time = f"every {partitions.every} in {partitions.timezone}" if partitions.every else ""
+        by = f"by {', '.join(partitions.by)}" if partitions.by else ""
+        return " ".join(filter(None, (time, by))) or f"dynamic {partitions.dynamic}"
     return str(partitions)
 
 

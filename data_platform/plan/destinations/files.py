@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from data_platform.plan.declared import Declared, refused
 from data_platform.plan.destinations.kinds import Compression, FileTarget, OutputFormat
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.file_paths import (
     FORMATS,
     PLACEHOLDER,
@@ -37,7 +37,7 @@ _SAMPLE_DAYS = 400
 _WILDCARDS = re.compile(r"[*?\[\]]")
 
 
-def file_target(asset: Declared[FileDestination], partitions: DailyPartitions | None) -> FileTarget:
+def file_target(asset: Declared[FileDestination], partitions: Partitions | None) -> FileTarget:
     """The files of a destination.
 
     Raises:
@@ -104,7 +104,7 @@ def _local(asset: Declared[FileDestination]) -> str:
     return str(Path(home) / asset.spec.path)
 
 
-def _wrong_partitions(path: str, partitions: DailyPartitions | None) -> str | None:
+def _wrong_partitions(path: str, partitions: Partitions | None) -> str | None:
     """Why partitions would have no file each."""
     named = PLACEHOLDER.search(path)
     if partitions is None:
@@ -123,10 +123,10 @@ def _wrong_partitions(path: str, partitions: DailyPartitions | None) -> str | No
     return None
 
 
-def _sample(partitions: DailyPartitions) -> list[str]:
-    end = partitions.start + timedelta(days=_SAMPLE_DAYS)
-    last = min(end, partitions.end or date.max)
-    return partitions.between(partitions.start.isoformat(), last.isoformat())
+def _sample(partitions: Partitions) -> list[str]:
+    time = partitions.timed
+    last = min(time.start + timedelta(days=_SAMPLE_DAYS), time.end or date.max)
+    return time.between(time.first_key, last.isoformat())
 
 
 def _format(asset: Declared[FileDestination]) -> OutputFormat:

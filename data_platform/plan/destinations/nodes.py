@@ -14,7 +14,7 @@ from data_platform.plan.destinations.kinds import AnyTarget
 from data_platform.plan.destinations.redshift import redshift_target
 from data_platform.plan.destinations.table_targets import table_target
 from data_platform.plan.nodes import DestinationNode, LakeNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import Schema
 from data_platform.spec.asset import Retries
 from data_platform.spec.destinations import (
@@ -52,9 +52,7 @@ def destination_node(asset: Declared[AnyDestination]) -> DestinationNode:
     )
 
 
-def _target(
-    asset: Declared[Any], source: LakeNode, partitions: DailyPartitions | None
-) -> AnyTarget:
+def _target(asset: Declared[Any], source: LakeNode, partitions: Partitions | None) -> AnyTarget:
     match asset.spec:
         case DatabaseDestination():
             return table_target(asset, source, partitions)

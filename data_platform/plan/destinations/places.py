@@ -10,7 +10,7 @@ from data_platform.plan.destinations.tables import table_name
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, DestinationNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.file_paths import filled
 
 
@@ -32,7 +32,7 @@ def same_places(nodes: Iterable[AnyNode]) -> dict[Key, str]:
     return wrong
 
 
-def _place(target: AnyTarget, partitions: DailyPartitions | None) -> tuple[str, str]:
+def _place(target: AnyTarget, partitions: Partitions | None) -> tuple[str, str]:
     """Where a target is; of files the first one, since a path may be written in several ways."""
     match target:
         case TableTarget():
@@ -40,5 +40,5 @@ def _place(target: AnyTarget, partitions: DailyPartitions | None) -> tuple[str, 
         case RedshiftTarget():
             return target.connection, f"{target.schema}.{target.table}"
         case FileTarget():
-            key = partitions.start.isoformat() if partitions else WHOLE
+            key = partitions.first_keys[0] if partitions else WHOLE
             return "", filled(target.path, partitions, key)

@@ -13,7 +13,7 @@ from data_platform.plan.destinations.kinds import RedshiftTarget
 from data_platform.plan.destinations.table_targets import PARTITION_TYPES
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.nodes import LakeNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.spec.destinations import RedshiftDestination, Stage
 from data_platform.spec.platform import DatabaseConnection, S3Connection
 
@@ -60,7 +60,7 @@ def without_type(name: str, kind: str) -> str:
 
 
 def redshift_target(
-    asset: Asset, source: LakeNode, partitions: DailyPartitions | None
+    asset: Asset, source: LakeNode, partitions: Partitions | None
 ) -> RedshiftTarget:
     """The table of a destination.
 
@@ -145,7 +145,7 @@ def _require_s3(asset: Asset, stage: Stage) -> None:
 
 
 def _write_problems(
-    asset: Asset, target: RedshiftTarget, partitions: DailyPartitions | None
+    asset: Asset, target: RedshiftTarget, partitions: Partitions | None
 ) -> Iterator[Problem]:
     of, location = asset.spec.from_, asset.at("write")
     if target.write == "replace_partition" and partitions is None:

@@ -17,7 +17,7 @@ from data_platform.plan.destinations.kinds import Dialect, TableTarget
 from data_platform.plan.destinations.tables import table_name
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.nodes import LakeNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.queries import connection_dialect
 from data_platform.spec.destinations import DatabaseDestination, WriteMode
 
@@ -30,7 +30,7 @@ _LONGEST_NAME = 63
 Asset = Declared[DatabaseDestination]
 
 
-def table_target(asset: Asset, source: LakeNode, partitions: DailyPartitions | None) -> TableTarget:
+def table_target(asset: Asset, source: LakeNode, partitions: Partitions | None) -> TableTarget:
     """The table of a destination.
 
     Raises:
@@ -78,7 +78,7 @@ def _dialect(asset: Asset) -> Dialect:
     )
 
 
-def _write(asset: Asset, partitions: DailyPartitions | None) -> WriteMode:
+def _write(asset: Asset, partitions: Partitions | None) -> WriteMode:
     spec = asset.spec
     write = spec.write or ("replace_partition" if partitions else "replace")
     if write == "replace_partition" and partitions is None:
@@ -108,7 +108,7 @@ def _name_problems(asset: Asset, target: TableTarget) -> Iterator[Problem]:
 
 
 def _partition_problems(
-    asset: Asset, source: LakeNode, partitions: DailyPartitions | None
+    asset: Asset, source: LakeNode, partitions: Partitions | None
 ) -> Iterator[Problem]:
     column, location = asset.spec.partition_column, asset.at("partition_column")
     if column is None:

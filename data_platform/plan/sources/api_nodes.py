@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from data_platform.errors import Location
 from data_platform.plan.declared import Declared, refused
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.kinds import Api
 from data_platform.plan.sources.request_parameters import (
     PARTITION_PARAMETERS,
@@ -22,7 +22,7 @@ from data_platform.spec.http import OffsetPagination, PagePagination
 from data_platform.spec.sources import ApiSource
 
 
-def api_of(asset: Declared[Any], spec: ApiSource, partitions: DailyPartitions | None) -> Api:
+def api_of(asset: Declared[Any], spec: ApiSource, partitions: Partitions | None) -> Api:
     """Records of an HTTP API.
 
     Raises:
@@ -53,9 +53,7 @@ def api_of(asset: Declared[Any], spec: ApiSource, partitions: DailyPartitions | 
     )
 
 
-def _require_known(
-    asset: Declared[Any], spec: ApiSource, partitions: DailyPartitions | None
-) -> None:
+def _require_known(asset: Declared[Any], spec: ApiSource, partitions: Partitions | None) -> None:
     """Each parameter that is named has a value, and a partition asks for its own."""
     known = {*asset.spec.parameters}
     known |= set(PARTITION_PARAMETERS) if partitions is not None else set()

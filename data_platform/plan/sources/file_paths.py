@@ -11,7 +11,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.kinds import FileFormat
 
 PARTITION_KEY = "partition_key"
@@ -34,7 +34,7 @@ COMPRESSIONS = {"gz": "gzip", "zst": "zstd"}
 
 def filled(
     path: str,
-    partitions: DailyPartitions | None,
+    partitions: Partitions | None,
     key: str,
     write: Callable[[str], str] = lambda text: text,
 ) -> str:

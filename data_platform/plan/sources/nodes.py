@@ -16,7 +16,7 @@ from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
 from data_platform.plan.naming import NOT_EMPTY
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
 from data_platform.plan.sources.api_nodes import api_of
 from data_platform.plan.sources.file_paths import (
@@ -81,7 +81,7 @@ def raw_node(asset: Declared[WrittenSource], source_columns: SourceColumns) -> R
 
 
 def _not_empty(
-    asset: Declared[WrittenSource], partitions: DailyPartitions | None
+    asset: Declared[WrittenSource], partitions: Partitions | None
 ) -> tuple[RowCountCheck, ...]:
     """What it means when nothing comes, as a check; none where that is as it should be."""
     spec: SourceAsset = asset.spec
@@ -96,7 +96,7 @@ def _not_empty(
 
 
 def _source(
-    asset: Declared[WrittenSource], spec: WrittenSource, partitions: DailyPartitions | None
+    asset: Declared[WrittenSource], spec: WrittenSource, partitions: Partitions | None
 ) -> AnySource:
     match spec:
         case DatabaseSource():
@@ -116,7 +116,7 @@ def _source(
 
 
 def _database(
-    asset: Declared[WrittenSource], spec: DatabaseSource, partitions: DailyPartitions | None
+    asset: Declared[WrittenSource], spec: DatabaseSource, partitions: Partitions | None
 ) -> DatabaseTable | DatabaseQuery:
     asset.require_connection(spec.connection, "database")
     if spec.query is not None:
@@ -163,7 +163,7 @@ def _files(asset: Declared[WrittenSource], spec: FileSource, *, partitioned: boo
 
 
 def _increments(
-    asset: Declared[WrittenSource], source: AnySource, partitions: DailyPartitions | None
+    asset: Declared[WrittenSource], source: AnySource, partitions: Partitions | None
 ) -> Increments | None:
     """How a source grows; a topic without partitions does so by its offsets."""
     spec: SourceAsset = asset.spec
@@ -191,9 +191,7 @@ def _increments(
     )
 
 
-def _lookback(
-    asset: Declared[WrittenSource], partitions: DailyPartitions | None
-) -> timedelta | None:
+def _lookback(asset: Declared[WrittenSource], partitions: Partitions | None) -> timedelta | None:
     spec: SourceAsset = asset.spec
     if spec.lookback is None:
         return None

@@ -17,7 +17,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokens import Token, TokenType  # pyright: ignore[reportPrivateImportUsage]
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import VALUE_ENDS
 from data_platform.spec.platform import DatabaseConnection
 
@@ -99,7 +99,7 @@ class Text:
 
 
 def source_parameters(
-    query: str, asset: "Declared[Any]", partitions: DailyPartitions | None
+    query: str, asset: "Declared[Any]", partitions: Partitions | None
 ) -> tuple[str, ...]:
     """The bind parameters that a query names, each once.
 
@@ -238,7 +238,7 @@ def _unread(error: SqlglotError, text: Text) -> Problem:
     )
 
 
-def _allowed(asset: "Declared[Any]", partitions: DailyPartitions | None) -> list[str]:
+def _allowed(asset: "Declared[Any]", partitions: Partitions | None) -> list[str]:
     spec = asset.spec
     partition = _PARTITION if spec.cursor is None else _PARTITION[1:]
     return [
@@ -248,7 +248,7 @@ def _allowed(asset: "Declared[Any]", partitions: DailyPartitions | None) -> list
     ]
 
 
-def _unknown(name: str, allowed: Sequence[str], partitions: DailyPartitions | None) -> str:
+def _unknown(name: str, allowed: Sequence[str], partitions: Partitions | None) -> str:
     if name in _PARTITION and partitions is None:
         return f"there is no :{name} here: this source has no partitions"
     if name in _PARTITION:

@@ -20,7 +20,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import HIDDEN_TYPES
 from data_platform.plan.nodes import Step
 from data_platform.plan.parameters import RunParameters
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import Column, Schema
 from data_platform.plan.staging.following import Follower
 from data_platform.plan.staging.other_side import OtherSide
@@ -57,7 +57,7 @@ class StagingCompiler:
     def __init__(
         self,
         spec: StagingAsset,
-        source: tuple[Key, Schema, DailyPartitions | None],
+        source: tuple[Key, Schema, Partitions | None],
         at: Callable[..., Location],
         other_side: Callable[[str, Location], OtherSide],
         reads: Reads,

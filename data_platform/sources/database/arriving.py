@@ -17,7 +17,7 @@ import pyarrow as pa
 from data_platform.engine.streams import TellingStream
 from data_platform.engine.work import Work
 from data_platform.plan.naming import OUTSIDE, PARTITION
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.increments import lower_bound
 from data_platform.plan.sources.kinds import DatabaseQuery, DatabaseTable
 from data_platform.plan.sql.expressions import literal, quoted
@@ -157,7 +157,7 @@ def _is_bounded(source: DatabaseTable | DatabaseQuery) -> bool:
 
 
 def _select(
-    reading: Reading, source: DatabaseTable | DatabaseQuery, partitions: DailyPartitions | None
+    reading: Reading, source: DatabaseTable | DatabaseQuery, partitions: Partitions | None
 ) -> str:
     """The rows that travelled in their types, each with its partition."""
     taken = [f"{column.taken} AS {quoted(column.name)}" for column in reading.columns]

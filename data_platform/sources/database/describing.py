@@ -45,7 +45,7 @@ def source_schema(url: str, node: RawNode) -> Schema:
 def _described(
     database: Database, node: RawNode, source: DatabaseTable | DatabaseQuery
 ) -> list[SourceColumn]:
-    key = node.partitions.start.isoformat() if node.partitions else WHOLE
+    key = node.partitions.first_keys[0] if node.partitions else WHOLE
     from_ = relation(source, database.dialect, database.quote)
     statement = Statement(f"SELECT * FROM {from_}", parameter_values(node, key))
     known = {c.name: c.type for c in node.schema.columns if c.type}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.increments import Watermark
 from data_platform.plan.sources.kinds import DatabaseQuery, DatabaseTable
 from data_platform.plan.sources.queries import bare
@@ -48,13 +48,12 @@ class Span:
     timezone: str
 
 
-def span_of(partitions: DailyPartitions, keys: Sequence[str]) -> Span:
+def span_of(partitions: Partitions, keys: Sequence[str]) -> Span:
     """The span of contiguous partitions."""
     start, _ = partitions.window(keys[0])
     _, end = partitions.window(keys[-1])
-    first, _ = partitions.window(partitions.start.isoformat())
-    last = partitions.window(partitions.end.isoformat())[0] if partitions.end else None
-    return Span(start, end, first, last, partitions.timezone)
+    time = partitions.timed
+    return Span(start, end, time.starts, time.ends, time.timezone)
 
 
 def relation(source: DatabaseTable | DatabaseQuery, dialect: str, quote: str = '"') -> str:

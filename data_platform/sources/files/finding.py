@@ -13,7 +13,7 @@ from stat import S_ISREG
 from data_platform.engine.object_store import SCHEME, ObjectStore, StoredObject, split_url
 from data_platform.engine.outside import Outside
 from data_platform.errors import SourceError
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.file_paths import filled
 from data_platform.plan.sources.kinds import Files
 from data_platform.sources.files.found import Found
@@ -24,7 +24,7 @@ _PIECES = {"*": "[^/]*", "?": "[^/]"}
 _FIRST_WILDCARD = re.compile(r"[*?\[{]")
 
 
-def pattern_of(path: str, partitions: DailyPartitions | None, key: str) -> str:
+def pattern_of(path: str, partitions: Partitions | None, key: str) -> str:
     """The path with what stands in for its placeholders; the partition's own text is no glob."""
     return filled(path, partitions, key, glob.escape)
 

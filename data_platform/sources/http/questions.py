@@ -18,7 +18,7 @@ import httpx
 
 from data_platform.errors import SourceError
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.kinds import Api
 from data_platform.plan.sources.request_parameters import (
     PARTITION_PARAMETERS,
@@ -130,7 +130,7 @@ def request_of(
 def values_of(question: Question, key: str) -> dict[str, BoundValue]:
     """The values of bind parameters; begin and end of a partition are aware here."""
     values = bound_values(question, key)
-    partitions: DailyPartitions | None = question.node.partitions
+    partitions: Partitions | None = question.node.partitions
     if partitions is not None and key != WHOLE:
         zone = ZoneInfo(partitions.timezone)
         start, end = (moment.astimezone(zone) for moment in partitions.window(key))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from data_platform.errors import SourceError
 from data_platform.plan.naming import LOST, OUTSIDE, PARTITION, WHOLE
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.kinds import Topic
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.arrivals import Arrival, Notice, Question
@@ -117,7 +117,7 @@ def _of_windows(
     question: Question,
     source: Topic,
     client: TopicClient,
-    partitions: DailyPartitions,
+    partitions: Partitions,
     path: Path,
 ) -> Arrival:
     """What is of the partitions' time, by each message's own timestamp.
@@ -168,7 +168,7 @@ def _first_whole(
     question: Question,
     source: Topic,
     client: TopicClient,
-    partitions: DailyPartitions,
+    partitions: Partitions,
     bounds: Mapping[int, Bounds],
 ) -> _First:
     """The first partition of which no message can be gone: those before it may lack some."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from data_platform.errors import SourceError
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 
 TRUSTED = timedelta(days=2)
 """No retention is taken to be shorter."""
@@ -54,19 +54,19 @@ class Windows:
         return self.keys[at] if at >= 0 and milliseconds < self.ends[at] else None
 
 
-def windows_of(partitions: DailyPartitions, keys: Sequence[str]) -> Windows:
+def windows_of(partitions: Partitions, keys: Sequence[str]) -> Windows:
     """The windows of partitions, which are in order."""
     windows = [partitions.window(key) for key in keys]
     starts = [milliseconds(start) for start, _ in windows]
     return Windows(keys, starts, [milliseconds(end) for _, end in windows])
 
 
-def belongs(partitions: DailyPartitions, moment: int | None) -> bool:
+def belongs(partitions: Partitions, moment: int | None) -> bool:
     """Whether a timestamp is of any partition, asked for or not."""
-    if moment is None or moment < milliseconds(partitions.window(partitions.start.isoformat())[0]):
+    if moment is None or moment < milliseconds(partitions.timed.starts):
         return False
-    last = partitions.end
-    return last is None or moment < milliseconds(partitions.window(last.isoformat())[0])
+    last = partitions.timed.ends
+    return last is None or moment < milliseconds(last)
 
 
 def milliseconds(moment: datetime) -> int:

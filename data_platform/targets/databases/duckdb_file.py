@@ -26,7 +26,7 @@ from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
 from data_platform.plan.destinations.narrowing import widens
 from data_platform.plan.destinations.tables import TableName, own_table
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.duckdb_rows import DuckDBRows
 from data_platform.targets.databases.transactions import Fit, TableColumn, TableIndex
@@ -203,7 +203,7 @@ class DuckDBTransaction:
             self.execute(f"INSERT INTO {table.sql} BY NAME SELECT * FROM {ARRIVING}")
             self._connection.unregister(ARRIVING)
 
-    def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> DuckDBRows:
+    def rows_of(self, target: TableTarget, partitions: Partitions | None) -> DuckDBRows:
         """What a table holds now."""
         return DuckDBRows(self._connection, target, partitions)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from data_platform.plan.destinations.kinds import Dialect
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
 
 DAY_OF = "data_platform_day"
@@ -29,7 +29,7 @@ class PartitionRows:
 
     column: str
     declared: str
-    partitions: DailyPartitions
+    partitions: Partitions
     dialect: Dialect = "postgres"
 
     @property

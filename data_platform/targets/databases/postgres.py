@@ -22,7 +22,7 @@ from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
 from data_platform.plan.destinations.statements import role_name
 from data_platform.plan.destinations.tables import TableName, own_table
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.ledgers import LOADS, TABLES
 from data_platform.targets.databases.postgres_fits import finite, fit_in_postgres
@@ -198,7 +198,7 @@ class PostgresTransaction:
         with stream.telling():
             self._cursor.adbc_ingest(table.name, stream.reader, mode="append", **place)
 
-    def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> TableRows:
+    def rows_of(self, target: TableTarget, partitions: Partitions | None) -> TableRows:
         """What a table holds now."""
         return TableRows(self._connection, target, partitions)
 

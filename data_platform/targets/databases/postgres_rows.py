@@ -22,7 +22,7 @@ from data_platform.errors import StorageError
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.destinations.tables import TableName, table_name
 from data_platform.plan.naming import PARTITION, WHOLE
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.partition_rows import PartitionRows
 from data_platform.targets.databases.reading_back import is_read, kept, partitions_in
@@ -92,7 +92,7 @@ class TableRows:
 
     connection: "Connection"
     target: TableTarget
-    partitions: DailyPartitions | None
+    partitions: Partitions | None
 
     @property
     def _name(self) -> TableName:

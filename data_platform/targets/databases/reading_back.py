@@ -14,7 +14,7 @@ import pyarrow as pa
 from data_platform.engine.session import Session
 from data_platform.engine.streams import TellingStream
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import quoted
 from data_platform.targets.databases.partition_rows import PartitionRows
 
@@ -37,7 +37,7 @@ def is_read(target: TableTarget, name: str, columns: Collection[str] | None) -> 
 
 def partitions_in(
     target: TableTarget,
-    partitions: DailyPartitions | None,
+    partitions: Partitions | None,
     declared: Callable[[], Mapping[str, str]],
     dialect: Dialect,
 ) -> PartitionRows | None:

@@ -26,7 +26,7 @@ from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
 from data_platform.plan.destinations.sqlite_types import holds_exactly
 from data_platform.plan.destinations.tables import TableName, own_table
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.targets.databases.partition_rows import DAY_OF
 from data_platform.targets.databases.sqlite_binding import bindable
@@ -201,7 +201,7 @@ class SqliteTransaction:
                 values = [bindable(array, name, self._about) for array, name in columns]
                 self._connection.executemany(statement, zip(*values, strict=True))
 
-    def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> SqliteRows:
+    def rows_of(self, target: TableTarget, partitions: Partitions | None) -> SqliteRows:
         """What a table holds now."""
         return SqliteRows(self._connection, target, partitions, self._about)
 

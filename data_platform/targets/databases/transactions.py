@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
 from data_platform.plan.destinations.tables import TableName
-from data_platform.plan.partitions import DailyPartitions
+from data_platform.plan.partitions import Partitions
 from data_platform.targets.deliveries import LoadedRows
 
 Fit = Literal["direct", "cast", "alter"]
@@ -111,7 +111,7 @@ class Transaction(Protocol):
         """
         ...
 
-    def rows_of(self, target: TableTarget, partitions: DailyPartitions | None) -> LoadedRows:
+    def rows_of(self, target: TableTarget, partitions: Partitions | None) -> LoadedRows:
         """What a table holds now."""
         ...
 
