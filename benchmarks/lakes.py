@@ -24,7 +24,7 @@ def land(loaded: Loaded, name: str, days: int) -> int:
     node = loaded.plan[Key("raw", "bench", name)]
     assert isinstance(node, RawNode)
     first, end = FIRST_DAY.isoformat(), (FIRST_DAY + timedelta(days=days)).isoformat()
-    keys = node.partitions.between(first, end) if node.partitions else [WHOLE]
+    keys = node.partitions.timed.between(first, end) if node.partitions else [WHOLE]
     return _rows(extract(node, keys, loaded.workbench(), outside_of(loaded), METADATA))
 
 

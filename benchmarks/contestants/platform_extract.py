@@ -31,7 +31,7 @@ def main() -> None:
     node = loaded.plan[Key("raw", "bench", name)]
     assert isinstance(node, RawNode)
     workbench, outside = loaded.workbench(), outside_of(loaded)
-    keys = node.partitions.between(first, end) if node.partitions else [WHOLE]
+    keys = node.partitions.timed.between(first, end) if node.partitions else [WHOLE]
     with moving() as facts:
         if mode == "copy":
             with workbench.open([folder]) as (session, scratch):

@@ -24,7 +24,7 @@ def main() -> None:
     loaded = load_pipelines(dict(os.environ))
     node = loaded.plan[Key("destinations", "bench", name)]
     assert isinstance(node, DestinationNode)
-    keys = node.partitions.between(first, end) if node.partitions else [WHOLE]
+    keys = node.partitions.timed.between(first, end) if node.partitions else [WHOLE]
     workbench, outside = loaded.workbench(), loaded.outside()
     with moving() as facts:
         loading = deliver(node, keys, workbench, outside, "benchmark")
