@@ -64,10 +64,20 @@ def find(pattern: str, store: ObjectStore | None) -> list[Found]:
         SourceError: there is none, or they can't be listed.
         SourceUnavailable: the server of the bucket can't be reached.
     """
-    found = _find_local(pattern) if store is None else _find_stored(pattern, store)
+    found = listed(pattern, store)
     if not found:
         raise SourceError(f"no file matches {pattern}")
     return sorted(found, key=lambda file: file.name)
+
+
+def listed(pattern: str, store: ObjectStore | None) -> list[Found]:
+    """The files that a pattern names, in any order; none where there is none.
+
+    Raises:
+        SourceError: they can't be listed.
+        SourceUnavailable: the server of the bucket can't be reached.
+    """
+    return _find_local(pattern) if store is None else _find_stored(pattern, store)
 
 
 def _find_local(pattern: str) -> list[Found]:
@@ -110,7 +120,7 @@ def _find_stored(pattern: str, store: ObjectStore) -> list[Found]:
     if not _WILDCARDS.search(key):
         stored = store.find(key)
         return [_object(stored, store)] if stored else []
-    matches = re.compile(_as_regex(key)).fullmatch
+    matches = re.compile(as_regex(key)).fullmatch
     fixed = _WILDCARDS.split(key)[0].rpartition("/")[0]
     listed = [stored for batch in store.list(fixed) for stored in batch]
     folders = {stored.key.rpartition("/")[0] for stored in listed}
@@ -127,7 +137,7 @@ def _object(stored: StoredObject, store: ObjectStore) -> Found:
     return Found(f"{store.url}/{stored.key}", stored.bytes, stored.modified, mark, stored=stored)
 
 
-def _as_regex(pattern: str) -> str:
+def as_regex(pattern: str) -> str:
     """A glob over keys: `*`, `?` and `[...]` within a part, `**` over parts."""
     parts = pattern.split("/")
     texts: list[str] = []
@@ -136,11 +146,11 @@ def _as_regex(pattern: str) -> str:
         if part == "**":
             texts.append(".*" if last else "(?:[^/]+/)*")
         else:
-            texts.append(_part_as_regex(part) + ("" if last else "/"))
+            texts.append(_partas_regex(part) + ("" if last else "/"))
     return "".join(texts)
 
 
-def _part_as_regex(part: str) -> str:
+def _partas_regex(part: str) -> str:
     # What fnmatch gives matches over slashes too; `*` of a part doesn't.
     text = re.sub(r"\*\*+", "*", part)
     pieces = re.split(r"(\*|\?|\[!?\]?[^\]]*\])", text)
