@@ -102,6 +102,8 @@ class S3Connection(Model):
     """By reference; goes with `access_key_id`."""
     encryption: Encryption | None = None
     """Of all that is written through it; None means what the bucket does by itself."""
+    queue: str | None = None
+    """URL of a queue of SQS to which the bucket tells of new objects; sources of files use it."""
 
 
 class KafkaConnection(Model):

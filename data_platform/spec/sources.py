@@ -169,6 +169,17 @@ class FileSource(SourceAsset):
     """Where the records are in a JSON file; None means that the file is them."""
     settle: Duration = Field(default="60s", validate_default=True)
     """How long a local file must have stood still before it is read."""
+    arrival: Literal["sensor", "none"] | None = None
+    """`sensor`: a new or changed file starts the source. None means that, unless the pipeline has a
+    `schedule` or the source an `automation`."""
+    poll: Duration = Field(default="30s", validate_default=True)
+    """Between two looks at the files."""
+    deadline: Duration | None = None
+    """How long after the end of a partition, or after a tick of the schedule, a file that isn't
+    there is told as late; without either, after the last one came. None means 6h for partitions of
+    time and schedules."""
+    queue: str | None = None
+    """URL of a queue of SQS that hears of new objects; then the bucket is listed when it does."""
 
 
 class TopicSource(SourceAsset):

@@ -86,6 +86,19 @@ FileFormat = Literal["csv", "json", "jsonl", "parquet"]
 
 
 @dataclass(frozen=True)
+class FileArrival:
+    """How files start their source.
+
+    Attributes:
+        poll: seconds between two looks.
+        queue: URL of a queue of SQS, with `${VAR}` as written, that hears of new objects.
+    """
+
+    poll: float
+    queue: str | None = None
+
+
+@dataclass(frozen=True)
 class Files:
     """Rows of files.
 
@@ -96,6 +109,8 @@ class Files:
         connection: of type s3, in platform.yaml, or None.
         data_path: where the records are in a JSON file.
         settle: how long a local file must have stood still, in seconds.
+        arrival: how new files start the source; None means that they don't.
+        deadline: how long a file may be late; None means that nobody asks.
     """
 
     path: str
@@ -104,6 +119,8 @@ class Files:
     connection: str | None = None
     data_path: str | None = None
     settle: float = field(default=0.0, repr=False)
+    arrival: FileArrival | None = field(default=None, repr=False)
+    deadline: timedelta | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

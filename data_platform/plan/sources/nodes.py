@@ -30,6 +30,7 @@ from data_platform.plan.sources.kinds import (
     AnySource,
     DatabaseQuery,
     DatabaseTable,
+    FileArrival,
     Files,
     Increments,
     PythonSource,
@@ -37,6 +38,7 @@ from data_platform.plan.sources.kinds import (
 )
 from data_platform.plan.sources.queries import source_parameters
 from data_platform.spec.asset import Retries
+from data_platform.spec.platform import S3Connection
 from data_platform.spec.sources import (
     ApiSource,
     DatabaseSource,
@@ -49,6 +51,8 @@ from data_platform.spec.sources import PythonSource as WrittenPythonSource
 SourceColumns = Callable[[RawNode], Schema | None]
 """Tells the columns of a source where they can be known before a run."""
 S3 = "s3://"
+USUAL_DEADLINE = timedelta(hours=6)
+"""How late files may be where it is known when they are due."""
 WrittenSource = DatabaseSource | ApiSource | FileSource | TopicSource | WrittenPythonSource
 
 
@@ -104,7 +108,7 @@ def _source(
         case ApiSource():
             return api_of(asset, spec, partitions)
         case FileSource():
-            return _files(asset, spec, partitioned=partitions is not None)
+            return _files(asset, spec, partitions)
         case TopicSource():
             asset.require_connection(spec.connection, "kafka")
             return Topic(spec.connection, spec.topic, spec.format, spec.max_records, spec.on_lost)
@@ -131,7 +135,10 @@ def _database(
     return DatabaseTable(spec.connection, spec.table or "", spec.cursor, spec.fetch_size)
 
 
-def _files(asset: Declared[WrittenSource], spec: FileSource, *, partitioned: bool) -> Files:
+def _files(
+    asset: Declared[WrittenSource], spec: FileSource, partitions: Partitions | None
+) -> Files:
+    partitioned = partitions is not None
     if spec.connection is not None:
         asset.require_connection(spec.connection, "s3")
         if not spec.path.startswith(S3):
@@ -159,7 +166,40 @@ def _files(asset: Declared[WrittenSource], spec: FileSource, *, partitioned: boo
     base = glob.escape(str(asset.file.base_dir))
     path = spec.path if spec.path.startswith(S3) else str(Path(base) / spec.path)
     settle = spec.settle.total_seconds()
-    return Files(path, kind, spec.csv, spec.connection, spec.data_path, settle)
+    return Files(
+        path, kind, spec.csv, spec.connection, spec.data_path, settle,
+        arrival=_arrival(asset, spec), deadline=_deadline(asset, spec, partitions),
+    )  # fmt: skip
+
+
+def _arrival(asset: Declared[WrittenSource], spec: FileSource) -> FileArrival | None:
+    """How its files start it: where nobody said, unless something else does."""
+    pipeline = asset.file.spec
+    started = pipeline.schedule is not None or spec.automation is not None
+    said = spec.model_fields_set & {"poll", "queue"}
+    if (spec.arrival or ("none" if started else "sensor")) == "none":
+        if said and spec.arrival is None:
+            raise refused(
+                asset.at(min(said)),
+                "the source is started by a schedule or its automation, and its files start "
+                "nothing: say `arrival: sensor` besides, or leave this out",
+            )
+        return None
+    queue = spec.queue
+    if queue is not None and not spec.path.startswith(S3):
+        raise refused(asset.at("queue"), "a queue hears of objects of S3: path is s3://bucket/...")
+    if queue is None and spec.connection and asset.platform:
+        connection = asset.platform.connections.get(spec.connection)
+        queue = connection.queue if isinstance(connection, S3Connection) else None
+    return FileArrival(spec.poll.total_seconds(), queue)
+
+
+def _deadline(
+    asset: Declared[WrittenSource], spec: FileSource, partitions: Partitions | None
+) -> timedelta | None:
+    """How late files may be; where nothing says when they are due, only if somebody said."""
+    due = partitions.time if partitions else asset.file.spec.schedule
+    return spec.deadline or (USUAL_DEADLINE if due else None)
 
 
 def _increments(

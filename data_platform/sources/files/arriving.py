@@ -115,7 +115,7 @@ def _taken(question: Question, source: Files) -> Batch:
         still = settled(list(files.values()), source.settle, question.scratch, question.work)
         now = {file.name: file for file in still}
         found = {key: [now[file.name] for file in files] for key, files in found.items()}
-    marks = {key: {LISTING: _hash_of(files)} for key, files in found.items()}
+    marks = {key: {LISTING: listing_mark(files)} for key, files in found.items()}
     unchanged = _unchanged(question, marks)
     wanted = {
         file.name: file for key, files in found.items() if key not in unchanged for file in files
@@ -138,7 +138,8 @@ def _taken(question: Question, source: Files) -> Batch:
     )
 
 
-def _hash_of(files: Sequence[Found]) -> str:
+def listing_mark(files: Sequence[Found]) -> str:
+    """Of a partition's files, in order of their names."""
     text = "\n".join(f"{file.name}|{file.bytes}|{file.mark}" for file in files)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
