@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from data_platform.errors import StorageError
 from data_platform.plan.naming import WHOLE
@@ -20,7 +21,9 @@ from data_platform.storage.versions import Snapshot, snapshot_of
 LOG = "_delta_log"
 KEEPING = "keeping"
 """In a commit's metadata: that it keeps the table in order, and how; runs don't say it."""
-ROWS_STAY = frozenset({"optimize", "vacuum"})
+NOTE = "note"
+"""Keeps the same rows, and says that they were built from something else."""
+ROWS_STAY = frozenset({"optimize", "vacuum", NOTE})
 """Of these, those after which readers see the same rows."""
 GIVEN_UP, KEPT_FROM, PINNED = "given_up", "kept_from", "pinned"
 """In a commit's metadata: names of files that are removed behind it, as a JSON list; the oldest
@@ -212,7 +215,7 @@ def _commit_of(version: int, content: bytes) -> Commit:
         elif "add" in action:
             added.append(_file_of(action["add"]))
         elif "remove" in action:
-            removed.append(action["remove"]["path"])
+            removed.append(unquote(action["remove"]["path"]))
     said = {name: str(value) for name, value in info.items() if name not in _OWN}
     at = datetime.fromtimestamp(info.get("timestamp", 0) / 1000, UTC)
     return Commit(version, at, said, tuple(added), tuple(removed))
@@ -223,7 +226,7 @@ def _file_of(add: Mapping[str, Any]) -> LoggedFile:
     values = add["partitionValues"]
     key = next(iter(values.values())) if values else WHOLE
     written = int(add.get("modificationTime") or 0)
-    return LoggedFile(add["path"], key or WHOLE, int(rows), int(add["size"]), written)
+    return LoggedFile(unquote(add["path"]), key or WHOLE, int(rows), int(add["size"]), written)
 
 
 def _files_of(table: LakeTable, version: int) -> tuple[LoggedFile, ...]:

@@ -115,6 +115,18 @@ class DeltaLog:
         table.update_incremental()
         return table.version()
 
+    def note(self, properties: CommitProperties) -> int:
+        """Commit what a commit says, and no files, to a table that is there."""
+        table = self.opened()
+        if table is None:
+            raise StorageError(f"{self._path}: there is no table of which something could be said")
+        table.create_write_transaction(
+            [], "append", table.schema(), [*table.metadata().partition_columns],
+            commit_properties=properties, post_commithook_properties=_HOOKS,
+        )  # fmt: skip
+        table.update_incremental()
+        return table.version()
+
     def insist(
         self, commit: Callable[[], int], standing: Callable[[], int | None] = lambda: None
     ) -> int:

@@ -23,13 +23,14 @@ from deltalake.transaction import AddAction
 
 from data_platform.errors import ContractError
 from data_platform.plan.keys import Key
-from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, WHOLE
+from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, WHOLE, partition_folder
 from data_platform.spec.platform import S3Connection
 from data_platform.storage.batches import Batches, folder_of
 from data_platform.storage.delta import DeltaLog, Overtaken
 from data_platform.storage.places.folder import Folder
 from data_platform.storage.places.opening import place_of
 from data_platform.storage.places.place import Place
+from data_platform.storage.prints import Prints
 from data_platform.storage.schemas import columns_hash, delta_schema, merged_schema, with_batches
 from data_platform.storage.versions import PartitionVersion, Snapshot, snapshot_of
 
@@ -41,9 +42,17 @@ class Lake:
         place: of the tables; a path is a folder of this machine.
         scratch: a folder of this machine, where files are written unseen; None means below the
             lake's own folder, where a file comes to its name by a move.
+        pinned: versions of tables that are read, whatever is current; of one step.
+        prints: of what the partitions of a table are built from; of one step.
     """
 
-    def __init__(self, place: Place | Path, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        place: Place | Path,
+        scratch: Path | None = None,
+        pinned: Mapping[Key, Snapshot] | None = None,
+        prints: Mapping[Key, Prints] | None = None,
+    ) -> None:
         self.place = Folder(place) if isinstance(place, Path) else place
         beside = scratch or (
             self.place.root / "_scratch" if isinstance(self.place, Folder) else None
@@ -51,6 +60,8 @@ class Lake:
         if beside is None:
             raise ValueError(f"{self.place} needs a folder for scratch")
         self._scratch = beside
+        self._pinned = pinned or {}
+        self._prints = prints or {}
 
     @property
     def root(self) -> str:
@@ -59,7 +70,18 @@ class Lake:
 
     def table(self, key: Key) -> "LakeTable":
         """The table of an asset, there or not."""
-        return LakeTable(self.place, f"{key.layer}/{key.pipeline}/{key.name}")
+        relative = f"{key.layer}/{key.pipeline}/{key.name}"
+        return LakeTable(self.place, relative, self._pinned.get(key), self._prints.get(key))
+
+    def for_step(self, key: Key, inputs: Mapping[Key, Snapshot], prints: Prints) -> "Lake":
+        """The lake as one step sees it.
+
+        Args:
+            key: of the asset that the step makes.
+            inputs: what it reads, as it was found; whatever is published meanwhile.
+            prints: of what it is built from, which commits to its table keep.
+        """
+        return Lake(self.place, self._scratch, inputs, {key: prints})
 
     @staticmethod
     def bad_files(key: Key) -> str:
@@ -89,12 +111,27 @@ def lake_at(root: str, home: Path, data_dir: Path, connection: S3Connection | No
 
 
 class LakeTable:
-    """One asset's table."""
+    """One asset's table.
 
-    def __init__(self, place: Place, relative: str) -> None:
+    Args:
+        place: of the lake.
+        relative: its folder there.
+        pinned: the version that is read, whatever is current; None means that.
+        prints: of what its partitions are built from, where a step makes them.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        relative: str,
+        pinned: Snapshot | None = None,
+        prints: Prints | None = None,
+    ) -> None:
         self.place = place
         self.relative = relative
         self.delta = DeltaLog(place, relative)
+        self.prints = prints or Prints()
+        self._pinned = pinned
 
     @property
     def path(self) -> str:
@@ -108,6 +145,8 @@ class LakeTable:
 
     def snapshot(self) -> Snapshot | None:
         """What is current, or None where nothing was ever published."""
+        if self._pinned is not None:
+            return self._pinned
         table = self.delta.opened()
         return snapshot_of(table, self.path) if table else None
 
@@ -145,6 +184,11 @@ class LakeTable:
             ),
             lambda: self._standing(actions, versions),
         )
+
+    def note(self, metadata: Mapping[str, str]) -> int:
+        """Say more of what is current, in a commit without files; gives the table's version."""
+        properties = CommitProperties(custom_metadata=dict(metadata))
+        return self.delta.insist(lambda: self.delta.note(properties))
 
     def append(
         self,
@@ -291,5 +335,5 @@ def _name(field: str | None, key: str, version: PartitionVersion, columns: str) 
     stem = f"{version.data_version}-{columns}"
     single = len(version.files) == 1
     name = f"{stem}.parquet" if single else f"{stem}-{os.urandom(4).hex()}.parquet"
-    folder = folder_of(int(key)) if field == BATCH_FIELD else f"{field}={key}"
+    folder = folder_of(int(key)) if field == BATCH_FIELD else partition_folder(key)
     return f"{folder}/{name}" if field else name

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +31,7 @@ from data_platform.plan.naming import (
     WHOLE,
 )
 from data_platform.plan.sql.expressions import literal, quoted
+from data_platform.storage.commits import KEEPING, NOTE
 from data_platform.storage.lake import LakeTable
 from data_platform.storage.versions import DataFile, PartitionVersion
 
@@ -42,6 +44,8 @@ PARTITIONS_AT_ONCE = 92
 SIGNIFICANT_DIGITS = 12
 """Of computed doubles in a data version: their sums depend on the order of the rows."""
 
+_NOWHERE = "__HIVE_DEFAULT_PARTITION__"
+"""DuckDB's folder of rows whose partition is NULL."""
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 """A column as COPY names it; a part of a nested one is `"column"."part"`."""
 
@@ -53,10 +57,12 @@ class Written:
     Attributes:
         versions: of every partition that was asked for, empty ones included.
         schema: of the files.
+        strays: how many rows belong to no partition, and were left out.
     """
 
     versions: Mapping[str, PartitionVersion]
     schema: pa.Schema
+    strays: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def _kept(name: str, kind: str, stored: str) -> str:
 
 def write(
     session: Session, select: str, tail: str, folder: Path, keys: Sequence[str], *, computed: bool,
-    unversioned: Iterable[str] = (), streamed: bool = True,
+    unversioned: Iterable[str] = (), streamed: bool = True, stray: bool = False,
 ) -> Written:  # fmt: skip
     """Write rows to files in scratch, one folder a partition, and tell their data versions.
 
@@ -129,6 +135,10 @@ def write(
         unversioned: columns that don't count for the data version.
         streamed: whether the rows can be read only once. Others are read a part of the partitions
             at a time, which takes less memory.
+        stray: whether rows whose `_partition` is NULL are left out and counted.
+
+    Raises:
+        StorageError: there are rows of partitions that nobody asked for.
     """
     folder.mkdir(parents=True)
     partitioned = list(keys) != [WHOLE]
@@ -137,6 +147,7 @@ def write(
     for number, part in enumerate(parts):
         target = folder / f"{number}" if len(parts) > 1 else folder
         files |= _copy(session, select, f"{tail}{part}", target, partitioned=partitioned)
+    strays = sum(file.rows for file in files.pop(_NOWHERE, ())) if stray else 0
     strangers = sorted(files.keys() - set(keys))
     if strangers:
         message = f"rows of partitions that nobody asked for: {', '.join(strangers[:3])}"
@@ -156,7 +167,7 @@ def write(
     hashes = _data_versions(session, columns, computed=computed)
     empty = _version(columns, 0, 0, 0)
     return Written(
-        {key: PartitionVersion(hashes.get(key, empty), files[key]) for key in keys}, schema
+        {key: PartitionVersion(hashes.get(key, empty), files[key]) for key in keys}, schema, strays
     )
 
 
@@ -181,14 +192,15 @@ def publish(table: LakeTable, written: Written, metadata: Mapping[str, str]) -> 
         if key not in standing or standing[key].data_version != version.data_version
     }
     nulls = {key: version.nulls for key, version in written.versions.items()}
+    built = table.prints.kept(written.versions, standing)
     if not changed:
-        return Publication(
-            {key: standing[key] for key in written.versions},
-            frozenset(),
-            before.version if before else 0,
-            nulls,
-        )
-    lake_version = table.publish(changed, written.schema, metadata)
+        version = before.version if before else 0
+        if built:
+            # The same rows from something else: who asks next needn't compute them.
+            version = table.note({**metadata, **built, KEEPING: NOTE})
+        versions = {key: standing[key] for key in written.versions}
+        return Publication(versions, frozenset(), version, nulls)
+    lake_version = table.publish(changed, written.schema, {**metadata, **built})
     versions = {key: changed.get(key) or standing[key] for key in written.versions}
     return Publication(versions, frozenset(changed), lake_version, nulls)
 
@@ -217,7 +229,7 @@ def _copy(
     files: dict[str, list[DataFile]] = {}
     for row in session.rows(f"COPY ({query}) TO {literal(str(target))} ({options})"):
         path, count, size = str(row[0]), int(row[1]), int(row[2])
-        key = Path(path).parent.name.partition("=")[2] if partitioned else WHOLE
+        key = unquote(Path(path).parent.name.partition("=")[2]) if partitioned else WHOLE
         files.setdefault(key, []).append(DataFile(path, count, size, _nulls(row[4])))
     return {key: tuple(sorted(found, key=lambda file: file.path)) for key, found in files.items()}
 
@@ -233,7 +245,7 @@ def _nulls(statistics: Mapping[str, Mapping[str, str]] | None) -> dict[str, int]
 
 
 def _empty_file(session: Session, query: str, folder: Path, key: str) -> DataFile:
-    path = folder / f"empty-{key or 'whole'}.parquet"
+    path = folder / f"empty-{quote(key, safe='') or 'whole'}.parquet"
     session.run(f"COPY ({query} LIMIT 0) TO {literal(str(path))} (FORMAT parquet)")
     return DataFile(str(path), 0, path.stat().st_size)
 

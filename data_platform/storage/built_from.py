@@ -1,0 +1,161 @@
+"""Whether partitions would be built from the same again: then a step needn't do any work.
+
+Called by `lake_steps` before a step works. Pure but for reading the lake: inputs by the versions of
+their rows, code, contract, values of parameters, decisions about rows, and the key that masks.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyarrow comes without types.
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from data_platform.engine.inputs import partitions_read
+from data_platform.plan.checks.value_kinds import DriftCheck
+from data_platform.plan.naming import WHOLE
+from data_platform.plan.nodes import Input, LakeNode, StagingNode
+from data_platform.plan.parameters import values_of
+from data_platform.plan.relations import relation_of
+from data_platform.storage.decisions import decisions_table
+from data_platform.storage.lake import Lake, LakeTable
+from data_platform.storage.prints import Kept, Prints, kept_in
+from data_platform.storage.schemas import columns_hash
+from data_platform.storage.snapshots import missing_inputs, snapshots_of
+from data_platform.storage.versions import PartitionVersion, Snapshot
+from data_platform.storage.workbench import Workbench
+
+FORM = "1"
+"""Of a print; another one makes every partition be built once more."""
+_COMMITS = 50
+"""Looked at first: those of the last partitions are mostly among them."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a step finds before it works.
+
+    Attributes:
+        lake: in which its inputs stay as they were found, and which keeps the prints.
+        upstreams: the snapshots of its inputs, by relation.
+        unchanged: partitions that stand as they would be built again.
+    """
+
+    lake: Lake
+    upstreams: Mapping[str, Snapshot]
+    unchanged: Mapping[str, PartitionVersion]
+
+
+def standing_of(
+    node: LakeNode, keys: Sequence[str], workbench: Workbench, configuration: str = ""
+) -> Standing:
+    """Find what stands of partitions, and what they would be built from.
+
+    Args:
+        node: the asset; the same inputs give it the same rows.
+        keys: its partitions, or `WHOLE` alone.
+        workbench: with the lake and the values of the run.
+        configuration: what else decides about the rows, as text.
+    """
+    lake = workbench.lake
+    snapshots = snapshots_of(node, lake)
+    table = lake.table(node.key)
+    own = table.snapshot()
+    absent = missing_inputs(node, keys, snapshots)
+    ready = [key for key in keys if key not in absent]
+    prints = _prints(node, ready, snapshots, workbench, configuration)
+    pinned = {given.key: snapshots.get(relation_of(given)) for given in node.inputs}
+    found = {key: one for key, one in pinned.items() if one is not None and key != node.key}
+    return Standing(
+        lake.for_step(node.key, found, prints), snapshots, _unchanged(table, own, prints)
+    )
+
+
+def _prints(
+    node: LakeNode,
+    keys: Sequence[str],
+    snapshots: Mapping[str, Snapshot],
+    workbench: Workbench,
+    configuration: str,
+) -> Prints:
+    common = "|".join([*_common(node, workbench), configuration])
+    shared = {
+        given.key: _input_words(node, given, keys[0], snapshots)
+        for given in node.inputs
+        if keys and given.reads in {"whole", "all"}
+    }
+    found: dict[str, str] = {}
+    for key in keys:
+        inputs = [
+            shared.get(given.key) or _input_words(node, given, key, snapshots)
+            for given in node.inputs
+        ]
+        text = "|".join([common, key, _window(node, key), *inputs])
+        found[key] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    drifts = [check.against for check in node.checks if isinstance(check, DriftCheck)]
+    return Prints(found, max(drifts, default=0) if node.partitions else 0)
+
+
+def _common(node: LakeNode, workbench: Workbench) -> Iterator[str]:
+    """What all partitions of a step are built with."""
+    yield from (FORM, duckdb.__version__, node.code_version)
+    yield f"{node.contract}{node.contract_version}"
+    yield str(sorted(values_of(node.run_parameters, workbench.given).items()))
+    if node.masks and workbench.masking_key is not None:
+        key = workbench.masking_key()
+        yield hmac.new(key.encode(), b"identity", hashlib.sha256).hexdigest()
+    if isinstance(node, StagingNode):
+        decided = decisions_table(workbench.lake, node.key).snapshot()
+        yield str(decided.version if decided else "")
+
+
+def _window(node: LakeNode, key: str) -> str:
+    partitions = node.partitions
+    if partitions is None or partitions.time is None or key == WHOLE:
+        return ""
+    return f"{partitions.timezone} {partitions.local_window(key)}"
+
+
+def _input_words(node: LakeNode, given: Input, key: str, snapshots: Mapping[str, Snapshot]) -> str:
+    """What a partition reads of an input: the columns of the table, and the versions of rows."""
+    snapshot = snapshots[relation_of(given)]
+    read = partitions_read(given, node, [key], snapshot.partitions)
+    versions = [f"{one} {snapshot.partitions[one].data_version}" for one in sorted(read)]
+    batches = snapshot.batches.newest if snapshot.batches else ""
+    return f"{given.key} {columns_hash(snapshot.schema)} {batches} {versions}"
+
+
+def _unchanged(
+    table: LakeTable, own: Snapshot | None, prints: Prints
+) -> dict[str, PartitionVersion]:
+    """The partitions of which a commit says that their version was built from the same."""
+    if own is None:
+        return {}
+    versions = own.partitions
+    wanted = {key: prints.of(key, versions) for key in prints.by_key if key in versions}
+    found = _said(table, wanted)
+    # What is built anew may change what the partitions after it are compared with.
+    anew = set(prints.by_key) - found
+    for key in sorted(found):
+        if anew.intersection(prints.trailing(key, {*versions, *anew})):
+            anew.add(key)
+    return {key: versions[key] for key in prints.by_key if key not in anew}
+
+
+def _said(table: LakeTable, wanted: Mapping[str, Kept]) -> set[str]:
+    """The partitions of which some commit says just this."""
+    found: set[str] = set()
+    for limit in (_COMMITS, None):
+        if not wanted.keys() - found:
+            break
+        commits = table.history(limit)
+        for commit in commits:
+            kept = kept_in(commit)
+            found |= {key for key, one in wanted.items() if kept.get(key) == one}
+        if limit is None or len(commits) < limit:
+            break
+    return found
