@@ -4,6 +4,7 @@ Used by the plan's statements, by the engine that runs them and by the storage t
 """
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 PARTITION, FILE, ROW = "_partition", "_file", "_row"
 """Columns beside an asset's own while it is computed: partition's key, file and row of origin."""
@@ -57,3 +58,12 @@ CORRECTIONS = "corrections"
 
 NOT_EMPTY = "not_empty"
 """The check behind `on_empty` of a source: rows came."""
+
+
+def partition_folder(key: str) -> str:
+    """The folder of a partition in a table of the lake, and in scratch.
+
+    Letters, digits and `-_.~` stand for themselves, all else is percent-encoded: so DuckDB writes
+    folders of partitions, and so it reads their keys back.
+    """
+    return f"{PARTITION_FIELD}={quote(key, safe='')}"

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
@@ -121,7 +122,7 @@ def _version(snapshot: Snapshot, key: str) -> str | None:
 
 
 def _note(table: LakeTable, key: str) -> str:
-    return f"{table.relative}/{FOLDER}/{key or WHOLE_NAME}.json"
+    return f"{table.relative}/{FOLDER}/{quote(key, safe='') or WHOLE_NAME}.json"
 
 
 def _read(table: LakeTable, keys: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from data_platform.errors import StorageUnavailable
-from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD
+from data_platform.plan.naming import BATCH_FIELD, PARTITION_FIELD, partition_folder
 from data_platform.storage.batches import Batches, folder_of
 from data_platform.storage.commits import LoggedFile
 from data_platform.storage.lake import LakeTable
@@ -63,8 +63,8 @@ class Layout:
                 return ""
             case "_batch":
                 return f"{folder_of(int(key))}/"
-            case field:
-                return f"{field}={key}/"
+            case _:
+                return f"{partition_folder(key)}/"
 
 
 def adopted(table: LakeTable, files: Sequence[tuple[Path, LoggedFile]]) -> list[LoggedFile]:

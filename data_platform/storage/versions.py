@@ -10,6 +10,7 @@ Made by `storage.lake` from a table of Delta; handed to whoever reads.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -133,7 +134,8 @@ def snapshot_of(table: DeltaTable, path: str) -> Snapshot:
     found: dict[str, list[tuple[str, str, DataFile]]] = {}
     for key, relative, size, rows, committed in zip(
         keys,
-        actions.column("path").to_pylist(),
+        # As the log has them: addresses, in which what is percent-encoded is so once more.
+        map(unquote, actions.column("path").to_pylist()),
         actions.column("size_bytes").to_pylist(),
         actions.column("num_records").to_pylist(),
         actions.column("modification_time").to_pylist(),
