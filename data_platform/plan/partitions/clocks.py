@@ -14,7 +14,7 @@ Begin = date | datetime
 Dated = Literal["day", "week", "month"]
 _HOUR_KEY = "%Y-%m-%d-%H:%M"
 _HOUR_LENGTH = len("2024-03-31-05:00")
-_HOUR = timedelta(hours=1)
+_HOUR, _TICK = timedelta(hours=1), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -123,3 +123,23 @@ class Hours:
     def previous(self, begin: datetime) -> datetime:
         """What comes before it."""
         return begin - _HOUR
+
+
+def latest_shown(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The latest time that a zone's clocks have shown when a moment begins, without a zone.
+
+    It is what they show, unless they were put back and haven't caught up; of a moment at which they
+    are put, what they would have shown.
+    """
+    before = (moment - _TICK).astimezone(zone)
+    if before.fold:
+        early, late = before.replace(fold=0).astimezone(UTC), before.astimezone(UTC)
+        offset = early.astimezone(zone).utcoffset()
+        while late - early > _TICK:
+            middle = early + (late - early) // 2
+            if middle.astimezone(zone).utcoffset() == offset:
+                early = middle
+            else:
+                late = middle
+        before = early.astimezone(zone)
+    return before.replace(tzinfo=None, fold=0) + _TICK

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from data_platform.plan.partitions.clocks import Dates, Hours
+from data_platform.plan.partitions.clocks import Dates, Hours, latest_shown
 
 Every = Literal["hour", "day", "week", "month"]
 LENGTHS: tuple[Every, ...] = ("hour", "day", "week", "month")
@@ -61,10 +61,12 @@ class TimePartitions:
         return self._clock.moment(begin), self._clock.moment(self._clock.next(begin))
 
     def local_window(self, key: str) -> tuple[datetime, datetime]:
-        """The same span as times of the partitions' own zone, without a zone."""
-        start, end = (
-            moment.astimezone(self.zone).replace(tzinfo=None) for moment in self.window(key)
-        )
+        """The same span as times of the partitions' own zone, without a zone.
+
+        Each time is in the span of one partition: one that the clocks show twice in that of its
+        first showing, so that a partition whose times were all shown before has an empty span.
+        """
+        start, end = (latest_shown(moment, self.zone) for moment in self.window(key))
         return start, end
 
     def due(self, now: datetime) -> list[str]:
