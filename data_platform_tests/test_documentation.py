@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 from factories import DAY, Project
+from forked_command import run_command
 from kafka_cluster import KafkaCluster
 from misbehaving_server import Asked, Reply, misbehaving
 from object_storage import ACCESS_KEY, SECRET_KEY, Bucket, server_url
@@ -195,17 +196,15 @@ class Reader:
         assert any(codes) == ("fails" in block.words), f"{block}: exit codes {codes}"
 
     def _execute(self, arguments: list[str]) -> tuple[int, str]:
-        if arguments[0] == "data-platform":
-            start = "from data_platform.cli import main; main(prog_name='data-platform')"
-            arguments = [sys.executable, "-c", start, *arguments[1:]]
-        elif arguments[0] == "python":
-            arguments = [sys.executable, *arguments[1:]]
-        elif arguments[0] == "pytest":
+        if arguments[0] == "pytest":
             arguments = [sys.executable, "-m", *arguments, "-p", "no:cacheprovider"]
-        done = subprocess.run(
-            arguments, cwd=self._folder, env=self._environ, text=True, timeout=120, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        if arguments[0] in {"data-platform", "python"}:
+            done = run_command(arguments, self._folder, self._environ)
+        else:
+            done = subprocess.run(
+                arguments, cwd=self._folder, env=self._environ, text=True, timeout=120,
+                check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         return done.returncode, done.stdout
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from dagster_dev import DagsterDev, clean_environment
+from forked_command import run_command
 
 from data_platform.cli import main
 from data_platform.new_project import TEMPLATE, make_project, project_name
 from data_platform.settings import PACKAGE_DIR, environment_with
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = str(Path(sys.executable).with_name("data-platform"))
 FILES = [
     ".gitignore", "README.md", "dagster.yaml", "data/orders.csv", "pipelines/platform.yaml",
     "pipelines/sales/daily_revenue.sql", "pipelines/sales/pipeline.yaml",
@@ -41,9 +41,12 @@ def init(*arguments: str) -> tuple[int, str, str]:
 
 
 def in_project(folder: Path, *command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    environ = clean_environment() | environ
+    if command[0] == "data-platform":
+        return run_command(command, folder, environ)
     return subprocess.run(
-        command, cwd=folder, env=clean_environment() | environ, text=True, timeout=240,
-        check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, cwd=folder, env=environ, text=True, timeout=240, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
@@ -199,12 +202,12 @@ def test_its_tests_find_a_mistake(made: Path) -> None:
 
 def test_check_and_run_work_in_it_as_they_are(made: Path, dagster_url: str) -> None:
     environ = {"DATA_PLATFORM_STORAGE_URL": dagster_url}
-    checked = in_project(made, PROGRAM, "check", **environ)
+    checked = in_project(made, "data-platform", "check", **environ)
     assert (checked.returncode, checked.stdout) == (0, "1 pipeline, 0 problems\n")
-    run = in_project(made, PROGRAM, "run", "sales", **environ)
+    run = in_project(made, "data-platform", "run", "sales", **environ)
     assert run.returncode == 0, run.stdout
     asked = in_project(
-        made, PROGRAM, "query", "SELECT sum(revenue) AS r FROM analytics.daily_revenue",
+        made, "data-platform", "query", "SELECT sum(revenue) AS r FROM analytics.daily_revenue",
         "--format", "csv", **environ,
     )  # fmt: skip
     assert asked.stdout == "r\n203.35\n"
@@ -215,7 +218,9 @@ def test_the_env_file_is_read_by_the_command(made: Path, dagster_url: str) -> No
     (made / ".env").write_text(
         f"DATA_PLATFORM_STORAGE_URL='{dagster_url}'\nLAKE_ROOT=elsewhere\n", encoding="utf-8"
     )
-    run = in_project(made, PROGRAM, "run", "sales", DATA_PLATFORM_STORAGE_URL="postgresql://no")
+    run = in_project(
+        made, "data-platform", "run", "sales", DATA_PLATFORM_STORAGE_URL="postgresql://no"
+    )
     assert run.returncode == 0, run.stdout
     assert (made / "elsewhere/analytics/sales/daily_revenue").is_dir()
 
@@ -234,9 +239,12 @@ def test_dagster_dev_works_in_it_as_it_is(
 
 
 def test_a_wheel_holds_what_a_project_needs(somewhere: Path) -> None:
-    done = in_project(
-        somewhere, sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
-        "--no-build-isolation", "--no-index", "--wheel-dir", str(somewhere), str(source(somewhere)),
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+            "--no-index", "--wheel-dir", str(somewhere), str(source(somewhere)),
+        ],
+        text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     (wheel,) = somewhere.glob("*.whl")

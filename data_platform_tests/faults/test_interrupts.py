@@ -87,7 +87,7 @@ def test_ctrl_c_while_a_source_answers_slowly_isnt_tried_again(retail: RetailPla
     assert run.status == DagsterRunStatus.FAILURE
 
 
-@pytest.mark.parametrize("delay", [0.1, 0.6, 1.2])
+@pytest.mark.parametrize("delay", [0.1, 0.9])
 def test_ctrl_c_leaves_nothing_half_written_and_starts_no_follow_ups(
     retail: RetailPlatform, undisturbed: RetailPlatform, delay: float
 ) -> None:
