@@ -12,7 +12,7 @@ from dagster._core.definitions.declarative_automation.automation_condition impor
 
 from data_platform.asset_specs import asset_key
 from data_platform.plan.nodes import AnyNode, RawNode
-from data_platform.spec.asset import CronAutomation
+from data_platform.spec.automation import AutomationBlock as CronAutomation
 
 _Condition = BuiltinAutomationCondition[Any]
 

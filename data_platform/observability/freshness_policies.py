@@ -1,7 +1,7 @@
 """Freshness limits of the language as Dagster's policies.
 
-Called by `definitions`. Dagster measures from an asset's last materialization of any partition, so
-an asset whose partitions have come to their end gets none: nothing more of it is due.
+Called by `definitions`. An asset whose partitions have come to their end gets none: nothing more of
+it is due. Nor does one that is disabled.
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ def policy_of(node: Node, now: datetime) -> dg.FreshnessPolicy | None:
         now: aware; decides whether its partitions have ended.
     """
     limits = node.freshness
-    if limits is None or (node.partitions and node.partitions.has_ended(now)):
+    if not node.enabled or limits is None or (node.partitions and node.partitions.has_ended(now)):
         return None
     if limits.deadline is not None and limits.within is not None:
         return dg.FreshnessPolicy.cron(limits.deadline, limits.within, limits.timezone)

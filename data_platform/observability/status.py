@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from data_platform.observability.freshness import Judgement, judge_freshness
+from data_platform.plan.freshness import Judgement, judge_freshness, published_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode
@@ -52,6 +52,7 @@ class AssetStatus:
         age: since the last publication; None where there was none.
         freshness: against what was promised.
         facts: what this was told from.
+        enabled: whether anything starts it.
     """
 
     key: Key
@@ -63,6 +64,7 @@ class AssetStatus:
     age: timedelta | None
     freshness: Judgement
     facts: Facts
+    enabled: bool = True
 
 
 def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
@@ -86,14 +88,22 @@ def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
         due, published = len(all_due), sum(key in own for key in all_due)
         rows = sum(own.values())
     built = facts.published_at if published or newest else None
-    judged = judge_freshness(
-        node.freshness, partitions.time if partitions else None, newest, built, now
-    )
+    policy = node.freshness if node.enabled else None
+    judged = judge_freshness(policy, partitions, published_of(partitions, facts.rows, built), now)
     if facts.unknown and judged.state != "none":
         judged = Judgement("none", facts.unknown)
     age = now - built if built else None
     return AssetStatus(
-        node.key, partitions is not None, newest, published, due, rows, age, judged, facts
+        node.key,
+        partitions is not None,
+        newest,
+        published,
+        due,
+        rows,
+        age,
+        judged,
+        facts,
+        node.enabled,
     )
 
 
@@ -103,6 +113,7 @@ def as_json(status: AssetStatus) -> dict[str, Any]:
     return {
         "key": str(status.key),
         "partitioned": status.partitioned,
+        "enabled": status.enabled,
         "last_good_partition": status.newest,
         "partitions_published": status.published,
         "partitions_due": status.due,

@@ -28,6 +28,7 @@ from data_platform.plan.python_nodes import python_node
 from data_platform.plan.sources.nodes import SourceColumns, raw_node
 from data_platform.plan.staging.nodes import staging_node
 from data_platform.spec.asset import Asset
+from data_platform.spec.automation import Schedule
 from data_platform.spec.destinations import (
     DatabaseDestination,
     DestinationAsset,
@@ -35,7 +36,7 @@ from data_platform.spec.destinations import (
     RedshiftDestination,
 )
 from data_platform.spec.handwritten import Handwritten, HandwrittenAsset
-from data_platform.spec.pipeline import AnalyticsAsset, Schedule, StagingAsset
+from data_platform.spec.pipeline import AnalyticsAsset, StagingAsset
 from data_platform.spec.reading import PipelineFile, Workspace
 from data_platform.spec.sources import (
     ApiSource,

@@ -86,6 +86,7 @@ class Declared(Generic[SpecT_co]):
     def _pool_of_connection(self) -> str | None:
         """The pool that has its connection's name, if there is one: it bounds all who ask it."""
         connection = getattr(self.spec, "connection", None)
+            "enabled": spec.enabled,
         return connection if self.platform and connection in self.platform.pools else None
 
     def require_connection(self, name: str, kind: str) -> None:

@@ -18,9 +18,9 @@ from data_platform.plan.keys import Key
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Schema
 from data_platform.plan.sources.kinds import AnySource, Increments
-from data_platform.spec.asset import Automation, Freshness, Retries
+from data_platform.spec.asset import Retries
+from data_platform.spec.automation import Automation, Freshness, Schedule
 from data_platform.spec.parameters import Parameter
-from data_platform.spec.pipeline import Schedule
 from data_platform.spec.transformations import MaskMethod
 
 
@@ -113,6 +113,7 @@ class Node:
             errors of the database, of a source, of a function; by `plan.lineage.masking` too.
     """
 
+        enabled: whether anything starts it.
     key: Key
     location: Location
     description: str | None
@@ -135,6 +136,7 @@ class Node:
     discreet: bool = False
 
     @property
+    enabled: bool = True
     def code(self) -> str:
         """What decides about the rows of this asset, as text: its change is a new code version."""
         raise AssertionError(self)

@@ -3,17 +3,18 @@
 The models of `spec.sources` and `spec.pipeline` are built on these; resolved by `plan`.
 """
 
-from typing import Annotated, Literal, cast
+from typing import Literal, cast
 
-from pydantic import Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from data_platform.spec.automation import Automation, Freshness
 from data_platform.spec.model import Model
 from data_platform.spec.parameters import Parameter, ParameterName
 from data_platform.spec.partitions import Partitions
 from data_platform.spec.rule_model import Bound, Pattern, Scalar
 from data_platform.spec.rules import Rule
-from data_platform.spec.times import Cron, Duration, TimeZone
-from data_platform.spec.values import OnViolation, Owner, Tags, either
+from data_platform.spec.times import Duration
+from data_platform.spec.values import OnViolation, Owner, Tags
 from data_platform.spec.versions import ContractVersion
 from data_platform.spec.wording import problem
 
@@ -54,52 +55,6 @@ class Retries(Model):
         beside = self.model_fields_set & {"attempts", "delay", "backoff", "max_delay"}
         if self.delays is not None and beside:
             raise problem("retries", "`delays` says it all; leave the other keys but `jitter` out")
-        return self
-
-
-class CronAutomation(Model):
-    """Run at the ticks of a cron expression."""
-
-    cron: Cron
-    """Five fields, or @hourly, @daily, @weekly, @monthly."""
-    timezone: TimeZone = "UTC"
-    """Of the cron's hours and days."""
-
-
-Automation = Annotated[
-    Annotated[Literal["eager", "freshness", "manual"], Tag("text")]
-    | Annotated[CronAutomation, Tag("mapping")],
-    *either(("eager", "freshness", "manual"), mapping='{cron: "0 6 * * *"}'),
-]
-
-
-class Freshness(Model):
-    """How old the newest data may be, or by when it must be there."""
-
-    warn_after: Duration | None = None
-    """The age from which the data is late; shorter than fail_after."""
-    fail_after: Duration | None = None
-    """The age from which the data is stale."""
-    deadline: Cron | None = None
-    """Cron of the moments by which the data must be there."""
-    within: Duration | None = None
-    """How long before the deadline it may have been built."""
-    timezone: TimeZone = "UTC"
-    """Of the deadline's hours and days."""
-
-    @model_validator(mode="after")
-    def _is_one_of(self) -> "Freshness":
-        if (self.fail_after is None) == (self.deadline is None):
-            text = (
-                "freshness has either `fail_after` (and `warn_after`), or `deadline` and `within`"
-            )
-            raise problem("freshness", text)
-        if self.deadline is not None and (self.within is None or self.warn_after is not None):
-            raise problem("freshness", "a `deadline` goes with `within`, and without `warn_after`")
-        if self.deadline is None and self.within is not None:
-            raise problem("freshness", "`within` goes with a `deadline`")
-        if self.warn_after and self.fail_after and self.warn_after >= self.fail_after:
-            raise problem("freshness", "`warn_after` must be shorter than `fail_after`")
         return self
 
 
@@ -154,6 +109,8 @@ class Asset(Model):
     """Values that a run may be given, by name."""
     pool: str | None = None
     """Steps of one pool share its slots."""
+    enabled: bool = True
+    """Whether anything starts it; what reads a disabled asset reads its last published rows."""
     automation: Automation | None = None
     """None means the pipeline's schedule for sources (none: manual), and eager below."""
     freshness: Freshness | None = None

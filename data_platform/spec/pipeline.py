@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag, model_validator
 
 from data_platform.spec.asset import LakeAsset, Window
+from data_platform.spec.automation import Schedule
 from data_platform.spec.destinations import Destination
 from data_platform.spec.model import Model
 from data_platform.spec.partitions import Partitions
 from data_platform.spec.sources import Source
 from data_platform.spec.thresholds import Percentage
-from data_platform.spec.times import Cron, TimeZone
+from data_platform.spec.times import Cron
 from data_platform.spec.transformations import Transformation
 from data_platform.spec.values import (
     Name,
@@ -25,15 +26,6 @@ from data_platform.spec.values import (
     either,
 )
 from data_platform.spec.wording import problem
-
-
-class Schedule(Model):
-    """When the sources run."""
-
-    cron: Cron
-    """Five fields, or @hourly, @daily, @weekly, @monthly."""
-    timezone: TimeZone = "UTC"
-    """Of the cron's hours and days."""
 
 
 class StagingAsset(LakeAsset):
@@ -92,7 +84,7 @@ class Pipeline(Model):
     schedule: (
         Annotated[
             Annotated[Cron, Tag("text")] | Annotated[Schedule, Tag("mapping")],
-            *either((), mapping='{cron: "0 6 * * *", timezone: UTC}', text="a cron expression"),
+            *either((), mapping="{every: 6h, timezone: Europe/Berlin}", text="a cron expression"),
         ]
         | None
     ) = None

@@ -7,6 +7,7 @@ import functools
 import re
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice, pairwise
 from typing import Annotated, Any
 
 from cronsim import CronSim, CronSimError
@@ -24,6 +25,7 @@ _CRON_ALIASES = {
     "@monthly": "0 0 1 * *",
 }
 _CRON_FIELDS = 5
+_TICKS = 1_000
 
 
 def _duration(value: Any) -> Any:
@@ -93,6 +95,12 @@ def duration_words(span: timedelta) -> str:
         if seconds and seconds % length == 0:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
+
+
+def shortest_gap(expression: str) -> timedelta:
+    """The least time between two ticks of a cron expression, of the first thousand."""
+    ticks = list(islice(CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC)), _TICKS))
+    return min((later - one for one, later in pairwise(ticks)), default=timedelta.max)
 
 
 TimeZone = Annotated[str, AfterValidator(_timezone)]

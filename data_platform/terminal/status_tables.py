@@ -87,6 +87,8 @@ def _checks(status: AssetStatus) -> Text:
 
 def _remarks(status: AssetStatus) -> Iterator[tuple[str, str]]:
     key, facts = status.key, status.facts
+    if not status.enabled:
+        yield f"{key}: disabled, nothing starts it", QUIET
     if facts.unknown:
         yield f"{key}: {facts.unknown}", POOR
     elif status.freshness.state in {"warn", "fail"}:

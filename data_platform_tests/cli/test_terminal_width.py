@@ -9,9 +9,9 @@ from rich.console import Console
 from screen import lines_in_pipe, lines_on_screen, too_wide
 
 from data_platform.engine.answers import Answer
-from data_platform.observability.freshness import Judgement
 from data_platform.observability.quarantine import Held
 from data_platform.observability.status import AssetStatus, Facts
+from data_platform.plan.freshness import Judgement
 from data_platform.plan.keys import Key
 from data_platform.run_reports import AssetReport, RunReport
 from data_platform.terminal.console import make_console

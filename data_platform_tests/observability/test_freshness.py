@@ -4,18 +4,29 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from data_platform.observability.freshness import judge_freshness
-from data_platform.plan.partitions import daily
-from data_platform.spec.asset import Freshness
+from data_platform.plan.freshness import Judgement, Published
+from data_platform.plan.freshness import judge_freshness as judge
+from data_platform.plan.partitions import Partitions, daily
+from data_platform.spec.automation import Freshness
 
-DAILY = daily(date(2024, 1, 1), None, "UTC").timed
-ENDED = daily(date(2024, 1, 1), date(2024, 1, 6), "UTC").timed
+DAILY = daily(date(2024, 1, 1), None, "UTC")
+ENDED = daily(date(2024, 1, 1), date(2024, 1, 6), "UTC")
 WINDOW = Freshness.model_validate({"warn_after": "6h", "fail_after": "8h"})
 FAIL_ONLY = Freshness.model_validate({"fail_after": "8h"})
 NINE = Freshness.model_validate({"deadline": "0 9 * * *", "within": "2h"})
 NINE_IN_BERLIN = Freshness.model_validate(
     {"deadline": "0 9 * * *", "within": "2h", "timezone": "Europe/Berlin"}
 )
+
+
+def judge_freshness(
+    policy: Freshness | None,
+    partitions: Partitions | None,
+    newest: str | None,
+    published_at: datetime | None,
+    now: datetime,
+) -> Judgement:
+    return judge(policy, partitions, Published(published_at, newest), now)
 
 
 def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
@@ -74,7 +85,7 @@ def test_a_partition_that_is_not_due_yet_is_fresh():
 
 
 def test_days_end_where_the_partitions_are():
-    berlin = daily(date(2024, 1, 1), None, "Europe/Berlin").timed
+    berlin = daily(date(2024, 1, 1), None, "Europe/Berlin")
     # The 4th ended at 23:00 UTC.
     assert judge_freshness(FAIL_ONLY, berlin, "2024-01-03", None, at(5, 7, 1)).state == "fail"
     assert judge_freshness(FAIL_ONLY, berlin, "2024-01-03", None, at(5, 6, 59)).state == "pass"

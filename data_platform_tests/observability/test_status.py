@@ -95,6 +95,7 @@ def test_json_holds_what_was_found(daily: StagingNode):
     assert as_json(status_of(daily, facts, NOW)) == {
         "key": "staging/shop/orders",
         "partitioned": True,
+        "enabled": True,
         "last_good_partition": "2024-01-01",
         "partitions_published": 1,
         "partitions_due": 4,
