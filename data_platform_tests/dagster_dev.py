@@ -61,6 +61,8 @@ class DagsterDev:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # What a script starts with `&` ignores Ctrl-C, and so do all that it starts.
+                preexec_fn=hear_interrupts,  # noqa: PLW1509 -- nothing but signals
             )
         try:
             self._wait_until_up()
@@ -145,6 +147,12 @@ def wait_until(condition: Any, seconds: float, every: float = 0.2) -> float:
         assert time.monotonic() - began < seconds, f"not within {seconds} seconds"
         time.sleep(every)
     return time.monotonic() - began
+
+
+def hear_interrupts() -> None:
+    """Undo what a process inherits that was started in the background of a script."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def clean_environment() -> dict[str, str]:
