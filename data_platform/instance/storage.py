@@ -6,7 +6,7 @@ deployment behave the same; compute logs and artefacts are below the data folder
 pipelines, nor be imported by anything below `cli`: Dagster loads it by name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs.base import RunStorage
 from dagster._core.storage.schedules.base import ScheduleStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster._utils.concurrency import ConcurrencyClaimStatus
 from dagster_postgres import (
     PostgresEventLogStorage,
     PostgresRunStorage,
@@ -38,7 +39,9 @@ from sqlalchemy.engine import Engine
 from data_platform.embedded.server import resolve_url
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
+from data_platform.instance.freshness import judge_by_newest_due
 from data_platform.instance.liveness import RunLocks
+from data_platform.instance.pool_slots import claim
 from data_platform.settings import (
     PACKAGE_DIR,
     Settings,
@@ -140,6 +143,17 @@ class PlatformEventLogStorage(_Pooled, PostgresEventLogStorage):
                 )
         super()._store_asset_check_evaluation_planned(event, event_id)
 
+    def claim_concurrency_slot(
+        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
+    ) -> ConcurrencyClaimStatus:
+        """Claim the slots of a step, several where it says so. Called while it waits, too."""
+        step = (run_id, step_key)
+        with self.index_transaction() as connection:
+            return claim(connection, self._instance, concurrency_key, step, priority or 0)
+
+    def assign_pending_steps(self, concurrency_keys: Sequence[str]) -> None:
+        """Nothing is kept for those that wait: they take slots by themselves, in their order."""
+
 
 class PlatformScheduleStorage(_Pooled, PostgresScheduleStorage):
     """Schedules and sensors, over the pooled connections."""
@@ -172,6 +186,7 @@ class PlatformStorage(DagsterStorage, ConfigurableClass):
         """
         super().__init__()
         set_environment_defaults(ENVIRONMENT)
+        judge_by_newest_due()
         self._inst_data = inst_data
         ensure_tables(url)
         engine = pooled_engine(url, revive)
