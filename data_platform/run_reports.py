@@ -1,6 +1,6 @@
-"""What a run did to each asset, read from Dagster's events as they come.
+"""What a run did to each asset, read from Dagster's events as they come, or from its event log.
 
-Made by `running`, shown by the terminal and by tests.
+Made by `running` and `range_runs.outcomes`, shown by the terminal and by tests.
 """
 
 from collections.abc import Mapping
@@ -95,6 +95,29 @@ def is_about(event: dg.DagsterEvent, node: AnyNode) -> bool:
     if key is None and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         key = event.asset_check_evaluation_data.asset_key
     return key is None or key == asset_key(node.key)
+
+
+def after_event(event: dg.DagsterEvent, report: AssetReport, own: tuple[str, ...]) -> AssetReport:
+    """The report of an asset after an event of its step.
+
+    Args:
+        event: that is about the asset, see `is_about`.
+        report: before it.
+        own: the partitions of the asset in this run.
+    """
+    match event.event_type:
+        case dg.DagsterEventType.STEP_OUTPUT:
+            return with_figures(report, event.step_output_data.metadata or {})
+        case dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            passed = event.asset_check_evaluation_data.passed
+            return replace(report, checks=report.checks + 1, passed=report.passed + passed)
+        case dg.DagsterEventType.STEP_SUCCESS:
+            seconds = event.step_success_data.duration_ms / 1000
+            return replace(report, state="success", seconds=seconds)
+        case dg.DagsterEventType.STEP_FAILURE:
+            return after_failure(event, report, own)
+        case _:
+            return report
 
 
 def with_figures(report: AssetReport, metadata: Mapping[str, dg.MetadataValue]) -> AssetReport:
