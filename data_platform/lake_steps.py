@@ -13,7 +13,6 @@ import dagster as dg
 from data_platform.asset_specs import asset_spec, check_specs, step_options, table_schema
 from data_platform.engine.lake_files import duckdb_type
 from data_platform.plan.checks.kinds import Check
-from data_platform.plan.checks.notices import notices_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, PythonNode, RawNode, StagingNode
@@ -33,12 +32,18 @@ from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.previews import preview_of
 from data_platform.reporting.range_reports import RangeFacts, range_report
 from data_platform.reporting.tries import trying
+from data_platform.reporting.unchanged import (
+    UNCHANGED,
+    checks_of,
+    record_unchanged,
+)
 from data_platform.reporting.unjudged import as_judged_before
 from data_platform.resources import LAKE
 from data_platform.run_config import changed_metadata, changed_text, given_values
 from data_platform.storage.lake import LakeTable
 from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
+from data_platform.work_left import NOTHING, work_left
 
 LakeAsset = RawNode | StagingNode | AnalyticsNode | PythonNode
 Work = Callable[[dg.AssetExecutionContext, Sequence[str], Workbench, dict[str, str]], Passage]
@@ -73,7 +78,9 @@ def lake_asset(
         events = newest_events(context, node)
         started = time.monotonic()
         with trying(context, node) as doing:
-            passage = work(context, keys, replace(workbench, work=doing), metadata)
+            left = work_left(context, [node], keys, replace(workbench, work=doing))
+            made = work(context, left.keys, left.workbench, metadata) if left.keys else NOTHING
+        passage = left.whole(made)
         seconds = time.monotonic() - started
         yield from report(context, node, passage, workbench, events, seconds)
 
@@ -122,20 +129,19 @@ def report(
     standing = snapshot.partitions if snapshot else {}
     once = _once(node, passage, snapshot, table, text) if snapshot else {}
     _record(context, node, passage, events, seconds, once)
+    record_unchanged(context, node, passage.unchanged, passage.upstreams, events)
     versions = {key: version.data_version for key, version in standing.items()}
     yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage), text)
-    yield from as_judged_before(
-        context, node, _unjudged(node, passage), "nothing came that could be judged"
-    )
+    why = UNCHANGED if passage.unchanged else "nothing came that could be judged"
+    yield from as_judged_before(context, node, _unjudged(node, passage), why)
 
 
 def _unjudged(node: LakeAsset, passage: Passage) -> list[str]:
-    """The checks of a source that was let be: nothing came, and nothing is wrong."""
-    if not isinstance(node, RawNode):
+    """The checks of a step that had nothing to judge: nothing came, or all of it stands."""
+    if not isinstance(node, RawNode) and not passage.unchanged:
         return []
     judged = {outcome.check.name for outcome in passage.outcomes}
-    names = [*(check.name for check in node.checks), *notices_of(node)]
-    return [name for name in names if name not in judged]
+    return [name for name in checks_of(node) if name not in judged]
 
 
 def report_each(
@@ -280,7 +286,7 @@ def _quarantine_events(node: LakeAsset, passage: Passage) -> dict[str, Partition
 
 def _totals(passage: Passage) -> dict[str, int]:
     publication = passage.publication
-    published = publication.versions if publication else {}
+    published = {**passage.unchanged, **(publication.versions if publication else {})}
     return {
         "partitions": len(published),
         "changed": len(publication.changed) if publication else 0,
@@ -289,4 +295,5 @@ def _totals(passage: Passage) -> dict[str, int]:
         "rows_quarantined": sum(passage.quarantined.values()),
         **({"partitions_kept": len(passage.kept)} if passage.kept else {}),
         **({"partitions_skipped": len(passage.skipped)} if passage.skipped else {}),
+        **({"partitions_unchanged": len(passage.unchanged)} if passage.unchanged else {}),
     }

@@ -32,6 +32,7 @@ from data_platform.spec.handwritten import HandwrittenAsset
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
+from data_platform.work_left import NOTHING, work_left
 
 DEFAULT_GROUP = "default"
 """Dagster's name of the group of an asset that names none."""
@@ -144,6 +145,7 @@ class _Run:
         self._bench: Workbench = getattr(context.resources, LAKE).workbench()
         self._upstreams: dict[str, Snapshot] = {}
         self._failed: dict[str, str] = {}
+        self._given: list[Given] = []
         self._said: dict[dg.AssetKey, dict[str, Mapping[str, Any]]] = {}
         """Metadata of a person's, by asset and partition."""
 
@@ -153,34 +155,39 @@ class _Run:
         events: dict[Key, int | None] = {}
         for node in self._nodes:
             events |= newest_events(self._context, node)
-            self._upstreams |= snapshots_of(node, self._bench.lake)
-        for node in self._nodes:
-            self._failed |= missing_inputs(node, self._keys, self._upstreams)
         with limited(self._node) as work, discreetly(self._node):
-            self._bench = replace(self._bench, work=work)
-            calls, passages = self._made()
-        for given in calls:
+            bench = replace(self._bench, work=work)
+            left = work_left(self._context, self._nodes, self._keys, bench)
+            self._keys, self._bench = list(left.keys), left.workbench
+            passages = self._made() if left.keys else [NOTHING for _ in self._nodes]
+        for given in self._given:
             yield from given.results
-        for node, passage in passages:
+        for node, passage in zip(self._nodes, passages, strict=True):
             if passage is None:
                 key = asset_key(node.key)
                 said = list(self._said.get(key, {}).values())
                 yield dg.MaterializeResult(key, metadata=said[-1] if said else {})
-        published = [(node, passage) for node, passage in passages if passage is not None]
+        published = [
+            (node, left.whole(passage, number))
+            for number, (node, passage) in enumerate(zip(self._nodes, passages, strict=True))
+            if passage is not None
+        ]
         if published:
             seconds = time.monotonic() - started
             yield from report_each(self._context, published, self._bench, events, seconds)
 
-    def _made(self) -> tuple[list[Given], list[tuple[PythonNode, Passage | None]]]:
-        """Call the function and publish what it gives."""
+    def _made(self) -> list[Passage | None]:
+        """Call the function, and publish what it gives."""
+        for node in self._nodes:
+            self._upstreams |= snapshots_of(node, self._bench.lake)
+        for node in self._nodes:
+            self._failed |= missing_inputs(node, self._keys, self._upstreams)
         with self._bench.open(timezone=self._timezone) as (reading, scratch):
             frames = {
                 asset_key(node.key): Frames(node, scratch, self._keys) for node in self._nodes
             }
-            calls = self._calls(reading, frames)
-            return calls, [
-                (node, self._passage(frames[asset_key(node.key)])) for node in self._nodes
-            ]
+            self._given = self._calls(reading, frames)
+            return [self._passage(frames[asset_key(node.key)]) for node in self._nodes]
 
     def _calls(self, reading: Session, frames: Mapping[dg.AssetKey, Frames]) -> list[Given]:
         """Call the function, for all partitions or one by one, and keep the rows that it gives."""

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, ParamSpec, TypeGuard, TypeVar, cast
 
 import dagster as dg
+from dagster._config import ConfigTypeKind
 from pydantic import ValidationError
 
 from data_platform.beside import fingerprint_of, import_beside
@@ -199,6 +200,7 @@ class _Reader:
             policy is not None and policy.max_partitions_per_run != 1,
             self._code,
             spec.code_version,
+            _reads_outside(definition.op),
         )
 
     def _check(self, definition: dg.AssetChecksDefinition) -> dg.AssetChecksDefinition:
@@ -257,3 +259,11 @@ def _spec_texts(error: ValidationError) -> Iterator[str]:
     for details in error.errors(include_url=False, include_input=False):
         way = ".".join(str(part) for part in details["loc"])
         yield f"metadata {way}: {details['msg']}"
+
+
+def _reads_outside(op: dg.OpDefinition) -> bool:
+    """Whether a function asks for resources, or a configuration of its own."""
+    config = op.config_schema.config_type
+    return bool(op.required_resource_keys) or (
+        config is not None and config.kind is not ConfigTypeKind.ANY
+    )

@@ -23,6 +23,8 @@ from data_platform.spec.automation import Automation, Freshness, Schedule
 from data_platform.spec.parameters import Parameter
 from data_platform.spec.transformations import MaskMethod
 
+Reads = Literal["same", "matching", "last", "all", "whole"]
+
 
 @dataclass(frozen=True)
 class Input:
@@ -30,16 +32,21 @@ class Input:
 
     Attributes:
         key: the upstream.
-        reads: `same` partition, the `last` partitions, `all` published ones, or `whole` where the
-            upstream has none.
+        reads: the `same` partition, those of another kind `matching` it, the `last` ones, `all`
+            published ones, or `whole` where the upstream has none.
         last: the length of the window where `reads` is `last`.
-        partitions: the upstream's, at whose first one a window is cut.
+        partitions: the upstream's, where they aren't the reader's.
     """
 
     key: Key
-    reads: Literal["same", "last", "all", "whole"]
+    reads: Reads
     last: int = 1
     partitions: Partitions | None = field(default=None, repr=False)
+
+    @property
+    def by_partition(self) -> bool:
+        """Whether each partition of the reader has rows of its own in it, and no others."""
+        return self.reads in {"same", "matching"}
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ class Node:
         tags, owner, criticality, runbook, description: for people.
         timeout: how long its step may work; None means no limit.
         run_parameters: values that a run may be given, by name.
+        enabled: whether anything starts it.
         automation: when it runs by itself; None means the pipeline's schedule.
         checks: what must be true before anybody sees its rows.
         masking: whose values stay unseen; set when all assets are known, by `plan.lineage.masking`.
@@ -113,7 +121,6 @@ class Node:
             errors of the database, of a source, of a function; by `plan.lineage.masking` too.
     """
 
-        enabled: whether anything starts it.
     key: Key
     location: Location
     description: str | None
@@ -129,6 +136,7 @@ class Node:
     timeout: timedelta | None = None
     run_parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     pool: str | None = None
+    enabled: bool = True
     automation: Automation | None = None
     freshness: Freshness | None = None
     checks: tuple[Check, ...] = ()
@@ -136,7 +144,6 @@ class Node:
     discreet: bool = False
 
     @property
-    enabled: bool = True
     def code(self) -> str:
         """What decides about the rows of this asset, as text: its change is a new code version."""
         raise AssertionError(self)
@@ -287,6 +294,7 @@ class PythonNode(LakeNode):
         partition_expr: the column that tells the partition of a row of a range.
         source: of the function, or the version that a person gave it.
         reads: the assets whose rows it gets; rules may read others.
+        skip_unchanged: whether it needn't be called where its inputs are those of last time.
     """
 
     function: str
@@ -295,6 +303,7 @@ class PythonNode(LakeNode):
     partition_expr: str | None = None
     source: str = field(default="", repr=False)
     reads: frozenset[Key] = frozenset()
+    skip_unchanged: bool = False
 
     @property
     def code(self) -> str:

@@ -32,10 +32,10 @@ def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> Pyth
     for given in written.inputs:
         if given.reference.split(".")[-2] == "destinations":
             loaded = asset.destination(given.reference, written.location)
-            after.append(read_window(loaded, partitions, given.window))
+            after.append(read_window(loaded, partitions, given.window, written.location))
             continue
         upstream = asset.upstream(given.reference, written.location, None)
-        one = read_window(upstream, partitions, given.window)
+        one = read_window(upstream, partitions, given.window, written.location)
         read[relation_of(one)] = one
     contract = promised_columns(asset)
     # A contract names all columns: nothing else tells what the function gives.
@@ -62,6 +62,11 @@ def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> Pyth
         partition_expr=expression,
         source=written.code_version or written.code,
         reads=frozenset(one.key for one in read.values()),
+        skip_unchanged=(
+            bool(read) and not written.reads_outside
+            if spec.skip_unchanged is None
+            else spec.skip_unchanged
+        ),
         partitions=partitions,
         inputs=inputs,
         after=tuple(after),

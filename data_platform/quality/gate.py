@@ -46,6 +46,8 @@ class Passage:
         skipped: why a partition wasn't asked for at all, though nothing is wrong with it.
         said: what a person's function says of a partition, by partition.
         discarded: rows of quarantine that somebody discarded, by partition.
+        unchanged: what stands of partitions on which no work was done, since they would be built
+            from the same again.
     """
 
     publication: Publication | None
@@ -61,6 +63,7 @@ class Passage:
     skipped: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     discarded: Mapping[str, int] = field(default_factory=dict)
+    unchanged: Mapping[str, PartitionVersion] = field(default_factory=dict)
 
 
 class Gate:

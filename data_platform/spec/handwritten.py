@@ -17,6 +17,9 @@ class HandwrittenAsset(LakeAsset):
 
     partition_expr: str | None = None
     """The column that tells the partition of a row, where one call makes a range of them."""
+    skip_unchanged: bool | None = None
+    """Whether it needn't be called where its inputs, its code and its configuration are those of
+    last time. Left out: where it reads assets, and neither a resource nor its own configuration."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Handwritten:
         by_range: whether one call makes a range of partitions; else it is called for each.
         code: its source, whose change is a new version of the code.
         code_version: what a person said instead.
+        reads_outside: whether it asks for resources or a configuration of its own.
     """
 
     key: tuple[str, str, str]
@@ -57,3 +61,4 @@ class Handwritten:
     by_range: bool = False
     code: str = field(default="", repr=False)
     code_version: str | None = None
+    reads_outside: bool = False

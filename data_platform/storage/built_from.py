@@ -17,12 +17,13 @@ import duckdb
 
 from data_platform.engine.inputs import partitions_read
 from data_platform.plan.checks.value_kinds import DriftCheck
+from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import Input, LakeNode, StagingNode
 from data_platform.plan.parameters import values_of
 from data_platform.plan.relations import relation_of
 from data_platform.storage.decisions import decisions_table
-from data_platform.storage.lake import Lake, LakeTable
+from data_platform.storage.lake import LakeTable
 from data_platform.storage.prints import Kept, Prints, kept_in
 from data_platform.storage.schemas import columns_hash
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
@@ -40,12 +41,14 @@ class Standing:
     """What a step finds before it works.
 
     Attributes:
-        lake: in which its inputs stay as they were found, and which keeps the prints.
-        upstreams: the snapshots of its inputs, by relation.
+        prints: of what its partitions would be built from.
+        inputs: the snapshots of what it reads, but of itself.
+        upstreams: the snapshots of all that it reads, by relation.
         unchanged: partitions that stand as they would be built again.
     """
 
-    lake: Lake
+    prints: Prints
+    inputs: Mapping[Key, Snapshot]
     upstreams: Mapping[str, Snapshot]
     unchanged: Mapping[str, PartitionVersion]
 
@@ -70,9 +73,7 @@ def standing_of(
     prints = _prints(node, ready, snapshots, workbench, configuration)
     pinned = {given.key: snapshots.get(relation_of(given)) for given in node.inputs}
     found = {key: one for key, one in pinned.items() if one is not None and key != node.key}
-    return Standing(
-        lake.for_step(node.key, found, prints), snapshots, _unchanged(table, own, prints)
-    )
+    return Standing(prints, found, snapshots, _unchanged(table, own, prints))
 
 
 def _prints(

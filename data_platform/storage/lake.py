@@ -81,7 +81,8 @@ class Lake:
             inputs: what it reads, as it was found; whatever is published meanwhile.
             prints: of what it is built from, which commits to its table keep.
         """
-        return Lake(self.place, self._scratch, inputs, {key: prints})
+        pinned, kept = {**self._pinned, **inputs}, {**self._prints, key: prints}
+        return Lake(self.place, self._scratch, pinned, kept)
 
     @staticmethod
     def bad_files(key: Key) -> str:

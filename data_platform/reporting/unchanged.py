@@ -1,0 +1,79 @@
+"""Partitions on which a step did no work: they stand, and are reported as what they are.
+
+Called by `lake_steps`. A materialization counts for freshness and for whoever waits for the asset;
+its data version is the old one, so nothing below it is taken for stale.
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from data_platform.asset_specs import asset_key
+from data_platform.plan.checks.notices import notices_of
+from data_platform.plan.keys import Key
+from data_platform.plan.nodes import LakeNode, RawNode, StagingNode
+from data_platform.reporting.events import PartitionEvent, inputs_of, record_materializations
+from data_platform.reporting.figures import rows_label
+from data_platform.storage.versions import PartitionVersion, Snapshot
+
+FORCE_TAG = "data_platform/force"
+"""Of a run: whether it computes what nothing has changed of."""
+UNCHANGED = "unchanged: same inputs, code and configuration"
+
+
+def is_forced(context: dg.AssetExecutionContext) -> bool:
+    """Whether a run computes though nothing has changed."""
+    return context.run.tags.get(FORCE_TAG, "").lower() in {"true", "yes", "1"}
+
+
+def checks_of(node: LakeNode) -> list[str]:
+    """The names of all checks whose results a step gives."""
+    notices = notices_of(node) if isinstance(node, RawNode | StagingNode) else ()
+    return [*(check.name for check in node.checks), *notices]
+
+
+def may_stand_as_judged(context: dg.AssetExecutionContext, node: LakeNode) -> bool:
+    """Whether the last results of all checks are true of what stands.
+
+    What failed was another candidate than the version that stands; what was never judged, or whose
+    results are gone, has to be.
+    """
+    keys = [dg.AssetCheckKey(asset_key(node.key), name) for name in checks_of(node)]
+    if not keys:
+        return True
+    summaries = context.instance.event_log_storage.get_asset_check_summary_records(keys)
+    for key in keys:
+        record = summaries[key].last_completed_check_execution_record if key in summaries else None
+        event = record.event.dagster_event if record and record.event else None
+        last = event.asset_check_evaluation_data if event else None
+        if last is None or not (last.passed or last.severity == dg.AssetCheckSeverity.WARN):
+            return False
+    return True
+
+
+def record_unchanged(
+    context: dg.AssetExecutionContext,
+    node: LakeNode,
+    standing: Mapping[str, PartitionVersion],
+    upstreams: Mapping[str, Snapshot],
+    events: Mapping[Key, int | None],
+) -> None:
+    """Write a materialization of each partition that stands.
+
+    Args:
+        context: of the step.
+        node: the asset.
+        standing: the versions.
+        upstreams: the snapshots of its inputs, by relation.
+        events: as `newest_events` gave them before the lake was read.
+    """
+    rows = rows_label(node)
+    found = {
+        key: PartitionEvent(
+            version.data_version,
+            {rows: version.rows, "unchanged": True, "why": UNCHANGED},
+            inputs_of(node, key, upstreams, events),
+        )
+        for key, version in standing.items()
+    }
+    record_materializations(context, node.key, node.code_version, found)
