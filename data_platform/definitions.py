@@ -20,6 +20,7 @@ from data_platform.asset_specs import asset_key, quarantine_spec
 from data_platform.automation.conditions import condition_of
 from data_platform.automation.pools import pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
+from data_platform.automation.sensors.building import outside_sensors
 from data_platform.destinations.assets import destination_asset
 from data_platform.handwritten.assets import handwritten_assets
 from data_platform.io_manager import IO_MANAGER, LakeIOManager
@@ -90,6 +91,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         sensors=[
             _automation(),
             *([pools_sensor(pools)] if pools else []),
+            *outside_sensors(loaded),
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
         ],
         jobs=[entry for entry in others if isinstance(entry, dg.JobDefinition)],

@@ -4,7 +4,6 @@ Called by `file_looks`. Every key is written out as the path would have it, so t
 stand in a path is understood the same in both directions. Must not know Dagster.
 """
 
-import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ AHEAD = timedelta(days=62)
 """How long before its partition is over a file may come, and wait for it."""
 _HOLE = "\ue000"
 """Stands for a placeholder while a path is made a pattern; no file is called so."""
+_NAME = "[^/]+"
 _ANY = re.compile(".*", re.DOTALL)
 
 Written = tuple[str, ...]
@@ -69,7 +69,8 @@ def file_keys(path: str, partitions: Partitions | None, now: datetime) -> FileKe
     if partitions is None:
         return FileKeys(path, _keys={(): (WHOLE,)})
     if partitions.dynamic is not None:
-        return FileKeys(PLACEHOLDER.sub("*", path), registers=True, _regex=_regex(path, ["[^/]+"]))
+        regex = _regex(path, [[_NAME]] * len(PLACEHOLDER.findall(path)))
+        return FileKeys(PLACEHOLDER.sub("*", path), registers=True, _regex=regex)
     newest = partitions.time.newest_due(now) if partitions.time else None
     return _of_due(path, partitions, newest, now)
 
@@ -90,8 +91,10 @@ def _of_due(path: str, partitions: Partitions, newest: str | None, now: datetime
     for key in due:
         keys.setdefault(_written(path, partitions, key), []).append(key)
     ahead = frozenset(_written(path, partitions, key) for key in coming) - keys.keys()
-    shapes = _shapes(text for written in (*keys, *ahead) for text in written)
-    made = FileKeys(_glob(path, shapes), False, newest, _regex(path, shapes), keys, ahead)  # noqa: FBT003
+    shapes = [_shapes(texts) for texts in zip(*keys, *ahead, strict=True)]
+    made = FileKeys(
+        _glob(path, shapes), newest=newest, _regex=_regex(path, shapes), _keys=keys, _ahead=ahead
+    )
     _kept[path, partitions] = made
     return made
 
@@ -105,19 +108,20 @@ def _shapes(texts: Iterable[str]) -> list[str]:
     return sorted({re.sub(r"\d", r"\\d", re.escape(text)) for text in texts}, key=len, reverse=True)
 
 
-def _glob(path: str, shapes: Sequence[str]) -> str:
+def _glob(path: str, shapes: Sequence[Sequence[str]]) -> str:
     """All files of a path, and maybe a few more; a time may be written over several folders."""
-    folders = {shape.count("/") for shape in shapes}
-    between = "*" if len(folders) != 1 else "/".join("*" * (folders.pop() + 1))
+    folders = iter({shape.count("/") for shape in one} for one in shapes)
+
+    def between(_: re.Match[str]) -> str:
+        counts = next(folders, {0})
+        return "/".join("*" * (counts.pop() + 1)) if len(counts) == 1 else "**"
+
     return PLACEHOLDER.sub(between, path)
 
 
-@functools.lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.DOTALL)
-
-
-def _regex(path: str, shapes: Sequence[str]) -> re.Pattern[str]:
+def _regex(path: str, shapes: Sequence[Sequence[str]]) -> re.Pattern[str]:
     """A pattern of names with a group for each placeholder."""
-    either = "|".join(shapes) or "(?!)"
-    return _compiled(as_regex(PLACEHOLDER.sub(_HOLE, path)).replace(_HOLE, f"({either})"))
+    first, *rest = as_regex(PLACEHOLDER.sub(_HOLE, path)).split(_HOLE)
+    given = [*shapes, *([["(?!)"]] * (len(rest) - len(shapes)))]
+    groups = (f"({'|'.join(one)}){text}" for one, text in zip(given, rest, strict=True))
+    return re.compile(first + "".join(groups), re.DOTALL)

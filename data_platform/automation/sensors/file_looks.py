@@ -145,9 +145,7 @@ def _young(
     return frozenset(file.name for file in young), waiting
 
 
-def _settled(
-    files: Sequence[Found], young: frozenset[str], patience: datetime
-) -> Sequence[Found]:
+def _settled(files: Sequence[Found], young: frozenset[str], patience: datetime) -> Sequence[Found]:
     """Those of a partition, once all stand still, or some have waited long enough for the rest."""
     still = [file for file in files if file.name not in young]
     if len(still) == len(files) or any(file.modified < patience for file in still):
