@@ -9,6 +9,7 @@ from typing import Any, assert_never, cast
 import dagster as dg
 
 from data_platform.partition_definitions import definition_of
+from data_platform.partition_mappings import mapping_of
 from data_platform.plan.checks.kinds import Check
 from data_platform.plan.destinations.kinds import (
     AnyTarget,
@@ -146,23 +147,15 @@ def table_schema(schema: Schema) -> dg.TableSchema:
 def _deps(node: Node) -> list[dg.AssetDep]:
     """One dependency an upstream: where it is read in several ways, the widest."""
     widest: dict[Key, Input] = {}
-    order = ("same", "whole", "last", "all")
+    order = ("same", "whole", "matching", "last", "all")
     for given in (*node.inputs, *node.after):
         known = widest.get(given.key)
         if known is None or order.index(given.reads) > order.index(known.reads):
             widest[given.key] = given
     return [
-        dg.AssetDep(asset_key(given.key), partition_mapping=_mapping(given))
+        dg.AssetDep(asset_key(given.key), partition_mapping=mapping_of(given, node.partitions))
         for given in widest.values()
     ]
-
-
-def _mapping(given: Input) -> dg.PartitionMapping | None:
-    if given.reads == "last":
-        return dg.TimeWindowPartitionMapping(
-            start_offset=1 - given.last, allow_nonexistent_upstream_partitions=True
-        )
-    return dg.AllPartitionMapping() if given.reads == "all" else None
 
 
 def _description(node: AnyNode) -> str | None:

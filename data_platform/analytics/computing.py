@@ -6,22 +6,22 @@ and the commit are one for the whole range.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import duckdb
 
 from data_platform.engine.discretion import database_words
-from data_platform.engine.inputs import partitions_read, show_inputs
+from data_platform.engine.inputs import partitions_read, show_by_reader, show_inputs
 from data_platform.engine.session import Session
+from data_platform.engine.windows import show_windows
 from data_platform.errors import ContractError, PermanentError
 from data_platform.plan.checks.kinds import ReconcileCheck, RowCheck
 from data_platform.plan.checks.value_kinds import SqlCheck
 from data_platform.plan.conversions import stored_type
-from data_platform.plan.naming import FILE, PARTITION, ROW, WHOLE
+from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import AnalyticsNode
 from data_platform.plan.relations import relation_of
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.plan.sql.ranges import ONCE, WINDOWS
+from data_platform.plan.sql.ranges import ONCE
 from data_platform.quality.gate import Gate, Passage
 from data_platform.storage.snapshots import missing_inputs, rows_read, snapshots_of
 from data_platform.storage.versions import Snapshot
@@ -84,41 +84,24 @@ def _show_range(
     session: Session, node: AnalyticsNode, keys: Sequence[str], snapshots: Mapping[str, Snapshot]
 ) -> None:
     """Inputs for the statement that does all partitions at once."""
-    _show_windows(session, node, keys)
-    for number, given in enumerate(node.inputs):
+    if node.partitions is not None:
+        show_windows(session, node.partitions, keys)
+    for given in node.inputs:
         relation, snapshot = relation_of(given), snapshots[relation_of(given)]
-        wanted = partitions_read(given, node, keys, snapshot.partitions)
-        if given.reads not in {"same", "last"}:
-            session.show(relation, snapshot.files(wanted), hidden=False)
+        if given.reads in {"whole", "all"}:
+            session.show(relation, snapshot.files(snapshot.partitions), hidden=False)
             continue
-        rows = f"_rows_{number}"
-        session.show(rows, snapshot.files(wanted))
-        source = f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM {rows}"
-        if given.reads == "last":
-            once = quoted(f"{relation}{ONCE}")
-            session.run(f"CREATE OR REPLACE TEMP VIEW {once} AS {source}")
-            pairs = ", ".join(
-                f"({literal(key)}, {literal(past)})"
-                for key in keys
-                for past in partitions_read(given, node, [key], snapshot.partitions)
+        rows = once = f"{relation} (with files)"
+        if given.reads == "same":
+            session.show(rows, snapshot.files(keys))
+        else:
+            pairs = {key: partitions_read(given, node, [key], snapshot.partitions) for key in keys}
+            once = show_by_reader(session, rows, snapshot, pairs)
+        for name, source in ((relation, rows), (f"{relation}{ONCE}", once)):
+            session.run(
+                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS "
+                f"SELECT * EXCLUDE ({FILE}, {ROW}) FROM {quoted(source)}"
             )
-            source = (
-                f"SELECT r.* EXCLUDE ({PARTITION}, {FILE}, {ROW}), p.key AS {PARTITION} "
-                f"FROM {rows} r JOIN (VALUES {pairs}) p(key, past) ON p.past = r.{PARTITION}"
-            )
-        session.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {source}")
-
-
-def _show_windows(session: Session, node: AnalyticsNode, keys: Sequence[str]) -> None:
-    names = ("partition_key", "partition_start", "partition_end")
-    rows = ", ".join(
-        f"({literal(key)}, {', '.join(_literal_time(values[name]) for name in names)})"
-        for key, values in ((key, _moments(node, key)) for key in keys)
-    )
-    session.run(
-        f"CREATE TEMP TABLE {WINDOWS} AS "
-        f"SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(names)})"
-    )
 
 
 def _gather_one_by_one(
@@ -133,14 +116,13 @@ def _gather_one_by_one(
                 session.keep(relation)
     for number, key in enumerate(keys):
         for given in node.inputs:
-            if given.reads in {"same", "last"}:
+            if given.reads not in {"whole", "all"}:
                 snapshot = snapshots[relation_of(given)]
                 wanted = partitions_read(given, node, [key], snapshot.partitions)
                 session.show(relation_of(given), snapshot.files(wanted), hidden=False)
         verb = f"CREATE TEMP TABLE {RESULT} AS" if number == 0 else f"INSERT INTO {RESULT} BY NAME"
-        parameters = {
-            name: value for name, value in _moments(node, key).items() if name in node.parameters
-        }
+        bound = node.partitions.bound(key) if node.partitions else {}
+        parameters = {name: bound[name] for name in node.parameters}
         session.run(
             f"{verb} SELECT *, {literal(key)} AS {PARTITION} FROM ({node.sql}\n)", parameters
         )
@@ -162,22 +144,6 @@ def _show_for_checks(
     for given in node.inputs:
         session.forget(relation_of(given))
     show_inputs(session, node, keys, snapshots)
-
-
-def _moments(node: AnalyticsNode, key: str) -> dict[str, object]:
-    """The values of the bind parameters for a partition."""
-    if node.partitions is None or key == WHOLE:
-        return {}
-    start, end = node.partitions.local_window(key)
-    return {"partition_key": key, "partition_start": start, "partition_end": end}
-
-
-def _literal_time(value: object) -> str:
-    return (
-        f"TIMESTAMP {literal(value.isoformat(sep=' '))}"
-        if isinstance(value, datetime)
-        else literal(value)
-    )
 
 
 def _hold_to_contract(session: Session, node: AnalyticsNode) -> None:

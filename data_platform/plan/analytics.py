@@ -13,7 +13,7 @@ from data_platform.plan.columns import BindingError, catalog, schema_of
 from data_platform.plan.naming import RESERVED_COLUMNS
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
 from data_platform.plan.sql.places import find_mistake
-from data_platform.plan.sql.queries import PARAMETERS, culprit
+from data_platform.plan.sql.queries import culprit
 from data_platform.spec.pipeline import AnalyticsAsset
 from data_platform.spec.reading import PipelineFile
 
@@ -69,6 +69,7 @@ def query_schema(
     text: str,
     location: Location,
     references: Mapping[str, str],
+    binds: Mapping[str, str],
 ) -> Schema:
     """The columns that a statement gives; unknown where those of its inputs are.
 
@@ -78,6 +79,7 @@ def query_schema(
         text: as a person wrote it.
         location: where that begins.
         references: by the reference as written, the relation that it stands for.
+        binds: the types of bind parameters, by name.
 
     Raises:
         ConfigurationError: it doesn't fit the columns, or gives what the lake can't keep.
@@ -90,11 +92,11 @@ def query_schema(
         for relation, schema in schemas.items():
             relations.declare(relation, schema)
         try:
-            described = relations.describe(sql, PARAMETERS, _names(schemas))
+            described = relations.describe(sql, binds, _names(schemas))
         except BindingError as error:
             if not known:
                 return UNKNOWN_SCHEMA
-            found = find_mistake(text, location, references, schemas, PARAMETERS)
+            found = find_mistake(text, location, references, schemas, binds)
             place = found.location if found else culprit(text, location, error.raw)
             raise _problem(place, (found and found.message) or error.message) from None
     schema = schema_of(described)

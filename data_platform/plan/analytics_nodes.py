@@ -21,11 +21,12 @@ from data_platform.plan.declared import (
 )
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnalyticsNode, Input, LakeNode
-from data_platform.plan.partitions import Partitions
 from data_platform.plan.relations import relation_of
-from data_platform.plan.sql.queries import compile_query, parameters_of
+from data_platform.plan.sql.queries import binds_of, compile_query, look_at
 from data_platform.spec.asset import Window
 from data_platform.spec.pipeline import AnalyticsAsset
+
+_READ_ALL = "; or read all of it, by `inputs: {<asset>: {all: true}}`"
 
 
 def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
@@ -41,21 +42,27 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
         upstreams[reference] = asset.upstream(reference, place, None)
         return Input(upstreams[reference].key, "whole")
 
-    parameters = parameters_of(text, location, probe, asset.parameters)
+    # Those of the pipeline, unless it says otherwise or nothing that it reads has any.
+    written = partitions_of(asset.spec.partitions or asset.file.spec.partitions or "none")
+    look_at(text, location, probe, asset.parameters, written)
     windows = _windows(asset, upstreams)
-    partitions = _partitions(asset, upstreams)
+    partitioned = asset.spec.partitions or any(node.partitions for node in upstreams.values())
+    partitions = written if partitioned else None
 
-    def reads(reference: str, _place: Location) -> Input:
+    def reads(reference: str, place: Location) -> Input:
         upstream = upstreams[reference]
-        return read_window(upstream, partitions, windows.get(upstream.key))
+        name, window = windows.get(upstream.key, (reference, None))
+        at = asset.at("inputs", name) if window else place
+        return read_window(upstream, partitions, window, at, _READ_ALL)
 
-    query = compile_query(text, location, reads, asset.parameters)
-    if partitions is None and parameters:
-        raise refused(location, f":{parameters[0]} has no value: the asset has no partitions")
+    query = compile_query(text, location, reads, asset.parameters, partitions)
+    if partitions is None and query.parameters:
+        raise refused(location, f":{query.parameters[0]} has no value: the asset has no partitions")
     nodes = by_key(upstreams)
     schemas = {relation_of(given): nodes[given.key].schema for given in query.inputs}
     relations = {reference: relation_of(reads(reference, location)) for reference in upstreams}
-    schema = query_schema(query.sql, schemas, text, location, relations)
+    binds = binds_of(partitions)
+    schema = query_schema(query.sql, schemas, text, location, relations, binds)
     contract = promised_columns(asset)
     hold_to_contract(contract, schema, asset.at)
     checks, inputs = compile_own_checks(asset, schema, partitions, query.inputs)
@@ -73,10 +80,12 @@ def analytics_node(asset: Declared[AnalyticsAsset]) -> AnalyticsNode:
     )
 
 
-def _windows(asset: Declared[AnalyticsAsset], upstreams: dict[str, LakeNode]) -> dict[Key, Window]:
-    """What `inputs` says of upstreams, by their keys."""
+def _windows(
+    asset: Declared[AnalyticsAsset], upstreams: dict[str, LakeNode]
+) -> dict[Key, tuple[str, Window]]:
+    """What `inputs` says of upstreams, by their keys, and under which names."""
     read = by_key(upstreams)
-    windows: dict[Key, Window] = {}
+    windows: dict[Key, tuple[str, Window]] = {}
     for name, window in asset.spec.inputs.items():
         place = asset.at("inputs", name)
         key = asset.target(name, place)
@@ -84,15 +93,5 @@ def _windows(asset: Declared[AnalyticsAsset], upstreams: dict[str, LakeNode]) ->
             raise refused(
                 place, f"the SQL doesn't read {name}; it reads {', '.join(upstreams) or 'nothing'}"
             )
-        windows[key] = window
+        windows[key] = (name, window)
     return windows
-
-
-def _partitions(
-    asset: Declared[AnalyticsAsset], upstreams: dict[str, LakeNode]
-) -> Partitions | None:
-    """The pipeline's, unless it says otherwise or nothing that it reads has any."""
-    if asset.spec.partitions is not None:
-        return partitions_of(asset.spec.partitions)
-    partitioned = any(node.partitions for node in upstreams.values())
-    return partitions_of(asset.file.spec.partitions) if partitioned else None

@@ -15,7 +15,14 @@ from data_platform.plan.functions import Role, UserFunction, find_function
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import DestinationNode, Input, LakeNode, Node
 from data_platform.plan.parameters import RunParameters
-from data_platform.plan.partitions import Dimension, Partitions, TimePartitions
+from data_platform.plan.partitions import (
+    Dimension,
+    Partitions,
+    TimePartitions,
+    alike,
+    disagreement,
+    window_trouble,
+)
 from data_platform.plan.schemas import Column, Schema
 from data_platform.spec.asset import Asset, LakeAsset, Retries, Window
 from data_platform.spec.partitions import Divided
@@ -79,6 +86,7 @@ class Declared(Generic[SpecT_co]):
             "timeout": spec.timeout,
             "run_parameters": spec.parameters,
             "pool": spec.pool or self._pool_of_connection(),
+            "enabled": spec.enabled,
             "automation": spec.automation,
             "freshness": spec.freshness,
         }
@@ -86,7 +94,6 @@ class Declared(Generic[SpecT_co]):
     def _pool_of_connection(self) -> str | None:
         """The pool that has its connection's name, if there is one: it bounds all who ask it."""
         connection = getattr(self.spec, "connection", None)
-            "enabled": spec.enabled,
         return connection if self.platform and connection in self.platform.pools else None
 
     def require_connection(self, name: str, kind: str) -> None:
@@ -164,19 +171,52 @@ def promised_columns(asset: Declared[LakeAsset]) -> Schema | None:
     return Schema(tuple(columns), closed=False)
 
 
-def same_partition(upstream: Node, partitions: Partitions | None) -> Input:
-    """An upstream's same partition; all of it where one of the two has none."""
+def same_partition(
+    upstream: Node, partitions: Partitions | None, at: Location, advice: str = ""
+) -> Input:
+    """What belongs to a partition of an upstream's; all of it where one of the two has none.
+
+    Args:
+        upstream: the other asset.
+        partitions: of who reads.
+        at: where it is named.
+        advice: what to do where they don't fit.
+
+    Raises:
+        ConfigurationError: nothing of it belongs to a partition.
+    """
     if upstream.partitions is None:
         return Input(upstream.key, "whole")
-    return Input(upstream.key, "all") if partitions is None else Input(upstream.key, "same")
-
-
-def read_window(upstream: Node, partitions: Partitions | None, window: Window | None) -> Input:
-    """What a window of an upstream is; None means the same partition."""
-    if window is None or upstream.partitions is None:
-        return same_partition(upstream, partitions)
-    if window.all or partitions is None:
+    if partitions is None:
         return Input(upstream.key, "all")
+    if alike(partitions, upstream.partitions):
+        others = None if upstream.partitions == partitions else upstream.partitions
+        return Input(upstream.key, "same", partitions=others)
+    if trouble := disagreement(partitions, upstream.partitions):
+        raise refused(at, f"{upstream.key} can't be read by partition: {trouble}{advice}")
+    return Input(upstream.key, "matching", partitions=upstream.partitions)
+
+
+def read_window(
+    upstream: Node,
+    partitions: Partitions | None,
+    window: Window | None,
+    at: Location,
+    advice: str = "",
+) -> Input:
+    """What a window of an upstream is; None means what belongs to the partition.
+
+    Raises:
+        ConfigurationError: there are no partitions of time that it could count, or they don't fit.
+    """
+    if window is None:
+        return same_partition(upstream, partitions, at, advice)
+    if window.all:
+        return all_of(upstream)
+    nothing = Partitions()
+    trouble = window_trouble(partitions or nothing, upstream.partitions or nothing)
+    if trouble:
+        raise refused(at, f"`last` of {upstream.key}: {trouble}{advice}")
     return Input(upstream.key, "last", window.last or 1, upstream.partitions)
 
 

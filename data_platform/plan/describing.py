@@ -47,6 +47,7 @@ from data_platform.spec.model import Model
 from data_platform.spec.times import duration_words
 
 Description = dict[str, Any]
+_EVERY = {"hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly"}
 
 
 def describe_pipeline(
@@ -104,9 +105,14 @@ def partition_words(partitions: Partitions | None) -> str:
     """Which partitions there are, in words."""
     if partitions is None:
         return "none"
-    time = partitions.timed
-    end = f" to {time.end} (exclusive)" if time.end else ", without end"
-    return f"daily from {time.start}{end}, {time.timezone}"
+    if partitions.dynamic is not None:
+        return f"as they are registered, by the name {partitions.dynamic}"
+    parts = [f"{one.name} of {', '.join(one.values)}" for one in partitions.by]
+    if partitions.time is not None:
+        time = partitions.time
+        end = f" to {time.end} (exclusive)" if time.end else ", without end"
+        parts.insert(0, f"{_EVERY[time.every]} from {time.start}{end}, {time.timezone}")
+    return "; by ".join(parts) if partitions.time else f"by {', and by '.join(parts)}"
 
 
 def input_words(given: Input) -> str:
@@ -114,12 +120,21 @@ def input_words(given: Input) -> str:
     match given.reads:
         case "same":
             return "the same partition"
+        case "matching":
+            return _matching_words(given)
         case "last":
             return f"the last {given.last} partitions, its own included"
         case "all":
             return "all published partitions"
         case "whole":
             return "whole"
+
+
+def _matching_words(given: Input) -> str:
+    """What belongs to a partition of a reader whose own are of another kind."""
+    upstream = given.partitions
+    what = f" ({partition_words(upstream)})" if upstream else ""
+    return f"the partitions that belong to its own{what}"
 
 
 def _layer(node: AnyNode) -> Description:
@@ -231,11 +246,14 @@ def _target(node: DestinationNode) -> Description:
 def _partitions(partitions: Partitions | None) -> Description | None:
     if partitions is None:
         return None
+    time = partitions.time
     return {
-        "every": "day",
-        "start": partitions.timed.start.isoformat(),
-        "end": partitions.timed.end.isoformat() if partitions.timed.end else None,
+        "every": time.every if time else None,
+        "start": time.start.isoformat() if time else None,
+        "end": time.end.isoformat() if time and time.end else None,
         "timezone": partitions.timezone,
+        "by": {one.name: list(one.values) for one in partitions.by},
+        "dynamic": partitions.dynamic,
         "words": partition_words(partitions),
     }
 

@@ -41,13 +41,15 @@ class Partition:
 
     Attributes:
         key: Dagster's.
-        start: its begin, in the partitions' zone.
+        start: its begin, in the partitions' zone; None where they aren't of time.
         end: its end, which doesn't belong to it any more.
+        values: of the dimensions of named values, by their names.
     """
 
     key: str
-    start: datetime
-    end: datetime
+    start: datetime | None
+    end: datetime | None
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,11 @@ class UserFunction:
     def _partition(self, key: str) -> Partition | None:
         if self.partitions is None:
             return None
-        zone = ZoneInfo(self.partitions.timezone)
-        start, end = (moment.astimezone(zone) for moment in self.partitions.window(key))
-        return Partition(key, start, end)
+        start = end = None
+        if self.partitions.time is not None:
+            zone = ZoneInfo(self.partitions.timezone)
+            start, end = (moment.astimezone(zone) for moment in self.partitions.window(key))
+        return Partition(key, start, end, self.partitions.named_values(key))
 
 
 def find_function(

@@ -5,20 +5,18 @@ whatever it doesn't tell is asked partition by partition, and a statement that f
 partition says nothing about another.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import duckdb
 
 from data_platform.engine.session import Session
+from data_platform.engine.windows import show_windows
 from data_platform.plan.checks.comparisons import Incomparable, compares, in_words
 from data_platform.plan.checks.sql_checks import TABLE, as_read_by_rule
 from data_platform.plan.checks.value_kinds import SqlCheck
 from data_platform.plan.lineage.masking import MASKED
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.plan.sql.ranges import WINDOWS
 from data_platform.quality.candidates import Candidate
 from data_platform.quality.outcomes import Finding, Outcome
 
@@ -89,7 +87,8 @@ class _Rows:
     def _at_once(self) -> dict[str, object] | None:
         """The values of the partitions that have rows; None where the statement fails."""
         self._show(TABLE, f"SELECT {self._own}, {PARTITION} FROM {self._candidate.good}")
-        self._show_windows()
+        if self._check.partitions is not None:
+            show_windows(self._session, self._check.partitions, self._candidate.keys)
         try:
             found = self._session.rows(self._check.range_sql or "")
         except (duckdb.DataError, duckdb.ProgrammingError):
@@ -110,8 +109,8 @@ class _Rows:
             where = own if by_partition else ""
             query = f"SELECT * EXCLUDE ({PARTITION}, {FILE}, {ROW}) FROM {quoted(relation)} {where}"
             self._show(as_read_by_rule(relation), query)
-        moments = _moments(self._check, key)
-        given = {name: moments[name] for name in self._check.parameters}
+        bound = self._check.partitions.bound(key) if self._check.partitions else {}
+        given = {name: bound[name] for name in self._check.parameters}
         try:
             found = self._session.rows(self._check.sql, given)
         except (duckdb.DataError, duckdb.ProgrammingError) as error:
@@ -124,32 +123,6 @@ class _Rows:
 
     def _show(self, relation: str, query: str) -> None:
         self._session.run(f"CREATE OR REPLACE TEMP VIEW {quoted(relation)} AS {query}")
-
-    def _show_windows(self) -> None:
-        names = ("partition_key", "partition_start", "partition_end")
-        rows = ", ".join(
-            f"({literal(key)}, {', '.join(_literal(_moments(self._check, key)[n]) for n in names)})"
-            for key in self._candidate.keys
-        )
-        self._session.forget(WINDOWS)
-        self._session.run(
-            f"CREATE TEMP TABLE {WINDOWS} AS "
-            f"SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(names)})"
-        )
-
-
-def _moments(check: SqlCheck, key: str) -> Mapping[str, object]:
-    """The values of bind parameters for a partition."""
-    if check.partitions is None:
-        return {}
-    start, end = check.partitions.local_window(key)
-    return {"partition_key": key, "partition_start": start, "partition_end": end}
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, datetime):
-        return f"TIMESTAMP {literal(value.isoformat(sep=' '))}"
-    return literal(value)
 
 
 def _not_one(rows: int | None, columns: int) -> _Trouble:

@@ -33,6 +33,8 @@ def missing_inputs(
         for key in keys:
             wanted = partitions_read(given, node, [key], snapshot.partitions)
             absent = [past for past in wanted if past not in snapshot.partitions]
+            if not wanted and given.reads != "all":
+                missing.setdefault(key, f"{given.key} has no partition that belongs to {key}")
             if absent:
                 missing.setdefault(
                     key, f"{given.key} has no published partition {', '.join(absent[:3])}"

@@ -249,7 +249,7 @@ def database() -> Generator[duckdb.DuckDBPyConnection]:
 
 
 def other_side(_: str, __: Location) -> OtherSide:
-    return OtherSide(OTHER, ("id", "region"), "same", True, ())
+    return OtherSide(OTHER, ("id", "region"), True, True, ())
 
 
 def no_function(written: str, _: Location) -> UserFunction:

@@ -63,7 +63,7 @@ def compile_own_checks(
 
     def reads(reference: str, location: Location, *, whole: bool) -> Input:
         other = asset.upstream(reference, location, None)
-        given = read_by_rule(other, partitions, whole=whole)
+        given = read_by_rule(other, partitions, location, whole=whole)
         read.setdefault(relation_of(given), given)
         others[relation_of(given)] = other.schema
         return given
@@ -101,12 +101,15 @@ def _looks_around(check: Check) -> bool:
     return isinstance(check, UniqueCheck) and check.whole_asset
 
 
-def read_by_rule(upstream: Node, partitions: Partitions | None, *, whole: bool) -> Input:
+def read_by_rule(
+    upstream: Node, partitions: Partitions | None, at: Location, *, whole: bool
+) -> Input:
     """What a rule of an asset reads of an upstream.
 
     Args:
         upstream: the other asset.
         partitions: of the asset that has the rule.
+        at: where it is named.
         whole: whether it asks for all of the upstream.
     """
-    return all_of(upstream) if whole else same_partition(upstream, partitions)
+    return all_of(upstream) if whole else same_partition(upstream, partitions, at)

@@ -18,10 +18,11 @@ from data_platform.plan.checks.value_kinds import SqlCheck
 from data_platform.plan.columns import BindingError, Catalog
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sql.expressions import render
-from data_platform.plan.sql.queries import PARAMETERS, Query, compile_query
+from data_platform.plan.sql.queries import Query, binds_of, compile_query
 from data_platform.plan.sql.ranges import range_statement
 from data_platform.spec.sql_rule import SqlRule
 
@@ -57,14 +58,16 @@ def compile_sql(rule: SqlRule, context: RuleContext) -> SqlCheck:
         inputs[relation_of(given)] = given
         return given
 
-    query = compile_query(_marked(rule.sql, location), location, reads, context.parameters)
+    query = compile_query(
+        _marked(rule.sql, location), location, reads, context.parameters, context.partitions
+    )
     if query.parameters and context.partitions is None:
         message = f":{query.parameters[0]} has no value: the asset has no partitions"
         raise ConfigurationError([Problem(location, message)])
     expected = rule.expected_result if isinstance(rule.expected_result, list) else None
     wanted = tuple(expected) if expected is not None else (rule.expected_result,)
     names = {_OWN.relation: TABLE}
-    at_once = query.range_sql or _totals(query)
+    at_once = query.range_sql or _totals(query, context.partitions)
     by_itself = names | {relation: as_read_by_rule(relation) for relation in inputs}
     return SqlCheck(
         name=rule.name or "sql",
@@ -72,7 +75,7 @@ def compile_sql(rule: SqlRule, context: RuleContext) -> SqlCheck:
         sql=_renamed(query.sql, by_itself),
         range_sql=None if at_once is None else _renamed(at_once, names),
         total=query.range_sql is None and not query.parameters,
-        reads={relation: given.reads == "same" for relation, given in inputs.items()},
+        reads={relation: given.by_partition for relation, given in inputs.items()},
         sources=tuple(dict.fromkeys(given.key for given in inputs.values())),
         parameters=query.parameters,
         operator=rule.operator,
@@ -91,7 +94,7 @@ def misfit(check: SqlCheck, relations: Catalog) -> str | None:
         relations: empty tables for all that it reads.
     """
     try:
-        described = relations.describe(check.sql, PARAMETERS)
+        described = relations.describe(check.sql, binds_of(check.partitions))
     except BindingError as error:
         return error.message
     if len(described) != 1:
@@ -137,7 +140,7 @@ def _marked(text: str, location: Location) -> str:
     return marked + text[end:]
 
 
-def _totals(query: Query) -> str | None:
+def _totals(query: Query, partitions: Partitions | None) -> str | None:
     """A total as the totals of many partitions, where it can be.
 
     In an asset it can't: a partition without rows would have no row then.
@@ -148,7 +151,7 @@ def _totals(query: Query) -> str | None:
     if not all(column.find(exp.AggFunc) for column in tree.expressions):
         return None
     tree.set("group", exp.Group(expressions=[]))
-    return range_statement(tree, {relation_of(given): given for given in query.inputs})
+    return range_statement(tree, {relation_of(given): given for given in query.inputs}, partitions)
 
 
 def _renamed(sql: str, names: Mapping[str, str]) -> str:

@@ -35,7 +35,7 @@ def destination_node(asset: Declared[AnyDestination]) -> DestinationNode:
     source = asset.upstream(spec.from_, asset.at("from"), None)
     partitions = asset.inherited_partitions(source.partitions)
     target = _target(asset, source, partitions)
-    inputs = (same_partition(source, partitions),)
+    inputs = (same_partition(source, partitions, asset.at("from")),)
     checks: tuple[Check, ...] = ()
     if isinstance(spec, DatabaseDestination | FileDestination):
         ruled = cast("Declared[DatabaseDestination] | Declared[FileDestination]", asset)

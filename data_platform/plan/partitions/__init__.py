@@ -1,6 +1,18 @@
 """Which partitions an asset has: of time, of named values, of both, or registered as they come."""
 
-from data_platform.plan.partitions.kinds import Dimension, Partitions, daily
+from data_platform.plan.partitions.agreement import alike, disagreement, window_trouble
+from data_platform.plan.partitions.kinds import PARAMETERS, TIME, Dimension, Partitions, daily
 from data_platform.plan.partitions.times import Every, TimePartitions
 
-__all__ = ["Dimension", "Every", "Partitions", "TimePartitions", "daily"]
+__all__ = [
+    "PARAMETERS",
+    "TIME",
+    "Dimension",
+    "Every",
+    "Partitions",
+    "TimePartitions",
+    "alike",
+    "daily",
+    "disagreement",
+    "window_trouble",
+]

@@ -12,6 +12,16 @@ from itertools import product
 
 from data_platform.plan.partitions.times import TimePartitions
 
+PARAMETERS: Mapping[str, str] = {
+    "partition_key": "VARCHAR",
+    "partition_start": "TIMESTAMP",
+    "partition_end": "TIMESTAMP",
+}
+"""Bind parameters of partitions of time and their types; times are those of the partitions' zone,
+without a zone.
+
+Those of the run's configuration are none: they become variables (`plan.parameters`).
+"""
 TIME = "Time"
 """The name of the dimension of time."""
 BETWEEN = "|"
@@ -74,6 +84,13 @@ class Partitions:
         names = self.dimensions
         return dict(zip(names, key.split(BETWEEN, len(names) - 1), strict=True))
 
+    def named_values(self, key: str) -> dict[str, str]:
+        """The values of the dimensions that aren't of time."""
+        if not self.by:
+            return {}
+        values = self.values_of(key)
+        return {one.name: values[one.name] for one in self.by}
+
     def time_key(self, key: str) -> str:
         """The part of a key that tells the time."""
         return self.values_of(key)[TIME]
@@ -85,6 +102,19 @@ class Partitions:
     def local_window(self, key: str) -> tuple[datetime, datetime]:
         """The same span as times of the partitions' own zone, without a zone."""
         return self.timed.local_window(self.time_key(key))
+
+    @property
+    def binds(self) -> Mapping[str, str]:
+        """The names by which SQL asks for a partition's values, and their types in DuckDB."""
+        own = PARAMETERS if self.time else {"partition_key": PARAMETERS["partition_key"]}
+        return {**own, **{one.name: "VARCHAR" for one in self.by}}
+
+    def bound(self, key: str) -> dict[str, str | datetime]:
+        """The values of `binds`; times are those of the partitions' zone, without a zone."""
+        values: dict[str, str | datetime] = {"partition_key": key}
+        if self.time is not None:
+            values["partition_start"], values["partition_end"] = self.local_window(key)
+        return {**values, **self.named_values(key)}
 
     def due(self, now: datetime, registered: Sequence[str] = ()) -> list[str]:
         """The keys of all partitions that can be made.
@@ -165,7 +195,13 @@ class Partitions:
             for part in self._ranges(inner, held[block[0]])
         ]
 
-    def reads(self, reader: "Partitions", key: str, published: Iterable[str]) -> list[str]:
+    def reads(
+        self,
+        reader: "Partitions",
+        key: str,
+        published: Iterable[str],
+        last: int | None = None,
+    ) -> list[str]:
         """The own keys that belong to a partition of another asset, which reads them.
 
         Dimensions that both have agree: named values are equal, times overlap, so that a month has
@@ -176,6 +212,8 @@ class Partitions:
             reader: the partitions of who reads.
             key: of it.
             published: the own keys that are.
+            last: the length of a window of time that ends with the partition, counted in the
+                shorter partitions of both; None means no window.
         """
         if self.dynamic is not None or reader.dynamic is not None:
             return [key] if self.dynamic == reader.dynamic else list(published)
@@ -188,7 +226,11 @@ class Partitions:
                 have = (self.values_of(one) for one in published)
                 fits = [one for one in have if all(one[n] in wanted[n] for n in wanted)]
                 return [self._key(one) for one in fits]
-            wanted[TIME] = self.time.overlapping(*reader.window(key))
+            wanted[TIME] = (
+                self.time.overlapping(*reader.window(key))
+                if last is None
+                else self.time.in_window(reader.time, reader.time_key(key), last)
+            )
         return [
             BETWEEN.join(parts) for parts in product(*(wanted[name] for name in self.dimensions))
         ]

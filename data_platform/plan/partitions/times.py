@@ -135,6 +135,30 @@ class TimePartitions:
             begin = self._clock.next(begin)
         return found
 
+    def in_window(self, reader: "TimePartitions", key: str, count: int) -> list[str]:
+        """The existing keys of a window that ends with a reader's partition.
+
+        The shorter partitions are counted: of a month that reads days the last days, of a day that
+        reads months those in which the last days are.
+
+        Args:
+            reader: the partitions of who reads.
+            key: of it.
+            count: the length of the window, its end included.
+        """
+        start, end = reader.window(key)
+        if LENGTHS.index(self.every) > LENGTHS.index(reader.every):
+            return self.overlapping(reader.begin_before(key, count - 1), end)
+        own = self.overlapping(start, end)
+        return self.trailing(own[-1], count) if own else []
+
+    def begin_before(self, key: str, count: int) -> datetime:
+        """The moment at which what lies `count` partitions before a key begins, there or not."""
+        begin = self._clock.parsed(key)
+        for _ in range(count):
+            begin = self._clock.previous(begin)
+        return self._clock.moment(begin)
+
     def is_key(self, text: str) -> bool:
         """Whether `text` is the key of a partition, due or not."""
         try:

@@ -5,7 +5,7 @@ Called by `plan.building` for analytics. Tables are references (`staging.orders`
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -13,6 +13,7 @@ from sqlglot import exp
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.nodes import Input
 from data_platform.plan.parameters import NO_PARAMETERS, RunParameters
+from data_platform.plan.partitions import PARAMETERS, Partitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.sql.expressions import (
     parse_query,
@@ -21,16 +22,6 @@ from data_platform.plan.sql.expressions import (
     render,
 )
 from data_platform.plan.sql.ranges import range_statement
-
-PARAMETERS = {
-    "partition_key": "VARCHAR",
-    "partition_start": "TIMESTAMP",
-    "partition_end": "TIMESTAMP",
-}
-"""Bind parameters and their types; times are those of the partitions' zone, without a zone.
-
-Those of the run's configuration are none: they become variables (`plan.parameters`).
-"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +48,7 @@ def compile_query(
     location: Location,
     reads: Callable[[str, Location], Input],
     run_parameters: RunParameters = NO_PARAMETERS,
+    partitions: Partitions | None = None,
 ) -> Query:
     """Compile a statement.
 
@@ -65,28 +57,55 @@ def compile_query(
         location: where it begins.
         reads: makes the input of a reference, or raises.
         run_parameters: that it may name besides bind parameters.
+        partitions: of the asset, which tell the bind parameters.
 
     Raises:
         ConfigurationError: it isn't allowed, or names what there isn't.
     """
-    tree, inputs, parameters = _resolved(text, location, reads, run_parameters)
-    at_once = range_statement(tree, inputs)
+    binds = binds_of(partitions)
+    tree, inputs, parameters = _resolved(text, location, reads, run_parameters, binds)
+    if partitions is not None:
+        _require_values(text, location, parameters, partitions)
+    at_once = range_statement(tree, inputs, partitions)
     sql = render(tree, pretty=True)
     return Query(sql, tuple(inputs.values()), parameters, at_once, _momentary(tree))
 
 
-def parameters_of(
+def look_at(
     text: str,
     location: Location,
     reads: Callable[[str, Location], Input],
-    run_parameters: RunParameters = NO_PARAMETERS,
-) -> tuple[str, ...]:
-    """The bind parameters of a statement; `reads` is told all that it reads.
+    run_parameters: RunParameters,
+    partitions: Partitions | None,
+) -> None:
+    """Tell `reads` all that a statement reads, before the partitions of its asset are known.
+
+    Args:
+        text: one SELECT.
+        location: where it begins.
+        reads: as `compile_query`.
+        run_parameters: that it may name besides bind parameters.
+        partitions: that the asset may have.
 
     Raises:
         ConfigurationError: as `compile_query`.
     """
-    return _resolved(text, location, reads, run_parameters)[2]
+    _resolved(text, location, reads, run_parameters, binds_of(partitions))
+
+
+def binds_of(partitions: Partitions | None) -> dict[str, str]:
+    """The names that a statement may ask for, and their types; some may have no value."""
+    return {**PARAMETERS, **(partitions.binds if partitions else {})}
+
+
+def _require_values(
+    text: str, location: Location, parameters: Sequence[str], partitions: Partitions
+) -> None:
+    for name in parameters:
+        if name not in partitions.binds:
+            kind = "partitions of time" if name in PARAMETERS else f"partitions by {name}"
+            message = f":{name} has no value: the asset has no {kind}"
+            raise ConfigurationError([Problem(place_of_parameter(text, name, location), message)])
 
 
 def _resolved(
@@ -94,6 +113,7 @@ def _resolved(
     location: Location,
     reads: Callable[[str, Location], Input],
     run_parameters: RunParameters,
+    binds: Mapping[str, str],
 ) -> tuple[exp.Query, dict[str, Input], tuple[str, ...]]:
     """The statement over relations, what it reads by relation, and its parameters."""
     tree = parse_query(text, location)
@@ -119,7 +139,7 @@ def _resolved(
         )
     try:
         tree = run_parameters.bind(
-            tree, lambda name: place_of_parameter(text, name, location), PARAMETERS
+            tree, lambda name: place_of_parameter(text, name, location), binds
         )
     except ConfigurationError as error:
         problems += error.problems

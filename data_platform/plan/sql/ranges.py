@@ -6,17 +6,18 @@ a year is then one statement and not 365. Whatever isn't plainly of that form ru
 partition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.nodes import Input
+from data_platform.plan.partitions import PARAMETERS, TIME, Partitions
 from data_platform.plan.sql.expressions import render
 from data_platform.plan.sql.sliding import sliding_statement
 
 WINDOWS = "_windows"
-"""The partitions that are run: `(_partition, partition_key, partition_start, partition_end)`."""
+"""The partitions that are run: `_partition`, and a column for each bind parameter."""
 
 ONCE = " (each once)"
 """Ends the name of the relation of a window's rows in which none is repeated."""
@@ -30,30 +31,42 @@ _REFUSED = (
 """What looks at more than a row and its group, or takes them in some order."""
 
 
-def range_statement(tree: exp.Query, inputs: Mapping[str, Input]) -> str | None:
+def range_statement(
+    tree: exp.Query, inputs: Mapping[str, Input], partitions: Partitions | None
+) -> str | None:
     """The statement for many partitions at once, `_partition` its last column; None without one.
 
     Args:
         tree: a person's statement, its tables already the relations of its inputs.
         inputs: by relation.
+        partitions: of the asset.
     """
     if not isinstance(tree, exp.Select) or not _is_plain(tree):
         return None
     first = _relation(tree.args.get("from_") or tree.args.get("from"))
     if first is None or first.name not in inputs:
         return None  # such as a function that gives a table
-    if inputs[first.name].reads not in {"same", "last"}:
+    given = inputs[first.name]
+    if given.reads in {"whole", "all"}:
         return None
     if not all(_joins_whole(join, inputs) for join in tree.args.get("joins") or ()):
         return None
     if not _is_grouped(tree):
         return None
-    given = inputs[first.name]
-    if given.reads == "last" and given.partitions is not None:
-        sliding = sliding_statement(tree, first, f"{first.name}{ONCE}", given.last, WINDOWS)
+    binds = list(partitions.binds if partitions else PARAMETERS)
+    if given.reads == "last" and _are_days(partitions) and _are_days(given.partitions):
+        once = f"{first.name}{ONCE}"
+        sliding = sliding_statement(tree, first, once, given.last, WINDOWS, binds)
         if sliding is not None:
             return render(sliding, pretty=True)
-    return render(_over_range(tree.copy(), first.alias_or_name), pretty=True)
+    return render(_over_range(tree.copy(), first.alias_or_name, binds), pretty=True)
+
+
+def _are_days(partitions: Partitions | None) -> bool:
+    """Whether keys are days, by which windows slide."""
+    if partitions is None or partitions.dimensions != (TIME,):
+        return False
+    return partitions.timed.every == "day"
 
 
 def _is_plain(tree: exp.Select) -> bool:
@@ -101,7 +114,7 @@ def _is_grouped(tree: exp.Select) -> bool:
     return any(value.find(exp.Column) for value in tree.expressions if value not in totals)
 
 
-def _over_range(tree: exp.Select, alias: str) -> exp.Select:
+def _over_range(tree: exp.Select, alias: str, binds: Sequence[str]) -> exp.Select:
     for parameter in list(tree.find_all(exp.Placeholder, exp.Parameter)):
         parameter.replace(exp.column(parameter.name, WINDOWS))
     own = exp.column(PARTITION, alias)
@@ -114,9 +127,8 @@ def _over_range(tree: exp.Select, alias: str) -> exp.Select:
     tree.set("joins", [windows, *joins])
     group = tree.args.get("group")
     if group is not None and not group.args.get("all"):
-        names = ("partition_key", "partition_start", "partition_end")
         group.set(
             "expressions",
-            [*group.expressions, own.copy(), *(exp.column(name, WINDOWS) for name in names)],
+            [*group.expressions, own.copy(), *(exp.column(name, WINDOWS) for name in binds)],
         )
     return tree.select(exp.alias_(own.copy(), PARTITION))

@@ -7,6 +7,7 @@ on until it is there again or the window has left the day behind. Whatever isn't
 form reads each day as often as there are windows with it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -52,7 +53,7 @@ class _Parts:
 
 
 def sliding_statement(
-    tree: exp.Select, relation: exp.Table, once: str, days: int, windows: str
+    tree: exp.Select, relation: exp.Table, once: str, days: int, windows: str, binds: Sequence[str]
 ) -> exp.Select | None:
     """The statement for many windows; None where the form doesn't allow it.
 
@@ -62,6 +63,7 @@ def sliding_statement(
         once: the relation of the same rows, each of them once, with the day in `_partition`.
         days: the length of a window.
         windows: the table of the partitions that are run.
+        binds: the names of the bind parameters that there are.
     """
     group = tree.args.get("group")
     if group is None or not group.args.get("all") or tree.args.get("having") is not None:
@@ -76,7 +78,7 @@ def sliding_statement(
     rows = _rows(tree, relation, once, parts)
     spread = [_totals(parts, days)]
     spread += [_counted(parts, number, days) for number in range(len(parts.counted))]
-    return _windows_of(parts, rows, spread, windows)
+    return _windows_of(parts, rows, spread, windows, binds)
 
 
 def _in_selection(node: exp.Expr) -> bool:
@@ -218,14 +220,13 @@ def _grouped(select: exp.Select) -> exp.Select:
 
 
 def _windows_of(
-    parts: _Parts, rows: exp.Select, spread: list[exp.Select], windows: str
+    parts: _Parts, rows: exp.Select, spread: list[exp.Select], windows: str, binds: Sequence[str]
 ) -> exp.Select:
     together: exp.Query = spread[0]
     for more in spread[1:]:
         together = exp.Union(this=together, expression=more, distinct=False, by_name=True)
     day = f"{_FROM} + CAST(UNNEST(RANGE({_LENGTH})) AS INTEGER) AS {_DAY}"
     own = exp.column(PARTITION, windows)
-    names = ("partition_key", "partition_start", "partition_end")
     return (
         exp.select(*parts.columns, exp.alias_(own.copy(), PARTITION))
         .from_(SPREAD)
@@ -236,7 +237,7 @@ def _windows_of(
         .group_by(
             *(f"{SPREAD}.{name}" for name in _keys(parts)),
             own.copy(),
-            *(exp.column(name, windows) for name in names),
+            *(exp.column(name, windows) for name in binds),
         )
         .with_(ROWS, as_=rows)
         .with_(DAYS_ROWS, as_=together)

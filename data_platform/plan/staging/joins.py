@@ -52,7 +52,7 @@ def join_of(
     Raises:
         ConfigurationError: its columns aren't known or taken, or it doesn't fit the partitions.
     """
-    on = [*join.on, *([PARTITION] if other.partitioned else [])]
+    on = [*join.on, *([PARTITION] if other.by_partition else [])]
     condition = " AND ".join(f"l.{quoted(name)} = r.{quoted(name)}" for name in on)
     there = f"{quoted(other.relation)} AS r"
     tail = _tail(join.how, there, condition, on[0], bad)

@@ -28,25 +28,25 @@ def staging_node(asset: Declared[StagingAsset]) -> StagingNode:
     spec = asset.spec
     source = asset.upstream(spec.from_, asset.at("from"), {"raw", "staging"})
     partitions = asset.inherited_partitions(source.partitions)
-    inputs = {source.key.relation: same_partition(source, partitions)}
+    inputs = {source.key.relation: same_partition(source, partitions, asset.at("from"))}
     others: dict[str, Schema] = {}
 
     def other_side(reference: str, location: Location) -> OtherSide:
         other = asset.upstream(reference, location, None)
-        given = same_partition(other, partitions)
+        given = same_partition(other, partitions, location)
         inputs[relation_of(given)] = given
         others[relation_of(given)] = other.schema
         return OtherSide(
             relation_of(given),
             other.schema.names,
-            given.reads,
+            given.by_partition,
             partitions is not None,
             _unique_keys(other, given),
         )
 
     def reads(reference: str, location: Location, *, whole: bool) -> Input:
         other = asset.upstream(reference, location, None)
-        given = read_by_rule(other, partitions, whole=whole)
+        given = read_by_rule(other, partitions, location, whole=whole)
         inputs.setdefault(relation_of(given), given)
         others.setdefault(relation_of(given), other.schema)
         return given
@@ -109,5 +109,5 @@ def _unique_keys(other: LakeNode, given: Input) -> tuple[frozenset[str], ...]:
         if isinstance(check, UniqueCheck)
         and check.effect == "fail"
         and not (check.max_duplicates or check.tuned)
-        and (check.whole_asset or given.reads != "all")
+        and (check.whole_asset or given.reads in {"same", "whole"})
     )

@@ -5,7 +5,6 @@ Made by `plan.staging.nodes`, which resolves references; read by `plan.staging.s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -15,26 +14,21 @@ class OtherSide:
     Attributes:
         relation: the name under which it is read.
         columns: those that are known.
-        reads: which of its partitions.
+        by_partition: whether its rows are matched by partition.
         into_partitions: whether the asset that reads it has partitions.
         unique_on: keys that are known to be unique in what is read.
     """
 
     relation: str
     columns: tuple[str, ...]
-    reads: Literal["same", "last", "all", "whole"]
+    by_partition: bool
     into_partitions: bool
     unique_on: tuple[frozenset[str], ...]
 
     @property
-    def partitioned(self) -> bool:
-        """Whether its rows are matched by partition."""
-        return self.reads == "same"
-
-    @property
     def fits_row_by_row(self) -> bool:
         """Whether its rows can become rows of the asset: each belongs to one partition of it."""
-        return self.partitioned or not self.into_partitions
+        return self.by_partition or not self.into_partitions
 
     def is_unique_on(self, columns: Sequence[str]) -> bool:
         """Whether no two rows agree on `columns`."""
