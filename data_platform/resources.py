@@ -11,13 +11,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from data_platform.embedded.server import resolve_url
 from data_platform.engine.lake_frames import FrameKind
 from data_platform.engine.outside import Outside
 from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import SourceError, SourceUnavailable
+from data_platform.plan.keys import Key
+from data_platform.run_tags import pinned_versions
 from data_platform.secrets.stores import expand, expand_model
 from data_platform.settings import environment, load_settings
 from data_platform.sources.database.databases import absolute_url
@@ -31,7 +33,8 @@ from data_platform.spec.platform import (
     S3Connection,
 )
 from data_platform.spec.times import duration_words
-from data_platform.storage.lake import lake_at
+from data_platform.storage.commits import snapshot_at
+from data_platform.storage.lake import Lake, lake_at
 from data_platform.storage.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -60,8 +63,17 @@ class LakeResource(dg.ConfigurableResource):
         default=None, description="By reference: by which values that tell of a person are masked."
     )
 
+    _pinned: Mapping[Key, int] = PrivateAttr(default_factory=dict)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Called by Dagster before a step: the run may be held to versions of what it reads."""
+        if context.run is not None:
+            name = f"run {context.run.run_id[:8]}"
+            versions = pinned_versions(context.run.tags, name)
+            self._pinned = {key: max(some) for key, some in versions.items()}
+
     def workbench(self) -> Workbench:
-        """The lake with the settings of this machine."""
+        """The lake with the settings of this machine, as the run sees it."""
         settings = load_settings()
         lake = lake_at(
             expand(self.root, environment()),
@@ -71,6 +83,9 @@ class LakeResource(dg.ConfigurableResource):
             if self.connection
             else None,
         )
+        if self._pinned:
+            pinned = {k: snapshot_at(lake.table(k), one) for k, one in self._pinned.items()}
+            lake = Lake(lake.place, lake.scratch_root, pinned)
         written = self.masking_key
         key = functools.partial(expand, written, environment()) if written is not None else None
         return Workbench(lake, settings.memory_limit, settings.threads, masking_key=key)

@@ -3,7 +3,6 @@
 Called by the command before anything is removed. Asks Dagster's instance.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +12,10 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from data_platform.asset_specs import asset_key
-from data_platform.errors import PermanentError
 from data_platform.keeping.vacuum import Keep
 from data_platform.plan.keys import Key
+from data_platform.run_tags import pinned_versions
 
-PINNED_TAG = "data_platform/pinned_versions"
-"""Of a run or backfill: versions that it reads, as `{"raw/shop/orders": 12}`, or lists of them."""
 _OPEN = [
     BulkActionStatus.REQUESTED,
     BulkActionStatus.CANCELING,
@@ -60,7 +57,7 @@ def at_work(instance: dg.DagsterInstance) -> list[AtWork]:
         since = datetime.fromtimestamp(backfill.backfill_timestamp, UTC)
         selection = backfill.asset_selection
         assets = frozenset(selection) if selection else None
-        found.append(AtWork(name, since, assets, _pinned(backfill.tags, name)))
+        found.append(AtWork(name, since, assets, pinned_versions(backfill.tags, name)))
     return sorted(found, key=lambda one: one.since)
 
 
@@ -80,23 +77,4 @@ def _of_run(record: dg.RunRecord) -> AtWork:
     since = record.create_timestamp
     aware = since if since.tzinfo else since.replace(tzinfo=UTC)
     assets = frozenset(run.asset_selection) if run.asset_selection else None
-    return AtWork(name, aware, assets, _pinned(run.tags, name))
-
-
-def _pinned(tags: Mapping[str, str], name: str) -> dict[Key, frozenset[int]]:
-    written = tags.get(PINNED_TAG)
-    if not written:
-        return {}
-    try:
-        said: dict[str, int | list[int]] = json.loads(written)
-        return {
-            Key(*key.split("/")): frozenset(
-                map(int, versions if isinstance(versions, list) else [versions])
-            )
-            for key, versions in said.items()
-        }
-    except (ValueError, TypeError, AttributeError):
-        raise PermanentError(
-            f"{name} has a tag {PINNED_TAG} that can't be read: {written!r}; write it as "
-            '{"layer/pipeline/name": version}'
-        ) from None
+    return AtWork(name, aware, assets, pinned_versions(run.tags, name))

@@ -33,6 +33,7 @@ from data_platform.plan.relations import relation_of
 from data_platform.quality.outcomes import Outcome
 from data_platform.reporting.check_results import check_result
 from data_platform.reporting.failure_texts import failure_text
+from data_platform.run_tags import pinned_events
 from data_platform.storage.versions import Snapshot
 
 BATCH = 500
@@ -191,7 +192,12 @@ def newest_events(context: dg.AssetExecutionContext, node: Node) -> dict[Key, in
         return {}
     entries = [record.asset_entry for record in context.instance.get_asset_records(list(upstreams))]
     known = {upstreams[entry.asset_key]: entry.last_materialization_storage_id for entry in entries}
-    return {key: known.get(key) for key in upstreams.values()}
+    # A run that reads an older version has seen nothing of what came since.
+    return {key: known.get(key) for key in upstreams.values()} | {
+        key: event
+        for key, event in pinned_events(context.run.tags).items()
+        if key in upstreams.values()
+    }
 
 
 def ended_steps(context: dg.AssetExecutionContext) -> dict[str, float]:

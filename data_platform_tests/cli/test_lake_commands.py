@@ -9,9 +9,10 @@ from factories import DAY, NEXT_DAY, Project
 from screen import lines_on_screen, too_wide
 
 from data_platform.instance.storage import open_instance
-from data_platform.keeping.at_work import PINNED_TAG, at_work, kept_for
+from data_platform.keeping.at_work import at_work, kept_for
 from data_platform.keeping.history import history_of
 from data_platform.plan.keys import Key
+from data_platform.run_tags import PINNED_TAG
 from data_platform.settings import Settings
 from data_platform.terminal.lake_tables import print_history
 
