@@ -122,10 +122,19 @@ def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
         "name": node.step_name,
         "required_resource_keys": resources,
         "pool": node.pool,
-        "backfill_policy": dg.BackfillPolicy.single_run() if node.partitions else None,
+        "backfill_policy": backfill_policy(node),
         "config_schema": config_schema(node.run_parameters),
         "op_tags": {"dagster/priority": _PRIORITY[node.criticality]},
     }
+
+
+def backfill_policy(node: AnyNode) -> dg.BackfillPolicy | None:
+    """How Dagster's own backfills put partitions into runs."""
+    if node.partitions is None:
+        return None
+    if node.partitions_per_run is None:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(node.partitions_per_run)
 
 
 def table_schema(schema: Schema) -> dg.TableSchema:

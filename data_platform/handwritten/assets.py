@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_specs import asset_key, asset_spec, check_specs
+from data_platform.asset_specs import asset_key, asset_spec, backfill_policy, check_specs
 from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.calls import passes
@@ -104,7 +104,7 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
         node_def=op,
         can_subset=written.can_subset,
         resource_defs=written.resource_defs,
-        backfill_policy=dg.BackfillPolicy.single_run() if node.partitions else None,
+        backfill_policy=backfill_policy(node),
         check_specs_by_output_name={**checks, **own_checks},
         specs=[_spec(step, original, by_key[step.keys[original]]) for original in written.keys],
         hook_defs=written.hook_defs,

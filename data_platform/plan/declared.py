@@ -86,6 +86,7 @@ class Declared(Generic[SpecT_co]):
             "timeout": spec.timeout,
             "run_parameters": spec.parameters,
             "pool": spec.pool or self._pool_of_connection(),
+            "partitions_per_run": spec.backfill.partitions_per_run,
             "enabled": spec.enabled,
             "automation": spec.automation,
             "freshness": spec.freshness,

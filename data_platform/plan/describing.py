@@ -297,6 +297,7 @@ def _when(node: Node) -> Description:
         "freshness": _written(node.freshness) if node.freshness else None,
         "retries": _written(node.retries) if node.retries else None,
         "pool": node.pool,
+        "partitions_per_run": node.partitions_per_run,
     }
 
 

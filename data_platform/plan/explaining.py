@@ -123,6 +123,8 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
             yield label, _mapping_words(told[key])
     if told["pool"]:
         yield "pool", told["pool"]
+    if told["partitions_per_run"]:
+        yield "backfill", f"runs of at most {told['partitions_per_run']:,} partitions"
 
 
 def _parameter_words(one: Description) -> str:

@@ -114,6 +114,7 @@ class Node:
         timeout: how long its step may work; None means no limit.
         run_parameters: values that a run may be given, by name.
         enabled: whether anything starts it.
+        partitions_per_run: the most that a run of a range covers; None means no limit.
         automation: when it runs by itself; None means the pipeline's schedule.
         checks: what must be true before anybody sees its rows.
         masking: whose values stay unseen; set when all assets are known, by `plan.lineage.masking`.
@@ -136,6 +137,7 @@ class Node:
     timeout: timedelta | None = None
     run_parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     pool: str | None = None
+    partitions_per_run: int | None = None
     enabled: bool = True
     automation: Automation | None = None
     freshness: Freshness | None = None

@@ -8,6 +8,7 @@ from typing import Literal, cast
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from data_platform.spec.automation import Automation, Freshness
+from data_platform.spec.backfills import Backfill
 from data_platform.spec.model import Model
 from data_platform.spec.parameters import Parameter, ParameterName
 from data_platform.spec.partitions import Partitions
@@ -109,6 +110,8 @@ class Asset(Model):
     """Values that a run may be given, by name."""
     pool: str | None = None
     """Steps of one pool share its slots."""
+    backfill: Backfill = Field(default_factory=Backfill)
+    """How its history is filled."""
     enabled: bool = True
     """Whether anything starts it; what reads a disabled asset reads its last published rows."""
     automation: Automation | None = None
