@@ -6,9 +6,9 @@ that read one which changes, and of those only what was published before.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from graphlib import TopologicalSorter
 
+from data_platform.engine.inputs import partitions_read
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, DestinationNode, Input, LakeNode, Plan
@@ -46,9 +46,7 @@ class Group:
             if len(part) == 1:
                 yield Request(self.pipeline, partition=part[0], select=select), part
             else:
-                end = date.fromisoformat(part[-1]) + timedelta(days=1)
-                request = Request(self.pipeline, first=part[0], end=end.isoformat(), select=select)
-                yield request, part
+                yield Request(self.pipeline, keys=tuple(part), select=select), part
 
 
 Concerned = Mapping[Key, tuple[str, ...]]
@@ -157,9 +155,10 @@ def _reading(
             return [key for key in changed if node.partitions.is_key(key)]
         case "whole" | "all":
             return list(candidates)
-        case "last":
+        case "matching" | "last":
             touched = set(changed)
-            partitions = given.partitions or node.partitions
             return [
-                key for key in candidates if touched & set(partitions.trailing(key, given.last))
+                key
+                for key in candidates
+                if touched & set(partitions_read(given, node, [key], changed))
             ]

@@ -67,7 +67,7 @@ def test_a_window_reaches_over_the_days_after_that_were_built(shop: Project):
         Request("shop", DAYS[4], select=["staging/shop/orders", "analytics/shop/daily"]),
         [DAYS[4]],
     )
-    assert [(one.first, one.end) for one, _ in groups[1].requests()] == [(DAYS[1], DAYS[6])]
+    assert [one.keys for one, _ in groups[1].requests()] == [tuple(DAYS[1:6])]
 
 
 def test_what_has_no_partitions_reaches_all_that_was_built(project: Project):
@@ -78,7 +78,7 @@ def test_what_has_no_partitions_reaches_all_that_was_built(project: Project):
     wanted = concerned(plan, project.workbench.lake, key_of("staging/products"), [""])
     assert wanted[key_of("analytics/sold")] == tuple(DAYS[:2])
     requests = [one for group in groups_of(plan, wanted) for one, _ in group.requests()]
-    assert [one.partition or one.first for one in requests] == [None, DAYS[0]]
+    assert [one.partition or one.keys for one in requests] == [(), tuple(DAYS[:2])]
 
 
 def test_what_stands_on_a_failure_is_left_out(shop: Project):
@@ -107,10 +107,39 @@ def test_what_stands_on_a_failure_is_left_out(shop: Project):
         "analytics/shop/weekly": [2, 3, 4],
         "analytics/other/again": [2, 3, 4],
     }
-    assert [(one.partition, one.first, one.end) for one in asked] == [
-        (DAYS[1], None, None),
-        (DAYS[4], None, None),
-        (None, DAYS[4], DAYS[6]),
-        (None, DAYS[4], DAYS[6]),
+    assert [(one.partition, one.keys) for one in asked] == [
+        (DAYS[1], ()),
+        (DAYS[4], ()),
+        (None, tuple(DAYS[4:6])),
+        (None, tuple(DAYS[4:6])),
     ]
     assert len(runs) == 4
+
+
+def test_months_below_days_and_regions_below_both(project: Project):
+    by = "by: {region: {values: [eu, us]}}"
+    project.declare(
+        f"""sources:
+  sold:
+    type: python
+    function: feeds:fetch
+    partitions: {{every: day, start: 2024-01-01, {by}}}
+analytics:
+  monthly:
+    partitions: {{every: month, start: 2024-01-01}}
+    query: "SELECT count(*) AS n FROM raw.sold"
+  regional:
+    partitions: {{{by}}}
+    query: "SELECT count(*) AS n FROM raw.sold"
+"""
+    )
+    (project.pipelines / "shop" / "feeds.py").write_text("def fetch(partition): ...\n")
+    project.land_all("analytics/monthly", dict.fromkeys(["2024-01-01", "2024-02-01"], "SELECT 1 n"))
+    project.land_all("analytics/regional", dict.fromkeys(["eu", "us"], "SELECT 1 n"))
+    changed = ["2024-02-03|eu", "2024-02-04|eu"]
+    wanted = concerned(project.build().plan, project.workbench.lake, key_of("raw/sold"), changed)
+    assert {key.name: keys for key, keys in wanted.items()} == {
+        "sold": tuple(changed),
+        "monthly": ("2024-02-01",),
+        "regional": ("eu",),
+    }
