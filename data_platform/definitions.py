@@ -39,6 +39,7 @@ from data_platform.raw.assets import raw_asset
 from data_platform.reporting.tries import make_waiting_endable
 from data_platform.resources import lake_connection, platform_resources
 from data_platform.settings import Settings, environment, load_settings
+from data_platform.spec.automation import Schedule
 from data_platform.staging.assets import staging_asset
 
 # Code references and pools are in beta in Dagster; whoever loads a pipeline can't change that.
@@ -78,7 +79,12 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     pools = loaded.workspace.platform.pools
     pipelines = dg.Definitions(
         assets=[
-            *(asset_of(node, now) for node in nodes if not isinstance(node, PythonNode)),
+            *(
+                asset_of(node, now, pipeline.schedule)
+                for pipeline in loaded.plan.pipelines
+                for node in pipeline.nodes
+                if not isinstance(node, PythonNode)
+            ),
             *_handwritten(loaded, now),
             *quarantines,
             *broken_asset_specs(_broken_keys(loaded)),
@@ -107,9 +113,17 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     return dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))
 
 
-def asset_of(node: YamlNode, now: datetime) -> dg.AssetsDefinition:
-    """The asset of a node, with its condition and freshness policy."""
-    condition, policy = condition_of(node), policy_of(node, now)
+def asset_of(
+    node: YamlNode, now: datetime, schedule: Schedule | None = None
+) -> dg.AssetsDefinition:
+    """The asset of a node, with its condition and freshness policy.
+
+    Args:
+        node: the asset.
+        now: aware; decides whether its partitions have ended.
+        schedule: of its pipeline.
+    """
+    condition, policy = condition_of(node, schedule), policy_of(node, now)
     key = asset_key(node.key)
     return _made(node).map_asset_specs(
         lambda spec: (

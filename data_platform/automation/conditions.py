@@ -1,9 +1,12 @@
 """When an asset runs by itself: the presets of the language as Dagster's automation conditions.
 
 Called by `definitions`. What is published has passed its audit, so none of them asks for checks.
+
+Each preset is what starts a run, held until all that it waits for is true. The labels are what
+people read in Dagster's UI and in `data-platform why`. Functions say what can change their answers.
 """
 
-from typing import Any, assert_never
+from typing import Any
 
 from dagster import AssetSelection, AutomationCondition
 from dagster._core.definitions.declarative_automation.automation_condition import (
@@ -11,66 +14,225 @@ from dagster._core.definitions.declarative_automation.automation_condition impor
 )
 
 from data_platform.asset_specs import asset_key
+from data_platform.automation.operands import (
+    BeforeLastTick,
+    NotOver,
+    Oldest,
+    Others,
+    RequestedApart,
+    Stale,
+    Wanted,
+)
+from data_platform.plan.automating import AT_ONCE, automation_of
 from data_platform.plan.nodes import AnyNode, RawNode
-from data_platform.spec.automation import AutomationBlock as CronAutomation
+from data_platform.spec.automation import AutomationBlock, Schedule
 
 _Condition = BuiltinAutomationCondition[Any]
+_is = AutomationCondition
 
 RETRY_CRON = "*/15 * * * *"
 """How often a stale asset whose rebuild failed is tried again."""
 
 
-def condition_of(node: AnyNode) -> AutomationCondition | None:
-    """The condition of a node; None means that nothing but a schedule or a person starts it."""
-    match node.automation:
-        case None:
-            return None if isinstance(node, RawNode) else eager(node)
+def condition_of(node: AnyNode, schedule: Schedule | None = None) -> AutomationCondition | None:
+    """The condition of a node; None means that nothing but a schedule or a person starts it.
+
+    Args:
+        node: the asset.
+        schedule: of its pipeline.
+    """
+    block = automation_of(node)
+    if block is None:
+        return _of_schedule(node, schedule)
+    condition = _preset(node, block)
+    if block.catchup:
+        condition = condition | history(node)
+    if block.depends_on_past and node.partitions:
+        condition = condition & ~after_past(node)
+    if block.canary and node.partitions:
+        condition = condition & ~behind_canary(node, block)
+    if block.catchup and node.partitions:
+        condition = Oldest(operand=condition, partitions=node.partitions, at_most=_at_once(node))
+    return condition.with_label(_label(block))
+
+
+def _preset(node: AnyNode, block: AutomationBlock) -> _Condition:
+    match block.when:
         case "eager":
-            return eager(node)
-        case "manual":
-            return None
+            return eager(node, block)
+        case "on_missing":
+            return on_missing(node)
         case "freshness":
             return when_stale(node)
-        case CronAutomation() as automation:
-            return at_ticks(automation)
-        case _:
-            assert_never(node.automation)
+        case None:
+            return at_ticks(node, block)
 
 
-def eager(node: AnyNode) -> AutomationCondition:
-    """An upstream has other rows than before, or the own due partition is missing."""
-    condition = AutomationCondition
-    wanted = (
-        condition.any_deps_match(condition.data_version_changed())
-        | condition.missing().newly_true()
-    )
+def eager(node: AnyNode, block: AutomationBlock) -> _Condition:
+    """An input has other rows than before, or the own newest due partition is missing.
+
+    An input that reads several partitions has other rows when any of them has. Waits until no due
+    partition of an input is missing or in progress. A partition that was wanted stays so, also when
+    a newer one is due, until it is requested or built. Where canaries go first, other code builds
+    the newest partitions anew, too.
+
+    Changes with: events, runs and requests of itself and of its inputs; a partition that begins to
+    be due; its code version.
+    """
+    return _wanted(node, block) & ready(node)
+
+
+def on_missing(node: AnyNode) -> _Condition:
+    """The own newest due partition is missing, and is there for all inputs; each is tried once.
+
+    Changes with: as `eager`, without what other rows of inputs are.
+    """
+    return Wanted(trigger=_newly_missing(node)).with_label("wanted") & ready(node)
+
+
+def at_ticks(node: AnyNode, block: AutomationBlock) -> _Condition:
+    """A tick of the cron has passed, and the inputs have been updated since.
+
+    Changes with: the ticks of the cron; events, runs and requests of itself and of its inputs; a
+    partition that begins to be due.
+    """
+    ticked = _is.on_cron(block.cron or "", block.timezone)
+    return ticked & _not_over(node) if _ends(node) else ticked
+
+
+def when_stale(node: AnyNode) -> _Condition:
+    """Stale, never built, or soon to be there: once an episode, again at `RETRY_CRON` meanwhile.
+
+    Dagster looks at freshness by itself; an asset that was built since isn't stale any more here,
+    whatever Dagster's last look found. Waits for inputs as `eager`.
+
+    Changes with: its freshness in Dagster; its own events, runs and requests; those of its inputs;
+    ticks of `RETRY_CRON`; where there is a deadline, the moment of `deadline` minus `within`.
+    """
+    if node.freshness is None:
+        raise AssertionError(node)
+    stale = Stale(policy=node.freshness, partitions=node.partitions).with_label("stale")
+    moments: _Condition = stale.newly_true() | _is.cron_tick_passed(RETRY_CRON)
+    ruled = moments.since_last_handled() & stale & ready(node)
+    return ruled & _not_over(node) if _ends(node) else ruled
+
+
+def history(node: AnyNode) -> _Condition:
+    """A due partition before the newest is missing, and is there for all inputs; each tried once.
+
+    Changes with: as `on_missing`.
+    """
+    missing = _is.missing() & ~_is.in_latest_time_window()
+    return (Wanted(trigger=missing.newly_true()) & missing & ready(node)).with_label("catchup")
+
+
+def after_past(node: AnyNode) -> _Condition:
+    """The partition before isn't published, or is in progress; the first one has none before it.
+
+    Changes with: events and runs of itself.
+    """
+    if node.partitions is None:
+        raise AssertionError(node)
+    unfinished = _is.missing() | _is.in_progress()
+    return Others(operand=unfinished, partitions=node.partitions).with_label("past isn't there")
+
+
+def behind_canary(node: AnyNode, block: AutomationBlock) -> _Condition:
+    """A canary that belongs to the partition isn't published, or is about to be built anew.
+
+    A canary that failed holds up the others until it is mended.
+
+    Changes with: what `eager` does, of itself.
+    """
+    if node.partitions is None:
+        raise AssertionError(node)
+    asked = _is.newly_requested().since(_is.newly_updated())
+    unproved = _is.missing() | asked | _is.in_progress()
+    if block.when == "eager":
+        unproved = unproved | _wanted(node, block)
+    return Others(
+        operand=unproved, partitions=node.partitions, canary=tuple(block.canary)
+    ).with_label("canary hasn't passed")
+
+
+def changed_inputs() -> _Condition:
+    """An input has other rows than before, from a run that doesn't build what reads them, too."""
+    others = _is.data_version_changed() & ~_is.executed_with_root_target()
+    return _is.any_deps_match(others).with_label("an input has other rows")
+
+
+def ready(node: AnyNode) -> _Condition:
+    """No input lacks a due partition, none is in progress, and neither is the asset itself.
+
+    Changes with: events, runs and requests of itself and of its inputs.
+    """
     # An input that reads all published partitions isn't held up by history that isn't there.
     histories = [
         asset_key(given.key) for given in (*node.inputs, *node.after) if given.reads == "all"
     ]
-    missing = condition.any_deps_missing()
+    missing = _is.any_deps_missing()
     if histories:
         missing = missing.ignore(AssetSelection.assets(*histories))
-    ready = ~missing & ~condition.any_deps_in_progress() & ~condition.in_progress()
-    ruled = wanted.since(condition.newly_requested() | condition.newly_updated()) & ready
-    return _in_latest(node, ruled).with_label("eager")
-
-
-def at_ticks(automation: CronAutomation) -> AutomationCondition:
-    """A tick of the cron has passed and the upstreams have been updated since."""
-    return AutomationCondition.on_cron(automation.cron, automation.timezone).with_label(
-        f"cron {automation.cron}"
+    busy = _is.any_deps_match(_is.in_progress() | RequestedApart())
+    return (
+        ~missing.with_label("an input is missing")
+        & ~busy.with_label("an input is in progress")
+        & ~_is.in_progress()
     )
 
 
-def when_stale(node: AnyNode) -> AutomationCondition:
-    """Stale or never built: once for each episode, again at `RETRY_CRON` while it lasts."""
-    condition = AutomationCondition
-    stale = condition.freshness_failed() | condition.freshness_warned() | condition.missing()
-    moments: _Condition = stale.newly_true() | condition.cron_tick_passed(RETRY_CRON)
-    ruled = moments.since_last_handled() & stale & ~condition.in_progress()
-    return _in_latest(node, ruled).with_label("freshness")
+def _of_schedule(node: AnyNode, schedule: Schedule | None) -> _Condition | None:
+    """What a schedule with `catchup` fills of a source: history before its last tick.
+
+    Changes with: ticks of the schedule; events, runs and requests of the source.
+    """
+    if schedule is None or not schedule.catchup or not isinstance(node, RawNode):
+        return None
+    partitions = node.partitions
+    if not node.enabled or node.automation is not None or not (partitions and partitions.time):
+        return None
+    past = BeforeLastTick(partitions=partitions, schedule=schedule)
+    missing = _is.missing()
+    wanted = Wanted(trigger=missing.newly_true()) & missing & past & ~_is.in_progress()
+    filled = Oldest(operand=wanted, partitions=partitions, at_most=_at_once(node))
+    return filled.with_label("catchup of the schedule")
 
 
-def _in_latest(node: AnyNode, condition: _Condition) -> _Condition:
-    return AutomationCondition.in_latest_time_window() & condition if node.partitions else condition
+def _wanted(node: AnyNode, block: AutomationBlock) -> _Condition:
+    """What `eager` wants; the same wherever it stands in a condition, so it is remembered once."""
+    triggers = _newest(node, changed_inputs()) | _newly_missing(node)
+    if block.canary:
+        triggers = triggers | _newest(node, _is.code_version_changed())
+    return Wanted(trigger=triggers).with_label("wanted")
+
+
+def _newest(node: AnyNode, condition: _Condition) -> _Condition:
+    return _is.in_latest_time_window() & condition if node.partitions else condition
+
+
+def _newly_missing(node: AnyNode) -> _Condition:
+    return _newest(node, _is.missing()).newly_true()
+
+
+def _ends(node: AnyNode) -> bool:
+    return bool(node.partitions and node.partitions.time and node.partitions.time.end)
+
+
+def _not_over(node: AnyNode) -> _Condition:
+    if node.partitions is None:
+        raise AssertionError(node)
+    return NotOver(time=node.partitions.timed)
+
+
+def _at_once(node: AnyNode) -> int:
+    """How many partitions are filled at once."""
+    backfill = getattr(node, "backfill", None)
+    return getattr(backfill, "partitions_per_run", None) or AT_ONCE
+
+
+def _label(block: AutomationBlock) -> str:
+    words = block.when or f"cron {block.cron}"
+    options = [name for name in ("catchup", "depends_on_past") if getattr(block, name)]
+    if block.canary:
+        options.append(f"canary {', '.join(block.canary)}")
+    return f"{words} ({'; '.join(options)})" if options else words

@@ -13,6 +13,7 @@ from typing import Any
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.analytics import indented
 from data_platform.plan.analytics_nodes import analytics_node
+from data_platform.plan.automating import automation_mistake
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destinations.nodes import destination_node
 from data_platform.plan.destinations.places import same_places
@@ -244,6 +245,9 @@ class _Builder:
         del self._built[key]
         self._built[key] = node
         self._warnings += self._unused_parameters(node)
+        if mistake := automation_mistake(node):
+            keys, message = mistake
+            self._problems[key.pipeline].append(Problem(self._at(key)(*keys), message))
         return node
 
     def _compiled(self, asset: Declared[Any]) -> AnyNode:
