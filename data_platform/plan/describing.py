@@ -297,7 +297,9 @@ def _when(node: Node) -> Description:
         "freshness": _written(node.freshness) if node.freshness else None,
         "retries": _written(node.retries) if node.retries else None,
         "pool": node.pool,
-        "partitions_per_run": node.partitions_per_run,
+        "backfill": {"partitions_per_run": node.partitions_per_run}
+        if node.partitions_per_run
+        else None,
     }
 
 

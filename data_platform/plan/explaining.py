@@ -101,6 +101,15 @@ def _asset(told: Description, width: int) -> Iterator[str]:
         yield from _filled(check["condition"], 8, width)
 
 
+_MAPPINGS = {
+    "runs": "automation",
+    "freshness": "freshness",
+    "retries": "retries",
+    "backfill": "backfill",
+}
+"""Parts of the language that are told as they are written, by what they are called."""
+
+
 def _facts(told: Description) -> Iterator[tuple[str, str]]:
     partitions = told["partitions"]
     yield "declared", told["declared"]
@@ -118,13 +127,11 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
         yield "quarantine", told["quarantine"]
     if told["contract_version"]:
         yield "contract", f"version {told['contract_version']}"
-    for label, key in (("runs", "automation"), ("freshness", "freshness"), ("retries", "retries")):
+    for label, key in _MAPPINGS.items():
         if told[key]:
             yield label, _mapping_words(told[key])
     if told["pool"]:
         yield "pool", told["pool"]
-    if told["partitions_per_run"]:
-        yield "backfill", f"runs of at most {told['partitions_per_run']:,} partitions"
 
 
 def _parameter_words(one: Description) -> str:
