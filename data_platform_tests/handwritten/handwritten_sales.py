@@ -76,7 +76,10 @@ class Sales:
         return definitions_of(loaded, NOW)
 
     def run(
-        self, days: Sequence[str] = DAYS[:1], select: Sequence[str] | None = None
+        self,
+        days: Sequence[str] = DAYS[:1],
+        select: Sequence[str] | None = None,
+        **more_tags: str,
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets, `layer/name` or all, for some days in one run."""
         keys = [
@@ -96,7 +99,7 @@ class Sales:
                     "dagster/asset_partition_range_end": last,
                 }
         return job.get_subset(asset_selection=set(keys) if keys else None).execute_in_process(
-            instance=self.instance, tags=tags, raise_on_error=False
+            instance=self.instance, tags={**tags, **more_tags}, raise_on_error=False
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
