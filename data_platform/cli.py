@@ -17,6 +17,7 @@ from data_platform.commands import (
     quarantine,
     runs,
     testing,
+    trigger,
 )
 from data_platform.errors import PermanentError
 from data_platform.settings import read_env_file
@@ -44,6 +45,7 @@ for _command in (
     before_runs.lineage,
     contract.contract,
     runs.run,
+    trigger.trigger,
     runs.demo,
     looking.query,
     quarantine.quarantine,

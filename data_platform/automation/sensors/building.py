@@ -6,10 +6,10 @@ Called by `definitions`.
 import dagster as dg
 
 from data_platform.automation.sensors.file_sensor import file_sensor, file_sources
-from data_platform.loading import Loaded
+from data_platform.automation.sensors.reached import Pipelines
 
 
-def outside_sensors(loaded: Loaded) -> list[dg.SensorDefinition]:
+def outside_sensors(loaded: Pipelines) -> list[dg.SensorDefinition]:
     """The sensors of all pipelines."""
     return [
         file_sensor(loaded, pipeline.name, files)

@@ -14,9 +14,9 @@ from data_platform.automation.sensors.file_keys import FileKeys, file_keys
 from data_platform.automation.sensors.file_looks import Looked, look, words_of_cause
 from data_platform.automation.sensors.file_memory import Memory, digest_of, fingerprint
 from data_platform.automation.sensors.file_states import Memories, State
+from data_platform.automation.sensors.reached import Pipelines
 from data_platform.automation.sensors.run_requests import Wanted, ranges_of
 from data_platform.errors import PlatformError
-from data_platform.loading import Loaded
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources.deadlines import late_partitions, late_since
 from data_platform.plan.sources.kinds import Files
@@ -57,7 +57,7 @@ class Doorkeeper:
         now: aware.
     """
 
-    def __init__(self, loaded: Loaded, instance: dg.DagsterInstance, now: datetime) -> None:
+    def __init__(self, loaded: Pipelines, instance: dg.DagsterInstance, now: datetime) -> None:
         self._loaded = loaded
         self._memories = Memories(instance)
         self._now = now

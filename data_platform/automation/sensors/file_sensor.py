@@ -13,8 +13,8 @@ import dagster as dg
 from data_platform.asset_specs import asset_key
 from data_platform.automation.sensors.file_arrivals import Arrivals, Doorkeeper
 from data_platform.automation.sensors.file_states import State, cursor_of, states_of
+from data_platform.automation.sensors.reached import Pipelines
 from data_platform.automation.sensors.run_requests import run_requests
-from data_platform.loading import Loaded
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources.kinds import FileArrival, Files
 
@@ -37,7 +37,7 @@ def arrival_of(node: object) -> FileArrival | None:
     return node.source.arrival
 
 
-def file_sensor(loaded: Loaded, pipeline: str, nodes: Sequence[RawNode]) -> dg.SensorDefinition:
+def file_sensor(loaded: Pipelines, pipeline: str, nodes: Sequence[RawNode]) -> dg.SensorDefinition:
     """The sensor of a pipeline's files, on from the first start."""
     polls = [arrival.poll for node in nodes if (arrival := arrival_of(node))]
 
@@ -58,7 +58,7 @@ def file_sensor(loaded: Loaded, pipeline: str, nodes: Sequence[RawNode]) -> dg.S
 
 
 def look_at_all(
-    loaded: Loaded,
+    loaded: Pipelines,
     instance: dg.DagsterInstance,
     nodes: Sequence[RawNode],
     states: Mapping[str, State],

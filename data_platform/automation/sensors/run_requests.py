@@ -4,22 +4,18 @@ Called by the sensors beside it.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-)
 
 from data_platform.asset_specs import asset_key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.partitions import Partitions
+from data_platform.range_runs.tags import partition_tags
+from data_platform.run_tags import CAUSE_TAG
 
-CAUSE_TAG = "data_platform/cause"
-"""Why a run was started, in a few words; what `data-platform why` reads."""
 _LONGEST = 200
 
 
@@ -57,16 +53,9 @@ def run_requests(wanted: Iterable[Wanted]) -> list[dg.RunRequest]:
 def _request(first: str, last: str, group: Sequence[Wanted]) -> dg.RunRequest:
     text = "\n".join(f"{one.node.key}|{first}|{last}|{one.version}" for one in group)
     causes = "; ".join(dict.fromkeys(one.cause for one in group))
-    tags = {CAUSE_TAG: causes[:_LONGEST], **_range_tags(first, last)}
+    one = group[0]
     return dg.RunRequest(
         run_key=hashlib.sha256(text.encode()).hexdigest()[:24],
         asset_selection=[asset_key(one.node.key) for one in group],
-        partition_key=first if first == last != WHOLE else None,
-        tags=tags,
+        tags={CAUSE_TAG: causes[:_LONGEST], **partition_tags(one.node.partitions, one.keys)},
     )
-
-
-def _range_tags(first: str, last: str) -> Mapping[str, str]:
-    if first == last:
-        return {}
-    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}

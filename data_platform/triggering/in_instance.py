@@ -1,0 +1,145 @@
+"""Runs launched through Dagster's storage: no webserver is asked, the daemon takes them up.
+
+Called by the command. Where the code is served is what the daemon noted of its own sensors, so that
+the run is as one that a sensor asked for.
+"""
+
+from datetime import datetime
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.errors import DagsterRunAlreadyExists
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.run_coordinator.base import SubmitRunContext
+from dagster._core.scheduler.instigation import SensorInstigatorData
+
+from data_platform.asset_specs import asset_key
+from data_platform.errors import PermanentError, StorageUnavailable
+from data_platform.loading import Loaded
+from data_platform.range_runs.parts import Part, parts_of
+from data_platform.range_runs.tags import partition_tags
+from data_platform.run_tags import CAUSE_TAG
+from data_platform.running.asked import asked_for
+from data_platform.running.pipelines import registered_in
+from data_platform.running.requests import Request, pipeline_of, selected
+from data_platform.triggering.asked import TRIGGER_TAG, Asked, Launched
+
+_OWN_SENSOR = "pipelines_valid"
+"""Every code location of the platform has it, on from the first start."""
+
+
+class InInstance:
+    """Launches through the instance.
+
+    Args:
+        definitions: of everything.
+        loaded: the pipelines.
+        instance: Dagster's.
+        now: aware; decides which partition is the newest.
+    """
+
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        loaded: Loaded,
+        instance: dg.DagsterInstance,
+        now: datetime,
+    ) -> None:
+        self._definitions = definitions
+        self._loaded = loaded
+        self._instance = instance
+        self._now = now
+
+    def launch(self, asked: Asked) -> Launched:
+        """Launch the run, or find the one of its key.
+
+        Raises:
+            PermanentError: there is no such asset or partition, or one run can't make all.
+            StorageUnavailable: no daemon has served these pipelines yet.
+        """
+        run_id = asked.run_id
+        link = f"/runs/{run_id}"
+        if asked.key and self._instance.has_run(run_id):
+            return Launched(run_id, link, is_new=False)
+        part = self._part(asked)
+        try:
+            run = self._created(run_id, part, asked)
+        except DagsterRunAlreadyExists:
+            return Launched(run_id, link, is_new=False)
+        # A queue takes note of the run alone; what is served where is in its origin.
+        self._instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]
+        return Launched(run_id, link, is_new=True)
+
+    def status(self, run_id: str) -> str:
+        """Of a run, as Dagster calls it."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None:
+            raise PermanentError(f"the run {run_id} isn't there any more: somebody removed it")
+        return run.status.value
+
+    def daemon_is_alive(self) -> bool:
+        """Whether somebody takes runs up."""
+        known = self._instance.get_daemon_statuses()
+        return any(status.healthy for status in known.values())
+
+    def _part(self, asked: Asked) -> Part:
+        request = Request(asked.pipeline, asked.partition, select=asked.select)
+        nodes = selected(pipeline_of(self._loaded, asked.pipeline), asked.select)
+        wanted = asked_for(nodes, request, self._now, registered_in(self._instance))
+        nodes = [node for node in nodes if node.key in wanted]
+        first, *more = parts_of(nodes, wanted)
+        if more:
+            kinds = "; ".join(
+                ", ".join(f"{node.key.layer}/{node.key.name}" for node in part.nodes)
+                for part in (first, *more)
+            )
+            raise PermanentError(
+                f"one run can't make partitions of several kinds: {kinds}. Name those of one kind "
+                "with --select; what is below them runs by its own automation"
+            )
+        return first
+
+    def _created(self, run_id: str, part: Part, asked: Asked) -> dg.DagsterRun:
+        remote, code = self._origins()
+        wanted = frozenset(asset_key(node.key) for node in part.nodes)
+        job = self._definitions.resolve_implicit_global_asset_job_def()
+        key = {TRIGGER_TAG: asked.key} if asked.key else {}
+        tags = {CAUSE_TAG: asked.cause_text, **key, **partition_tags(part.partitions, part.keys)}
+        return self._instance.create_run_for_job(
+            job.get_subset(asset_selection=set(wanted)),
+            run_id=run_id,
+            tags=tags,
+            asset_selection=wanted,
+            remote_job_origin=RemoteJobOrigin(remote, job.name),
+            job_code_origin=JobPythonOrigin(job.name, code),
+        )
+
+    def _origins(self) -> tuple[RemoteRepositoryOrigin, RepositoryPythonOrigin]:
+        """Where the daemon has the code served, and how a process of a run loads it."""
+        states = self._instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        own = [state for state in states if state.instigator_name == _OWN_SENSOR]
+        if not own:
+            raise StorageUnavailable(
+                "no daemon has served these pipelines yet: start `dagster dev`, or let this "
+                "process run them with `data-platform run`"
+            )
+        newest = max(own, key=lambda state: _last_tick(state.instigator_data))
+        remote = newest.origin.repository_origin
+        served = remote.code_location_origin
+        opened = (
+            served.create_single_location(self._instance)
+            if isinstance(served, ManagedGrpcPythonEnvCodeLocationOrigin)
+            else served.create_location(self._instance)
+        )
+        with opened as location:
+            return remote, location.get_repository(remote.repository_name).get_python_origin()
+
+
+def _last_tick(data: object) -> float:
+    found = data.last_tick_timestamp if isinstance(data, SensorInstigatorData) else None
+    return found or 0.0
