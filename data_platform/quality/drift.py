@@ -10,7 +10,6 @@ from statistics import fmean, stdev
 
 from data_platform.plan.checks.value_kinds import DriftCheck
 from data_platform.plan.lineage.masking import MASKED
-from data_platform.plan.naming import WHOLE
 from data_platform.quality.candidates import Candidate
 from data_platform.quality.figures import Figures, History, Values, measured
 from data_platform.quality.outcomes import Finding, Outcome
@@ -68,10 +67,9 @@ class _Judge:
 
     def findings(self, lost: Collection[str]) -> dict[str, Finding]:
         """By partition, in order: each may be compared with those before it in the same run."""
-        if list(self._candidate.keys) == [WHOLE]:
-            figure, most = self._check.figure, self._check.against
-            earlier = self._history.versions(figure, most) if self._history else []
-            return {WHOLE: self._finding(WHOLE, earlier)}
+        partitions = self._check.partitions
+        if partitions is None or partitions.time is None:
+            return {key: self._finding(key, self._versions(key)) for key in self._candidate.keys}
         self._look_up()
         gone = set(lost)
         found: dict[str, Finding] = {}
@@ -89,20 +87,35 @@ class _Judge:
         others = [key for key in self._history.partitions if key not in own]
         needed: set[str] = set()
         for key in own:
-            needed.update([past for past in others if past < key][-self._check.against :])
+            needed.update(self._last(others, key))
         self._history.look_up(needed)
 
     def _before(self, key: str, gone: Collection[str]) -> list[float | None]:
         """The figures of the last partitions before one, as they are or would be published."""
         published = set(self._history.partitions) if self._history else set[str]()
         built = {past for past in self._candidate.keys if past not in gone}
-        last = sorted(past for past in published | built if past < key)[-self._check.against :]
         return [
             self._own[past]
             if past in built or self._history is None
             else self._history.value(self._check.figure, past)
-            for past in last
+            for past in self._last(sorted(published | built), key)
         ]
+
+    def _last(self, keys: Sequence[str], key: str) -> Sequence[str]:
+        """Of keys in order the last ones before one, with the same named values."""
+        named = self._named(key)
+        before = [past for past in keys if past < key and self._named(past) == named]
+        return before[-self._check.against :]
+
+    def _named(self, key: str) -> dict[str, str]:
+        partitions = self._check.partitions
+        return partitions.named_values(key) if partitions else {}
+
+    def _versions(self, key: str) -> list[float | None]:
+        """The figures of the last versions of a partition that has none before it."""
+        if self._history is None:
+            return []
+        return self._history.versions(self._check.figure, key, self._check.against)
 
     def _finding(self, key: str, earlier: Sequence[float | None]) -> Finding:
         check, rows, value = self._check, self._candidate.left(key), self._own[key]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from data_platform.engine.session import Session
 from data_platform.plan.checks.value_kinds import DriftCheck
-from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.naming import PARTITION
 from data_platform.plan.sql.expressions import quoted
 from data_platform.storage.lake import LakeTable
 from data_platform.storage.versions import PartitionVersion, Snapshot
@@ -129,25 +129,25 @@ class History:
             self.look_up([key])
         return self._known[figure].get(key)
 
-    def versions(self, figure: str, most: int) -> list[float | None]:
-        """Of the last published versions of an asset without partitions, the newest last."""
+    def versions(self, figure: str, key: str, most: int) -> list[float | None]:
+        """Of the last published versions of a partition, the newest last."""
         snapshot = self._snapshot
-        if snapshot is None or WHOLE not in snapshot.partitions:
+        if snapshot is None or key not in snapshot.partitions:
             return []
         found: list[tuple[str, float | None]] = []
         for limit in (_COMMITS, None):
-            kept = [commit.get(figure, {}).get(WHOLE, []) for commit in self._commits(limit)]
+            kept = [commit.get(figure, {}).get(key, []) for commit in self._commits(limit)]
             every = [(version, value) for pairs in kept for version, value in reversed(pairs)]
             # One that was measured late stands in its own commit or in that of the next.
             before = [None, *(version for version, _ in every)]
             found = [pair for pair, last in zip(every, before, strict=False) if pair[0] != last]
             if len(found) >= most:
                 break
-        standing = snapshot.partitions[WHOLE].data_version
+        standing = snapshot.partitions[key].data_version
         if (not found or found[0][0] != standing) and snapshot.batches is None:
             # Of a table that grows by batches only a batch could be compared with a batch.
-            self._measure([WHOLE], snapshot)
-            found = [(standing, self._known[figure][WHOLE]), *found]
+            self._measure([key], snapshot)
+            found = [(standing, self._known[figure][key]), *found]
         return [value for _, value in reversed(found[:most])]
 
     def _kept_of(

@@ -81,7 +81,7 @@ def _latest(check: FreshnessCheck, key: str, now: int, *, zoned: bool) -> int:
     zone = ZoneInfo(check.partitions.timezone if check.partitions else "UTC")
     moment = datetime.fromtimestamp(now / _SECOND, UTC)
     moments = [moment if zoned else moment.astimezone(zone).replace(tzinfo=None)]
-    if check.partitions is not None:
+    if check.partitions is not None and check.partitions.time is not None:
         windows = check.partitions.window(key), check.partitions.local_window(key)
         moments.append(windows[0 if zoned else 1][1])
     return min(_microseconds(one) for one in moments)

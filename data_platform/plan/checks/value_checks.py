@@ -21,7 +21,8 @@ def compile_freshness(rule: spec.Freshness, context: RuleContext) -> FreshnessCh
     """
     _require_kind(rule.column, ("DATE", "TIMESTAMP"), "dates or times", context)
     age = duration_words(rule.max_age)
-    end = "the end of the partition" if context.partitions else "now"
+    timed = context.partitions is not None and context.partitions.time is not None
+    end = "the end of the partition" if timed else "now"
     return FreshnessCheck(
         rule.name or f"freshness_{rule.column}",
         context.effect,
@@ -53,6 +54,7 @@ def compile_drift(rule: spec.Drift, context: RuleContext) -> DriftCheck:
         rule.against,
         None if change is None else tuning.distance("max_change_percentage", change),
         None if score is None else tuning.distance("max_z_score", score),
+        context.partitions,
         context.location,
         rule.description or f"{about} is near to that of the last {rule.against} before.",
         rule.on_empty,

@@ -85,11 +85,15 @@ class FreshnessCheck:
 class DriftCheck:
     """A figure of a partition is near to those of the partitions before it.
 
+    Before are those of an earlier time and the same named values; without time, what was published
+    of the partition before.
+
     Attributes:
         column: None for `row_count`.
-        against: how many earlier partitions.
+        against: how many earlier ones.
         max_change_percentage: of their mean; None where standard deviations count.
         max_z_score: standard deviations from their mean.
+        partitions: of the asset.
     """
 
     name: str
@@ -99,6 +103,7 @@ class DriftCheck:
     against: int
     max_change_percentage: float | None
     max_z_score: float | None
+    partitions: Partitions | None = field(repr=False)
     location: Location = field(repr=False)
     description: str | None = None
     on_empty: OnEmpty = "pass"

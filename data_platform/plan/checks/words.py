@@ -113,7 +113,8 @@ def _value_words(check: ValueCheck) -> str:
             statement = " ".join(check.sql.split())
             return f"{statement} {in_words(check.operator, check.expected)}"
         case FreshnessCheck():
-            end = "the end of the partition" if check.partitions else "now"
+            timed = check.partitions is not None and check.partitions.time is not None
+            end = "the end of the partition" if timed else "now"
             return f"max({check.column}) is {allowed_words(check)} at {end}"
         case DriftCheck():
             return f"{check.figure} is {_near(check)} of the last {check.against} partitions"
