@@ -77,11 +77,13 @@ class RunReport:
         run_ids: of Dagster's runs, follow-ups last.
         assets: in the order in which they can run.
         seconds: in all.
+        disabled: assets that were left out because of `enabled: false`.
     """
 
     run_ids: tuple[str, ...]
     assets: tuple[AssetReport, ...]
     seconds: float
+    disabled: tuple[Key, ...] = ()
 
     @property
     def succeeded(self) -> bool:

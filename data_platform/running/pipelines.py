@@ -20,7 +20,7 @@ from data_platform.range_runs.parts import Part, parts_of
 from data_platform.run_reports import AssetReport, RunReport
 from data_platform.run_tags import CAUSE_TAG, FORCE_TAG
 from data_platform.running.asked import Registered, asked_for
-from data_platform.running.requests import Request, pipeline_of, selected
+from data_platform.running.requests import Request, left_out, pipeline_of, selected
 from data_platform.running.runner import Progress, Runner
 
 
@@ -46,7 +46,8 @@ def run_pipeline(
         PermanentError: there is no such pipeline, asset, partition or parameter.
     """
     started = time.monotonic()
-    nodes = selected(pipeline_of(loaded, request.pipeline), request.select)
+    pipeline = pipeline_of(loaded, request.pipeline)
+    nodes = selected(pipeline, request.select)
     if request.register:
         _register(instance, {n.partitions.dynamic for n in nodes if n.partitions}, request)
     wanted = asked_for(nodes, request, now, registered_in(instance))
@@ -68,6 +69,7 @@ def run_pipeline(
         tuple(runner.run_ids),
         tuple(reports.get(node.key, AssetReport(node.key)) for node in nodes),
         time.monotonic() - started,
+        left_out(pipeline, request.select),
     )
 
 

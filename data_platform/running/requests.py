@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from data_platform.errors import PermanentError
 from data_platform.loading import Loaded
+from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, PipelinePlan
 
 
@@ -60,6 +61,24 @@ def selected(pipeline: PipelinePlan, select: Iterable[str]) -> list[AnyNode]:
     Raises:
         PermanentError: the pipeline has no asset of such a key.
     """
+    meant = _meant(pipeline, select)
+    enabled = [node for node in meant if node.enabled]
+    if meant and not enabled:
+        names = ", ".join(f"{node.key.layer}/{node.key.name}" for node in meant)
+        raise PermanentError(
+            f"nothing is left to run: {names} {'is' if len(meant) == 1 else 'are'} disabled by "
+            f"`enabled: false`, at {meant[0].location}"
+        )
+    return enabled
+
+
+def left_out(pipeline: PipelinePlan, select: Iterable[str]) -> tuple[Key, ...]:
+    """The assets that are meant, and disabled."""
+    return tuple(node.key for node in _meant(pipeline, select) if not node.enabled)
+
+
+def _meant(pipeline: PipelinePlan, select: Iterable[str]) -> list[AnyNode]:
+    """The assets of some keys, upstreams first; a function makes all of its assets."""
     wanted = list(select)
     if not wanted:
         return list(pipeline.nodes)

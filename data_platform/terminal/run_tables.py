@@ -125,6 +125,8 @@ def print_report(console: Console, report: RunReport) -> None:
             say(console, f"\n{asset.message}", BAD)
         elif asset.state == "skipped":
             say(console, f"\n{_name(asset.key)} was not run: something above it failed.", QUIET)
+    for key in report.disabled:
+        say(console, f"\n{_name(key)} was left out: it is disabled.", QUIET)
     verdict = "succeeded" if report.succeeded else "failed"
     runs = f"run {report.run_ids[0][:8]}" + (
         f" and {len(report.run_ids) - 1} more" if len(report.run_ids) > 1 else ""
