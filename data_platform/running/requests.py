@@ -56,10 +56,10 @@ def pipeline_of(loaded: Loaded, name: str) -> PipelinePlan:
 
 
 def selected(pipeline: PipelinePlan, select: Iterable[str]) -> list[AnyNode]:
-    """The assets that are meant, upstreams first; a function makes all of its assets.
+    """The assets that are meant, upstreams first, without those that are disabled.
 
     Raises:
-        PermanentError: the pipeline has no asset of such a key.
+        PermanentError: the pipeline has no asset of such a key, or all of them are disabled.
     """
     meant = _meant(pipeline, select)
     enabled = [node for node in meant if node.enabled]
