@@ -11,6 +11,7 @@ import dagster as dg
 from data_platform.partition_definitions import definition_of
 from data_platform.partition_mappings import mapping_of
 from data_platform.plan.checks.kinds import Check
+from data_platform.plan.declared import partitions_of
 from data_platform.plan.destinations.kinds import (
     AnyTarget,
     FileTarget,
@@ -44,6 +45,7 @@ from data_platform.plan.sources.kinds import (
     address_of,
 )
 from data_platform.run_config import config_schema
+from data_platform.spec.outside import ExternalAsset
 
 _LAKE_KIND = "deltalake"
 """Dagster's name for Delta Lake, to which its UI has a sign."""
@@ -162,9 +164,28 @@ def _deps(node: Node) -> list[dg.AssetDep]:
         if known is None or order.index(given.reads) > order.index(known.reads):
             widest[given.key] = given
     return [
-        dg.AssetDep(asset_key(given.key), partition_mapping=mapping_of(given, node.partitions))
-        for given in widest.values()
+        *(
+            dg.AssetDep(asset_key(given.key), partition_mapping=mapping_of(given, node.partitions))
+            for given in widest.values()
+        ),
+        *(dg.AssetDep(external_key(key)) for key in node.external),
     ]
+
+
+def external_key(text: str) -> dg.AssetKey:
+    """Dagster's key of an asset that is made elsewhere."""
+    return dg.AssetKey(text.split("/"))
+
+
+def external_spec(text: str, written: ExternalAsset) -> dg.AssetSpec:
+    """What Dagster shows of an asset that is made elsewhere."""
+    return dg.AssetSpec(
+        external_key(text),
+        description=written.description,
+        group_name="external",
+        kinds={"external"},
+        partitions_def=partitions_definition(partitions_of(written.partitions)),
+    )
 
 
 def _description(node: AnyNode) -> str | None:

@@ -16,7 +16,7 @@ from dagster._core.definitions.definitions_load_context import (
 )
 
 from data_platform.analytics.assets import analytics_asset
-from data_platform.asset_specs import asset_key, quarantine_spec
+from data_platform.asset_specs import asset_key, external_spec, quarantine_spec
 from data_platform.automation.conditions import condition_of
 from data_platform.automation.pools import pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
@@ -77,6 +77,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     files = [loaded.assets_files.get(pipeline.name) for pipeline in loaded.plan.pipelines]
     others = [entry for file in files if file for entry in file.others]
     pools = loaded.workspace.platform.pools
+    external = loaded.workspace.platform.external_assets
     pipelines = dg.Definitions(
         assets=[
             *(
@@ -87,6 +88,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             ),
             *_handwritten(loaded, now),
             *quarantines,
+            *(external_spec(key, one) for key, one in external.items()),
             *broken_asset_specs(_broken_keys(loaded)),
         ],
         asset_checks=[check for file in files if file for check in file.checks],

@@ -21,7 +21,8 @@ def automation_of(node: AnyNode) -> AutomationBlock | None:
         return None
     match node.automation:
         case None:
-            return None if isinstance(node, RawNode) else AutomationBlock(when="eager")
+            started = not isinstance(node, RawNode) or node.external
+            return AutomationBlock(when="eager") if started else None
         case "manual":
             return None
         case AutomationBlock():

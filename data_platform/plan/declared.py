@@ -87,10 +87,23 @@ class Declared(Generic[SpecT_co]):
             "run_parameters": spec.parameters,
             "pool": spec.pool or self._pool_of_connection(),
             "partitions_per_run": spec.backfill.partitions_per_run,
+            "external": self._external(),
             "enabled": spec.enabled,
             "automation": spec.automation,
             "freshness": spec.freshness,
         }
+
+    def _external(self) -> tuple[str, ...]:
+        """The external assets that it follows, which platform.yaml must know."""
+        known = list(self.platform.external_assets) if self.platform else self.spec.after
+        for number, key in enumerate(self.spec.after):
+            if key not in known:
+                hint = nearest(key, known) or f"there are {', '.join(known) or 'none'}"
+                raise refused(
+                    self.at("after", number),
+                    f"{key!r} isn't among the external_assets of platform.yaml; {hint}",
+                )
+        return tuple(dict.fromkeys(self.spec.after))
 
     def _pool_of_connection(self) -> str | None:
         """The pool that has its connection's name, if there is one: it bounds all who ask it."""

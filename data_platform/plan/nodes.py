@@ -113,6 +113,7 @@ class Node:
         tags, owner, criticality, runbook, description: for people.
         timeout: how long its step may work; None means no limit.
         run_parameters: values that a run may be given, by name.
+        external: keys of assets that are made elsewhere, which it follows.
         enabled: whether anything starts it.
         partitions_per_run: the most that a run of a range covers; None means no limit.
         automation: when it runs by itself; None means the pipeline's schedule.
@@ -138,6 +139,7 @@ class Node:
     run_parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     pool: str | None = None
     partitions_per_run: int | None = None
+    external: tuple[str, ...] = ()
     enabled: bool = True
     automation: Automation | None = None
     freshness: Freshness | None = None

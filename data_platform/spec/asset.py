@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from data_platform.spec.automation import Automation, Freshness
 from data_platform.spec.backfills import Backfill
 from data_platform.spec.model import Model
+from data_platform.spec.outside import ExternalKey
 from data_platform.spec.parameters import Parameter, ParameterName
 from data_platform.spec.partitions import Partitions
 from data_platform.spec.rule_model import Bound, Pattern, Scalar
@@ -116,6 +117,8 @@ class Asset(Model):
     """Whether anything starts it; what reads a disabled asset reads its last published rows."""
     automation: Automation | None = None
     """None means the pipeline's schedule for sources (none: manual), and eager below."""
+    after: list[ExternalKey] = Field(default_factory=list[ExternalKey])
+    """External assets that it follows: a new version of one starts it."""
     freshness: Freshness | None = None
     """How old the data may be; None means that nobody asks."""
     runbook: str | None = None

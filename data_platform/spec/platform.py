@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from data_platform.spec.http import Auth, Rate
 from data_platform.spec.model import Model
+from data_platform.spec.outside import ExternalAsset, ExternalKey, Webhooks
 from data_platform.spec.rule_model import Scalar
 from data_platform.spec.times import Duration
 from data_platform.spec.values import Name
@@ -141,3 +142,7 @@ class Platform(Model):
     """How many steps of each pool may run at once."""
     masking: MaskingSettings | None = None
     """None means that nothing can be masked by `hash`."""
+    external_assets: dict[ExternalKey, ExternalAsset] = Field(default_factory=dict)
+    """Assets that are made elsewhere, by their keys; `after` of an asset names them."""
+    webhooks: Webhooks | None = None
+    """None means that no webhook is taken."""

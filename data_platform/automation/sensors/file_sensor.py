@@ -26,7 +26,7 @@ EARLY = timedelta(seconds=1)
 
 def file_sources(nodes: Sequence[object]) -> list[RawNode]:
     """Those that new files start, without a queue."""
-    sources = [node for node in nodes if isinstance(node, RawNode)]
+    sources = [node for node in nodes if isinstance(node, RawNode) and node.enabled]
     return [node for node in sources if (arrival := arrival_of(node)) and arrival.queue is None]
 
 
