@@ -14,10 +14,12 @@ from data_platform.commands import (
     doctor,
     lake,
     looking,
+    plan,
     quarantine,
     runs,
     testing,
     trigger,
+    webhooks,
 )
 from data_platform.errors import PermanentError
 from data_platform.settings import read_env_file
@@ -44,8 +46,10 @@ for _command in (
     before_runs.explain,
     before_runs.lineage,
     contract.contract,
+    plan.plan,
     runs.run,
     trigger.trigger,
+    webhooks.webhooks,
     runs.demo,
     looking.query,
     quarantine.quarantine,
