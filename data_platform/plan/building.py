@@ -245,6 +245,7 @@ class _Builder:
         del self._built[key]
         self._built[key] = node
         self._warnings += self._unused_parameters(node)
+        self._problems[key.pipeline] += self._parameters_of_partitions(node)
         if mistake := automation_mistake(node):
             keys, message = mistake
             self._problems[key.pipeline].append(Problem(self._at(key)(*keys), message))
@@ -293,6 +294,17 @@ class _Builder:
                 warning=True,
             )
             for name in parameters.unused()
+        ]
+
+    def _parameters_of_partitions(self, node: AnyNode) -> list[Problem]:
+        taken = node.partitions.binds if node.partitions else ()
+        return [
+            Problem(
+                self._at(node.key)("parameters", name),
+                f":{name} is the value of a partition: give the parameter another name",
+            )
+            for name in node.run_parameters
+            if name in taken
         ]
 
     def _at(self, key: Key) -> Callable[..., Location]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, Tag, model_validator
 
 from data_platform.spec.model import Model
+from data_platform.spec.parameters import ParameterName
 from data_platform.spec.times import Date, TimeZone
 from data_platform.spec.values import Name, either
 from data_platform.spec.wording import problem
@@ -44,8 +45,9 @@ class Divided(Model):
     """The day after the last partition; None means there is no end."""
     timezone: TimeZone = "UTC"
     """Where hours, days and months begin, and what times without a zone mean."""
-    by: dict[Name, Values] = Field(default_factory=dict)
-    """Named values, by the dimension that they are of; at most two dimensions, time included."""
+    by: dict[ParameterName, Values] = Field(default_factory=dict)
+    """Named values, by the dimension that they are of; at most two dimensions, time included.
+    SQL asks for the value of a partition by the dimension's name, as `:region`."""
     dynamic: Name | None = None
     """The name under which keys are registered in Dagster, by a sensor or by hand; alone."""
 

@@ -160,6 +160,40 @@ BODIES = {
         "§partitions: {every: day, start: 2018-01-01, end: 2017-01-01}\n",
         "`end` must be after `start`",
     ),
+    "a month in the middle": (
+        "§partitions: {every: month, start: 2017-01-15}\n",
+        "`start` is 2017-01-15: months begin on their first day, as 2017-01-01",
+    ),
+    "no whole weeks": (
+        "§partitions: {every: week, start: 2017-01-02, end: 2017-01-10}\n",
+        "`end` is 2017-01-10, no whole weeks after `start`: Mondays are",
+    ),
+    "partitions of nothing": ("§partitions: {}\n", "partitions have `every: hour.day.week.month`"),
+    "start without a length": ("§partitions: {start: 2017-01-01}\n", "`every: hour|day|week|mo"),
+    "start of values": (
+        "§partitions: {by: {shop: {values: [a]}}, start: 2017-01-01}\n",
+        "`start` goes with `every`",
+    ),
+    "dynamic and more": (
+        "§partitions: {dynamic: customers, every: day, start: 2017-01-01}\n",
+        "`dynamic` partitions are registered as they come; leave the other keys out",
+    ),
+    "three dimensions": (
+        "§partitions: {by: {a: {values: [x]}, b: {values: [x]}, c: {values: [x]}}}\n",
+        "there are at most two dimensions, time included",
+    ),
+    "a value twice": (
+        "partitions: {by: {§shop: {values: [a, b, a]}}}\n",
+        "the value 'a' is there twice",
+    ),
+    "a value that parts keys": (
+        "partitions: {by: {shop: {values: [a, §b|c]}}}\n",
+        "'b|c'",
+    ),
+    "a dimension that has a meaning": (
+        "partitions: {by: {§partition_key: {values: [a]}}}\n",
+        "'partition_key' is a name that is taken",
+    ),
     "unknown partitions": (
         "§partitions: dayly\n",
         "'dayly' is not allowed; allowed: none, or a map",

@@ -262,8 +262,8 @@ def _kind(partitions: Divided) -> tuple[object, ...]:
 def _partitions(partitions: Any) -> str:
     if isinstance(partitions, Divided):
         time = f"every {partitions.every} in {partitions.timezone}" if partitions.every else ""
-        by = f"by {', '.join(partitions.by)}" if partitions.by else ""
-        return " ".join(filter(None, (time, by))) or f"dynamic {partitions.dynamic}"
+        named = (f"by {name} ({', '.join(one.values)})" for name, one in partitions.by.items())
+        return " ".join(filter(None, (time, *named))) or f"dynamic {partitions.dynamic}"
     return str(partitions)
 
 
