@@ -3,11 +3,14 @@
 Called by the stages' `assets.py`; nothing here runs.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any, assert_never, cast
 
 import dagster as dg
 
+from data_platform.instance.pods import KUBERNETES_TAG, container_config
+from data_platform.instance.pool_slots import POOL_SLOTS_TAG
 from data_platform.partition_definitions import definition_of
 from data_platform.partition_mappings import mapping_of
 from data_platform.plan.checks.kinds import Check
@@ -49,7 +52,7 @@ from data_platform.spec.outside import ExternalAsset
 
 _LAKE_KIND = "deltalake"
 """Dagster's name for Delta Lake, to which its UI has a sign."""
-_PRIORITY = {"low": "-1", "medium": "0", "high": "1", "critical": "2"}
+_PRIORITY = {"low": -1, "medium": 0, "high": 1, "critical": 2}
 
 
 def asset_key(key: Key) -> dg.AssetKey:
@@ -126,7 +129,7 @@ def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
         "pool": node.pool,
         "backfill_policy": backfill_policy(node),
         "config_schema": config_schema(node.run_parameters),
-        "op_tags": {"dagster/priority": _PRIORITY[node.criticality]},
+        "op_tags": step_tags(node),
     }
 
 
@@ -137,6 +140,21 @@ def backfill_policy(node: AnyNode) -> dg.BackfillPolicy | None:
     if node.partitions_per_run is None:
         return dg.BackfillPolicy.single_run()
     return dg.BackfillPolicy.multi_run(node.partitions_per_run)
+
+
+def priority_of(node: Node) -> int:
+    """Of its step, and of a run that begins with it: what it says, or its criticality."""
+    return _PRIORITY[node.criticality] if node.priority is None else node.priority
+
+
+def step_tags(node: Node) -> dict[str, str]:
+    """What Dagster and its executors read of a step: priority, slots, CPU and memory."""
+    tags = {"dagster/priority": str(priority_of(node))}
+    if node.pool_slots > 1:
+        tags[POOL_SLOTS_TAG] = str(node.pool_slots)
+    if node.resources:
+        tags[KUBERNETES_TAG] = json.dumps(container_config([node.resources]))
+    return tags
 
 
 def table_schema(schema: Schema) -> dg.TableSchema:

@@ -11,7 +11,13 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_specs import asset_key, asset_spec, backfill_policy, check_specs
+from data_platform.asset_specs import (
+    asset_key,
+    asset_spec,
+    backfill_policy,
+    check_specs,
+    step_tags,
+)
 from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.calls import passes
@@ -95,7 +101,7 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
         required_resource_keys={*written.op.required_resource_keys, LAKE},
         retry_policy=own_policy,
         pool=written.op.pool or node.pool,
-        tags=written.op.tags,
+        tags={**step_tags(node), **written.op.tags},
         description=written.op.description,
     )
     return dg.AssetsDefinition(

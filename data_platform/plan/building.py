@@ -17,6 +17,7 @@ from data_platform.plan.automating import automation_mistake
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destinations.nodes import destination_node
 from data_platform.plan.destinations.places import same_places
+from data_platform.plan.functions import UserFunction, find_function
 from data_platform.plan.keeping import Keeping
 from data_platform.plan.kept import KeptNodes
 from data_platform.plan.keys import Key
@@ -124,6 +125,9 @@ class _Builder:
         self._problems: dict[str, list[Problem]] = {
             file.spec.pipeline: [] for file in workspace.pipelines
         }
+        self._finishing = {
+            file.spec.pipeline: self._on_finish(file) for file in workspace.pipelines
+        }
         self._handwritten: dict[Key, Handwritten] = {}
         self._handwritten = self._declare(handwritten)
 
@@ -216,8 +220,27 @@ class _Builder:
             node for node in self._built.values() if node and node.key.pipeline == spec.pipeline
         )
         return PipelinePlan(
-            spec.pipeline, spec.description, spec.owner, file.locate("pipeline"), schedule, nodes
+            spec.pipeline,
+            spec.description,
+            spec.owner,
+            file.locate("pipeline"),
+            schedule,
+            nodes,
+            spec.max_active_runs,
+            self._finishing[spec.pipeline],
         )
+
+    def _on_finish(self, file: PipelineFile) -> UserFunction | None:
+        """The function that is called after each run of a pipeline."""
+        spec = file.spec
+        if spec.on_finish is None:
+            return None
+        at = file.locate("on_finish")
+        try:
+            return find_function(spec.on_finish, "finish", file.folder, spec.pipeline, at, None)
+        except ConfigurationError as error:
+            self._problems[spec.pipeline] += error.problems
+            return None
 
     def _node(self, key: Key) -> AnyNode:
         if key in self._built:

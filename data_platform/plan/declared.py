@@ -66,12 +66,7 @@ class Declared(Generic[SpecT_co]):
             retries: where the asset doesn't say.
         """
         spec, pipeline = self.spec, self.file.spec
-        if spec.pool is not None and self.platform and spec.pool not in self.platform.pools:
-            known = ", ".join(self.platform.pools) or "none"
-            raise refused(
-                self.at("pool"),
-                f"there is no pool {spec.pool!r} in platform.yaml; there are {known}",
-            )
+        self._require_pool()
         version = {"contract_version": spec.contract_version} if isinstance(spec, LakeAsset) else {}
         return {
             **version,
@@ -88,6 +83,9 @@ class Declared(Generic[SpecT_co]):
             "pool": spec.pool or self._pool_of_connection(),
             "partitions_per_run": spec.backfill.partitions_per_run,
             "external": self._external(),
+            "pool_slots": spec.pool_slots,
+            "priority": spec.priority,
+            "resources": spec.resources,
             "enabled": spec.enabled,
             "automation": spec.automation,
             "freshness": spec.freshness,
@@ -104,6 +102,33 @@ class Declared(Generic[SpecT_co]):
                     f"{key!r} isn't among the external_assets of platform.yaml; {hint}",
                 )
         return tuple(dict.fromkeys(self.spec.after))
+
+    def _require_pool(self) -> None:
+        """See to it that platform.yaml has its pool, and that the pool has as many slots."""
+        wanted, slots = self.spec.pool, self.spec.pool_slots
+        if self.platform is None:
+            return
+        pools = self.platform.pools
+        known = ", ".join(f"{name} with {limit}" for name, limit in pools.items()) or "none"
+        if wanted is not None and wanted not in pools:
+            raise refused(
+                self.at("pool"),
+                f"there is no pool {wanted!r} in platform.yaml; there are {known}",
+            )
+        if slots == 1:
+            return
+        pool = wanted or self._pool_of_connection()
+        if pool is None:
+            raise refused(
+                self.at("pool_slots"),
+                f"{slots} slots of no pool: say `pool` as well; in platform.yaml there are {known}",
+            )
+        if slots > pools[pool]:
+            raise refused(
+                self.at("pool_slots"),
+                f"pool {pool} has {pools[pool]} in platform.yaml, and a step can't take {slots} "
+                "of them: it would wait for ever; take fewer, or raise the pool's limit",
+            )
 
     def _pool_of_connection(self) -> str | None:
         """The pool that has its connection's name, if there is one: it bounds all who ask it."""

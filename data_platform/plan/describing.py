@@ -43,6 +43,7 @@ from data_platform.plan.sources.kinds import (
     PythonSource,
     Topic,
 )
+from data_platform.spec.limits import Resources
 from data_platform.spec.model import Model
 from data_platform.spec.times import duration_words
 
@@ -300,7 +301,16 @@ def _when(node: Node) -> Description:
         "backfill": {"partitions_per_run": node.partitions_per_run}
         if node.partitions_per_run
         else None,
+        "pool_slots": node.pool_slots,
+        "priority": node.priority,
+        "resources": _resources(node.resources) if node.resources else None,
     }
+
+
+def _resources(resources: Resources) -> Description:
+    """Requests and limits, as far as they are said."""
+    told = {"requests": _written(resources.requests), "limits": _written(resources.limits)}
+    return {name: amounts for name, amounts in told.items() if amounts}
 
 
 def _written(model: Model) -> Description:

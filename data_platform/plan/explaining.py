@@ -7,7 +7,7 @@ tells more than the other. Must not ask anybody: what it prints is known before 
 import json
 import re
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from data_platform.plan.describing import Description, describe_pipeline
@@ -130,8 +130,17 @@ def _facts(told: Description) -> Iterator[tuple[str, str]]:
     for label, key in _MAPPINGS.items():
         if told[key]:
             yield label, _mapping_words(told[key])
+    yield from _limits(told)
+
+
+def _limits(told: Description) -> Iterator[tuple[str, str]]:
     if told["pool"]:
-        yield "pool", told["pool"]
+        slots = told["pool_slots"]
+        yield "pool", f"{told['pool']}, {slots} slots" if slots > 1 else told["pool"]
+    if told["priority"] is not None:
+        yield "priority", str(told["priority"])
+    if told["resources"]:
+        yield "resources", _resources_words(told["resources"])
 
 
 def _parameter_words(one: Description) -> str:
@@ -185,6 +194,10 @@ def _target_words(target: Description) -> str:
     keys = f" by {', '.join(target['keys'])}" if target.get("keys") else ""
     how = _WRITES[target["write"]]
     return f"{place}, {target['write']}{keys}{column}: {how}"
+
+
+def _resources_words(resources: Mapping[str, Description]) -> str:
+    return "; ".join(f"{name}: {_mapping_words(amounts)}" for name, amounts in resources.items())
 
 
 def _mapping_words(value: str | Description) -> str:

@@ -1,7 +1,8 @@
 """Functions that a pipeline names as `module:function`: looked up once, found again anywhere.
 
-Called by `plan` for the source, the step and the rule `python`; the engine and its worker processes
-call `UserFunction.load`. A module beside the pipeline goes before an installed one of its name.
+Called by `plan` for the source, the step and the rule `python`, and for `on_finish`; the engine and
+worker processes call `UserFunction.load`. A module beside the pipeline goes before an installed one
+of its name.
 """
 
 import difflib
@@ -28,10 +29,15 @@ from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.plan.partitions import Partitions
 from data_platform.spec.parameters import ParameterValue
 
-Role = Literal["source", "transformation", "rule"]
+Role = Literal["source", "transformation", "rule", "finish"]
 PARTITION_PARAMETER = "partition"
 """A parameter of this name gets the partition."""
-_GIVEN: Mapping[Role, int] = {"source": 0, "transformation": 1, "rule": 1}
+_GIVEN: Mapping[Role, int] = {
+    "source": 0,
+    "transformation": 1,
+    "rule": 1,
+    "finish": 1,
+}
 """Arguments that a function gets besides the partition."""
 
 
@@ -247,6 +253,8 @@ def _wanted(role: Role, declared: Sequence[str]) -> str:
     parameters = f", and the asset's parameters {', '.join(declared)}" if declared else ""
     if role == "source":
         return f"a source takes (partition) or no parameters{parameters}"
+    if role == "finish":
+        return "a function of on_finish takes (facts), a data_platform.endings.facts.RunFacts"
     return f"a {role} takes (rows), and `partition` if it likes{parameters}"
 
 

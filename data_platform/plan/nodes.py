@@ -20,6 +20,7 @@ from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Sche
 from data_platform.plan.sources.kinds import AnySource, Increments
 from data_platform.spec.asset import Retries
 from data_platform.spec.automation import Automation, Freshness, Schedule
+from data_platform.spec.limits import Resources
 from data_platform.spec.parameters import Parameter
 from data_platform.spec.transformations import MaskMethod
 
@@ -112,6 +113,9 @@ class Node:
         schema: the columns that it will have, as far as they are known.
         tags, owner, criticality, runbook, description: for people.
         timeout: how long its step may work; None means no limit.
+        pool, pool_slots: of whose slots its step takes so many.
+        priority: of its step and its runs; None means by its criticality.
+        resources: CPU and memory of the pod of a run.
         run_parameters: values that a run may be given, by name.
         external: keys of assets that are made elsewhere, which it follows.
         enabled: whether anything starts it.
@@ -140,6 +144,9 @@ class Node:
     pool: str | None = None
     partitions_per_run: int | None = None
     external: tuple[str, ...] = ()
+    pool_slots: int = 1
+    priority: int | None = None
+    resources: Resources | None = None
     enabled: bool = True
     automation: Automation | None = None
     freshness: Freshness | None = None
@@ -353,6 +360,8 @@ class PipelinePlan:
     location: Location
     schedule: Schedule | None
     nodes: tuple[AnyNode, ...]
+    max_active_runs: int | None = None
+    on_finish: UserFunction | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from data_platform.spec.automation import Automation, Freshness
 from data_platform.spec.backfills import Backfill
+from data_platform.spec.limits import Resources
 from data_platform.spec.model import Model
 from data_platform.spec.outside import ExternalKey
 from data_platform.spec.parameters import Parameter, ParameterName
@@ -113,6 +114,12 @@ class Asset(Model):
     """Steps of one pool share its slots."""
     backfill: Backfill = Field(default_factory=Backfill)
     """How its history is filled."""
+    pool_slots: int = Field(default=1, ge=1)
+    """How many slots of its pool its step takes, all of them or none."""
+    priority: int | None = Field(default=None, ge=-100, le=100)
+    """Whose step goes first where some wait, and whose run; None means -1 to 2 by criticality."""
+    resources: Resources | None = None
+    """CPU and memory of the pod of a run; None means what the deployment gives to all."""
     enabled: bool = True
     """Whether anything starts it; what reads a disabled asset reads its last published rows."""
     automation: Automation | None = None

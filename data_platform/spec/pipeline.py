@@ -18,6 +18,7 @@ from data_platform.spec.thresholds import Percentage
 from data_platform.spec.times import Cron
 from data_platform.spec.transformations import Transformation
 from data_platform.spec.values import (
+    FunctionName,
     Name,
     Owner,
     PipelineName,
@@ -89,6 +90,10 @@ class Pipeline(Model):
         | None
     ) = None
     """When the sources run; None means by hand."""
+    max_active_runs: int | None = Field(default=None, ge=1)
+    """How many of its runs may go on at once; further ones wait. None means no limit of its own."""
+    on_finish: FunctionName | None = None
+    """A function called after each of its runs, whatever came of it: `module:function`."""
     sources: dict[Name, Source] = Field(default_factory=dict)
     """What lands in raw, by name."""
     staging: dict[Name, StagingAsset] = Field(default_factory=dict)
