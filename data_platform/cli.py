@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from data_platform.commands import (
+    backfill,
     before_runs,
     beginning,
     contract,
@@ -48,6 +49,7 @@ for _command in (
     contract.contract,
     plan.plan,
     runs.run,
+    backfill.backfill,
     trigger.trigger,
     webhooks.webhooks,
     runs.demo,

@@ -39,6 +39,11 @@ from data_platform.commands.opened import dagster_instance, fail, load_all, sett
     help="The value of a parameter, for all assets that have it, or of one asset: "
     "layer/name.parameter=value; may be given again.",
 )  # fmt: skip
+@click.option("--force", is_flag=True, help="Compute though nothing changed.")
+@click.option(
+    "--register", is_flag=True,
+    help="Register the partition first, of assets whose keys are registered as they come.",
+)  # fmt: skip
 def run(
     pipeline: str,
     partition: str | None,
@@ -46,6 +51,9 @@ def run(
     end: str | None,
     select: tuple[str, ...],
     settings: tuple[str, ...],
+    *,
+    force: bool,
+    register: bool,
 ) -> None:
     """Run a pipeline for a range of partitions.
 
@@ -57,8 +65,13 @@ def run(
     if partition and (first or end):
         raise click.UsageError("--partition goes without --from and --to")
     loaded = load_all()
-    loaded.pipeline(pipeline)
-    if not _run(loaded, Request(pipeline, partition, first, end, select, settings)):
+    disabled = [node for node in loaded.pipeline(pipeline).nodes if not node.enabled]
+    for node in disabled:
+        click.echo(f"left out, `enabled: false`: {node.key.layer}/{node.key.name}", err=True)
+    request = Request(
+        pipeline, partition, first, end, select, settings, force=force, register=register
+    )
+    if not _run(loaded, request):
         fail()
 
 

@@ -94,23 +94,20 @@ def parts_of(nodes: Sequence[AnyNode], wanted: Wanted, size: int | None = None) 
     ]
 
 
-def dependencies(parts: Sequence[Part]) -> list[frozenset[int]]:
-    """Of each part the numbers of those that must be over before it begins."""
-    wanted: dict[Key, dict[str, int]] = {}
-    for number, part in enumerate(parts):
-        for node in part.nodes:
-            wanted.setdefault(node.key, {}).update(dict.fromkeys(part.keys_of(node), number))
-    found: list[frozenset[int]] = []
-    for number, part in enumerate(parts):
-        before: set[int] = set()
-        for node in part.nodes:
-            for given in (*node.inputs, *node.after):
-                made = wanted.get(given.key)
-                if made:
-                    read = partitions_read(given, node, part.keys_of(node), made)
-                    before |= {made[key] for key in read if key in made}
-        found.append(frozenset(before - {number}))
-    return found
+def waits(part: Part, unmade: Mapping[Key, Collection[str]]) -> bool:
+    """Whether a run reads what another one has yet to make.
+
+    Args:
+        part: the run.
+        unmade: the partitions that are to be made or being made, those of `part` among them.
+    """
+    own = {node.key: set(part.keys_of(node)) for node in part.nodes}
+    for node in part.nodes:
+        for given in (*node.inputs, *node.after):
+            left = set(unmade.get(given.key, ())) - own.get(given.key, set())
+            if left and left & set(partitions_read(given, node, part.keys_of(node), left)):
+                return True
+    return False
 
 
 def _by_step(nodes: Sequence[AnyNode], wanted: Wanted) -> dict[str, set[str]]:

@@ -93,3 +93,16 @@ def _meant(pipeline: PipelinePlan, select: Iterable[str]) -> list[AnyNode]:
     chosen = {names[name.replace(".", "/")].key for name in wanted}
     steps = {node.step_name for node in pipeline.nodes if node.key in chosen}
     return [node for node in pipeline.nodes if node.step_name in steps]
+
+
+def enabled(nodes: Sequence[AnyNode]) -> list[AnyNode]:
+    """Without those that nothing is to start.
+
+    Raises:
+        PermanentError: none is left.
+    """
+    left = [node for node in nodes if node.enabled]
+    if not left:
+        names = ", ".join(f"{node.key.layer}/{node.key.name}" for node in nodes)
+        raise PermanentError(f"`enabled: false` is said of {names}: nothing starts it")
+    return left
