@@ -162,7 +162,7 @@ class _Plans:
         key = Key(*asset)
         for lineage in self._lineages:
             if lineage.plan.get(key) is not None:
-                return tuple(_readers(lineage, key, column))
+                return tuple(readers_of(lineage, key, column))
         return ()
 
     @functools.cached_property
@@ -177,7 +177,8 @@ class _Plans:
         return [Lineage(plan) for plan in (*plans, loaded.plan)]
 
 
-def _readers(lineage: Lineage, key: Key, column: str | None) -> list[Key]:
+def readers_of(lineage: Lineage, key: Key, column: str | None) -> list[Key]:
+    """The assets and destinations that read a column of an asset, or anything of it."""
     if column is None:
         return list(dict.fromkeys(lineage.readers(key)))
     impact = impact_of(lineage, Origin(key, column.lower()))

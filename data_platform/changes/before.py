@@ -1,0 +1,170 @@
+"""What a change is compared with: the plan of a git revision, as far as it can be made.
+
+Called by the command's `plan`. Nothing of a revision is run: functions are those of the working
+tree, and whose text is another one is told from the text alone.
+"""
+
+import ast
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from data_platform.contract_diff import Compared, compare_revisions
+from data_platform.errors import Problem
+from data_platform.loading import Loaded
+from data_platform.plan.building import build_plan
+from data_platform.plan.nodes import AnyNode, Node, Plan, PythonNode, RawNode
+from data_platform.plan.schemas import Schema
+from data_platform.revisions import Revision, two_revisions
+from data_platform.spec.handwritten import ASSETS_FILE
+from data_platform.spec.reading import read_workspace
+
+Made = TypeVar("Made", bound=Node)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was.
+
+    Attributes:
+        label: what a person calls it.
+        plan: of the revision.
+        contracts: how its contracts and those of the working tree compare.
+        broken: pipelines of it that can't be planned.
+        problems: why.
+    """
+
+    label: str
+    plan: Plan
+    contracts: Compared
+    broken: frozenset[str]
+    problems: tuple[Problem, ...]
+
+
+def before_of(
+    reference: str,
+    loaded: Loaded,
+    pipelines_dirs: Sequence[Path],
+    home: Path,
+    environ: Mapping[str, str],
+    scratch: Path,
+) -> Before:
+    """The plan of a git revision.
+
+    Args:
+        reference: of git.
+        loaded: the working tree.
+        pipelines_dirs: where its pipelines are.
+        home: where relative paths of the pipelines that ship start.
+        environ: what `${VAR}` refers to.
+        scratch: where files of the revision are laid down.
+
+    Raises:
+        PermanentError: git knows no such reference.
+    """
+    old, new = two_revisions(reference, None, pipelines_dirs, scratch)
+    contracts = compare_revisions(old, new, environ, home, lambda: loaded)
+    _lend_functions(old, new)
+    workspace = read_workspace(old.folders, environ, home)
+    handwritten = {name: file.assets for name, file in loaded.assets_files.items()}
+    moved = _moved(old, new)
+    built = build_plan(
+        workspace, lambda node: _columns_now(_in_place(node, moved), loaded.plan), handwritten
+    )
+    plan = _with_texts(built.plan, old, new, moved)
+    broken = {one.name for one in workspace.broken} | set(built.broken)
+    problems = tuple(p for p in (*workspace.problems, *built.problems) if not p.warning)
+    return Before(reference, plan, contracts, frozenset(broken), problems)
+
+
+def _moved(old: Revision, new: Revision) -> tuple[str, str] | None:
+    """The folder that the revision is laid down in, and the one that it was taken from."""
+    root = old.laid_down
+    for file in old.files if root else ():
+        inside = str(file.relative_to(root)) if root else ""
+        for one in new.files:
+            if str(one).endswith(f"/{inside}"):
+                return f"{root}/", str(one).removesuffix(inside)
+    return None
+
+
+def _in_place(node: Made, moved: tuple[str, str] | None) -> Made:
+    """A node whose files are where those of the working tree are."""
+    about = "source" if isinstance(node, RawNode) else "target"
+    outside: Any = getattr(node, about, None)
+    path = getattr(outside, "path", None)
+    if (
+        moved is None
+        or not isinstance(path, str)
+        or not is_dataclass(outside)
+        or isinstance(outside, type)
+    ):
+        return node
+    there = path.replace(*moved, 1) if path.startswith(moved[0]) else path
+    return replace(node, **{about: replace(outside, path=there)})
+
+
+def _columns_now(node: RawNode, plan: Plan) -> Schema | None:
+    """The columns of a source as the working tree knows them, where it is the same source."""
+    now = plan.get(node.key)
+    return now.schema if isinstance(now, RawNode) and now.source == node.source else None
+
+
+def _lend_functions(old: Revision, new: Revision) -> None:
+    """Put modules of the working tree beside the pipelines of the revision, which has no Python."""
+    folders = {file.parent.name: file.parent for file in new.files}
+    for file in old.files:
+        beside = folders.get(file.parent.name)
+        for module in beside.glob("*.py") if beside and old.laid_down else ():
+            if module.name != ASSETS_FILE and not file.with_name(module.name).exists():
+                shutil.copyfile(module, file.with_name(module.name))
+
+
+def _with_texts(plan: Plan, old: Revision, new: Revision, moved: tuple[str, str] | None) -> Plan:
+    """The plan, with the code of hand-written assets as it was where it has another text now."""
+    texts: dict[str, tuple[str, str]] = {}
+    for file in old.files:
+        was = old.assets_file(file)
+        now = next((one for one in new.files if one.parent.name == file.parent.name), None)
+        beside = new.assets_file(now) if now else None
+        if was is not None and beside is not None:
+            before, after = was.read_text(encoding="utf-8"), beside.read_text(encoding="utf-8")
+            if before != after:
+                texts[file.parent.name] = (before, after)
+    pipelines = [
+        replace(
+            one,
+            nodes=tuple(
+                _with_text(_in_place(node, moved), texts.get(one.name)) for node in one.nodes
+            ),
+        )
+        for one in plan.pipelines
+    ]
+    return Plan(tuple(pipelines))
+
+
+def _with_text(node: AnyNode, texts: tuple[str, str] | None) -> AnyNode:
+    if not isinstance(node, PythonNode) or texts is None:
+        return node
+    name = node.function.rpartition(".")[2]
+    before, after = (dict(_functions(text)) for text in texts)
+    if before.get(name) == after.get(name) and before.get("") == after.get(""):
+        return node
+    return replace(node, source=before.get(name) or before.get("", ""))
+
+
+def _functions(text: str) -> Iterator[tuple[str, str]]:
+    """The source of each function of a module, and below "" all else of it."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return
+    rest: list[str] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield statement.name, ast.get_source_segment(text, statement) or ""
+        else:
+            rest.append(ast.unparse(statement))
+    yield "", "\n".join(rest)
