@@ -18,6 +18,7 @@ from dagster._core.definitions.definitions_load_context import (
 from data_platform.analytics.assets import analytics_asset
 from data_platform.asset_specs import asset_key, external_spec, quarantine_spec
 from data_platform.automation.conditions import condition_of
+from data_platform.automation.evaluation.sensor import AutomationSensor
 from data_platform.automation.pools import pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
 from data_platform.automation.sensors.building import outside_sensors
@@ -97,7 +98,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             *(entry for entry in others if isinstance(entry, dg.ScheduleDefinition)),
         ],
         sensors=[
-            _automation(),
+            AutomationSensor(),
             *([pools_sensor(pools)] if pools else []),
             *outside_sensors(loaded),
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
@@ -172,15 +173,6 @@ def _broken_keys(loaded: Loaded) -> list[tuple[str, ...]]:
     read = [tuple(name) for pipeline in loaded.workspace.broken for name in pipeline.assets]
     planned = [tuple(key) for keys in loaded.built.broken.values() for key in keys]
     return list(dict.fromkeys([*read, *planned]))
-
-
-def _automation() -> dg.AutomationConditionSensorDefinition:
-    """Dagster's own sensor for conditions, on from the first start."""
-    return dg.AutomationConditionSensorDefinition(
-        "default_automation_condition_sensor",
-        target=dg.AssetSelection.all(),
-        default_status=dg.DefaultSensorStatus.RUNNING,
-    )
 
 
 @functools.cache

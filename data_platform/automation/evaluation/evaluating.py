@@ -1,0 +1,36 @@
+"""Dagster's evaluation of conditions, of some assets only.
+
+Called by `ticking`.
+"""
+
+from typing import Any
+
+from dagster._core.asset_graph_view.entity_subset import EntitySubset
+from dagster._core.definitions.asset_key import EntityKey
+from dagster._core.definitions.declarative_automation.automation_condition_evaluator import (
+    AutomationConditionEvaluator,
+)
+
+from data_platform.automation.evaluation.watching import Watching
+
+
+class WakingEvaluator(AutomationConditionEvaluator):
+    """Evaluates the assets that it was told, and those for which one of them is requested.
+
+    Attributes:
+        awake: what is evaluated, level by level of the graph; grows while that goes on.
+        woken: those that a request of this tick has added, or would have.
+    """
+
+    def __init__(self, watching: Watching, **arguments: Any) -> None:
+        self.awake: set[EntityKey] = set()
+        self.woken: set[EntityKey] = set()
+        self._watching = watching
+        super().__init__(entity_keys=self.awake, **arguments)
+
+    def _add_request_subset(self, subset: EntitySubset) -> None:
+        super()._add_request_subset(subset)
+        if not subset.is_empty:
+            found = self._watching.of([subset.key])
+            self.woken |= found
+            self.awake |= found

@@ -1,0 +1,68 @@
+"""What a tick requests, as runs: one for each part of the graph that hangs together.
+
+Called by `ticking`. Dagster would put all assets of a partition into one run, so that what fails or
+waits in one pipeline would hold up all others.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from dagster import RunRequest
+from dagster._core.asset_graph_view.entity_subset import EntitySubset
+from dagster._core.definitions.asset_key import AssetKey, EntityKey
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
+
+CAUSE = "data_platform/cause"
+
+
+def runs_for(
+    subsets: Sequence[EntitySubset], graph: AssetGraph, *, tags: Mapping[str, str], backfills: bool
+) -> list[RunRequest]:
+    """The runs of a tick.
+
+    Args:
+        subsets: what is requested.
+        graph: all assets.
+        tags: of each run.
+        backfills: whether several partitions of an asset become a backfill.
+    """
+    found: list[RunRequest] = []
+    for part in parts_of(subsets, graph):
+        own = {**tags, CAUSE: _cause(part, graph)}
+        found += build_run_requests(part, graph, own, emit_backfills=backfills)
+    return found
+
+
+def parts_of(subsets: Sequence[EntitySubset], graph: AssetGraph) -> list[list[EntitySubset]]:
+    """What is requested, parted: a pipeline stays together, and so does what reads one another."""
+    by_key = {subset.key: subset for subset in subsets}
+    leaders: dict[object, object] = {}
+
+    def leader(one: object) -> object:
+        while leaders.setdefault(one, one) != one:
+            leaders[one] = one = leaders[leaders[one]]
+        return one
+
+    for key in by_key:
+        for other in _beside(key, graph):
+            if not isinstance(other, AssetKey) or other in by_key:
+                leaders[leader(key)] = leader(other)
+    parts: dict[object, list[EntitySubset]] = defaultdict(list)
+    for key, subset in by_key.items():
+        parts[leader(key)].append(subset)
+    return list(parts.values())
+
+
+def _beside(key: EntityKey, graph: AssetGraph) -> Iterable[object]:
+    """What must not be parted from a key: other keys, and the name of its pipeline."""
+    if not isinstance(key, AssetKey):
+        return [getattr(key, "asset_key", key)]
+    node = graph.get(key)
+    return [*node.parent_keys, *node.execution_set_entity_keys, node.group_name]
+
+
+def _cause(part: Iterable[EntitySubset], graph: AssetGraph) -> str:
+    conditions = [graph.get(subset.key).automation_condition for subset in part]
+    labels = {one.get_label() or one.name for one in conditions if one}
+    return f"automation: {', '.join(sorted(labels))}"
