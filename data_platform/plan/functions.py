@@ -71,7 +71,8 @@ class UserFunction:
         folder: the pipeline's, where the module stands beside it; None where it is installed.
         partitions: of the asset; None where it has none.
         place: where it is defined, as `file:line`.
-        takes: parameters of the asset that it has parameters for.
+        takes: parameters of the asset, and dimensions of its partitions, that it has parameters
+            for.
         values: of those.
         discreet: whether what it says may name a person, so that its words are left out.
     """
@@ -107,7 +108,8 @@ class UserFunction:
     def named_arguments(self, key: str) -> dict[str, Any]:
         """What it gets besides the rows, for a partition."""
         partition = {PARTITION_PARAMETER: self._partition(key)} if self.takes_partition else {}
-        return {**partition, **self.values}
+        named = self.partitions.named_values(key) if self.partitions else {}
+        return {**partition, **{n: named[n] for n in self.takes if n in named}, **self.values}
 
     def _partition(self, key: str) -> Partition | None:
         if self.partitions is None:
@@ -149,7 +151,8 @@ def find_function(
         function = _attribute(module, attribute)
     except AttributeError:
         raise _refused(at, _no_function(module, name, attribute)) from None
-    taken = _parameters(function, written, role, at, parameters, partitioned=partitions is not None)
+    known = [*parameters, *(one.name for one in (partitions.by if partitions else ()))]
+    taken = _parameters(function, written, role, at, known, partitioned=partitions is not None)
     return UserFunction(
         written,
         fingerprint_of(module)[:12],

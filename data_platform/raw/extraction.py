@@ -23,11 +23,13 @@ from data_platform.plan.conversions import stored_type
 from data_platform.plan.naming import (
     NEW_COLUMNS,
     NOT_EMPTY,
+    OUTSIDE,
     PARTITION,
     PROVENANCE,
     RESERVED_COLUMNS,
 )
 from data_platform.plan.nodes import RawNode
+from data_platform.plan.sources.told import stray_words, told_dimensions
 from data_platform.quality.gate import Gate, Passage
 from data_platform.quality.outcomes import Finding, Outcome
 from data_platform.raw.increments import (
@@ -144,7 +146,8 @@ def _judged(
         if batch
         else gate.publish(written, audit.failed)
     )
-    noticed = [*(batch.notices if batch else ()), *arrival.notices]
+    strays = _strays(question, arrival, written)
+    noticed = [*(batch.notices if batch else ()), *arrival.notices, *strays]
     known = before.schema if before else None
     passage = Passage(
         publication,
@@ -239,7 +242,17 @@ def _land(question: Question, arrival: Arrival) -> Written:
     if arrival.provenance:
         select = f"{select}, {', '.join(PROVENANCE)}"
     folder = question.scratch / LANDED
-    return write(session, select, f"FROM {ARRIVING}", folder, keys, computed=False)
+    return write(session, select, f"FROM {ARRIVING}", folder, keys, computed=False, stray=True)
+
+
+def _strays(question: Question, arrival: Arrival, written: Written) -> list[Notice]:
+    """How many rows belong to no partition, where rows tell that themselves."""
+    node = question.node
+    if node.partitions is None or not told_dimensions(node.source, node.partitions):
+        return []
+    count = written.strays + (arrival.outside or 0)
+    words = stray_words(node.source, node.partitions)
+    return [Notice(OUTSIDE, question.keys[-1], count, f"{count:,} {words}")]
 
 
 def _notices(

@@ -7,7 +7,6 @@ that has no other rows than before isn't told, so that nothing below is built ag
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Concatenate, ParamSpec
 
 from data_platform.plan.checks.notices import notice_check
@@ -37,10 +36,14 @@ def looking_back(extract: Extract[Rest]) -> Extract[Rest]:
 
 def partitions_before(node: RawNode, keys: Sequence[str]) -> list[str]:
     """The partitions within the lookback before those of a run, cut at the first that exists."""
-    if node.lookback is None or node.partitions is None:
+    partitions = node.partitions
+    if node.lookback is None or partitions is None or partitions.time is None:
         return []
-    days = -(-node.lookback // timedelta(days=1))
-    return node.partitions.trailing(keys[0], days + 1)[:-1]
+    first = min(partitions.time_key(key) for key in keys)
+    start, _ = partitions.time.window(first)
+    count = len(partitions.time.overlapping(start - node.lookback, start))
+    firsts = [key for key in keys if partitions.time_key(key) == first]
+    return sorted(one for key in firsts for one in partitions.trailing(key, count + 1)[:-1])
 
 
 def settled(passage: Passage, node: RawNode, keys: Sequence[str], before: Sequence[str]) -> Passage:

@@ -93,12 +93,15 @@ class Arrival:
     """What a source gives.
 
     Attributes:
-        query: a SELECT of its rows with `_partition`; None where nothing is to be landed.
+        query: a SELECT of its rows with `_partition`, NULL where they belong to none; None where
+            nothing is to be landed.
         failed: why a partition has nothing to land, by partition.
         unchanged: partitions that the source says are as they landed last: nothing came.
         marks: what the source says of its state, by partition.
         position: how far it got, to be committed with the rows.
         notices: to warn about.
+        outside: how many rows belong to no partition, beside those of the query whose `_partition`
+            is NULL; None where nobody looked.
         provenance: whether the query has the columns of `PROVENANCE` too.
         said: metadata of a partition's materialization, by partition.
         mended: what to read instead where reading the query broke with this error; None where
@@ -111,6 +114,7 @@ class Arrival:
     marks: Mapping[str, Marks] = field(default_factory=dict[str, Marks])
     position: Mapping[str, Any] | None = None
     notices: Sequence[Notice] = ()
+    outside: int | None = None
     provenance: bool = False
     said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     mended: "Callable[[Exception], Arrival] | None" = None

@@ -15,7 +15,7 @@ from data_platform.sources.topics.spans import (
     windows_of,
 )
 
-ZURICH = daily(date(2024, 3, 30), date(2024, 4, 2), "Europe/Zurich")
+ZURICH = daily(date(2024, 3, 30), date(2024, 4, 2), "Europe/Zurich").timed
 
 
 class TestAfter:
@@ -108,4 +108,4 @@ class TestWindows:
             False,
         ]
         assert not belongs(ZURICH, None)
-        assert belongs(daily(date(2024, 1, 1), None, "UTC"), last)
+        assert belongs(daily(date(2024, 1, 1), None, "UTC").timed, last)

@@ -16,7 +16,8 @@ from data_platform.plan.naming import (
     WITHOUT_CURSOR,
 )
 from data_platform.plan.nodes import RawNode, StagingNode
-from data_platform.plan.sources.kinds import DatabaseQuery, DatabaseTable, Files, Topic
+from data_platform.plan.sources.kinds import Files, Topic
+from data_platform.plan.sources.told import told_dimensions
 
 _ABOUT = {
     NEW_COLUMNS: "The source has the columns that it had before.",
@@ -36,10 +37,10 @@ def notices_of(node: RawNode | StagingNode) -> tuple[str, ...]:
         return (CORRECTIONS,) if node.has_quarantine else ()
     names = [NEW_COLUMNS]
     source = node.source
-    if isinstance(source, DatabaseTable | DatabaseQuery) and source.cursor and node.partitions:
+    if told_dimensions(source, node.partitions):
         names.append(OUTSIDE)
     if isinstance(source, Topic):
-        names += [OUTSIDE, LOST] if node.partitions else [LOST]
+        names.append(LOST)
     if isinstance(source, Files):
         names.append(BAD_FILES)
     if node.increments and node.increments.cursor:

@@ -9,13 +9,16 @@ from pathlib import Path, PurePosixPath
 
 from data_platform.plan.declared import Declared, refused
 from data_platform.plan.destinations.kinds import Compression, FileTarget, OutputFormat
-from data_platform.plan.partitions import Partitions
+from data_platform.plan.partitions import TIME, Partitions, TimePartitions
+from data_platform.plan.partitions.kinds import BETWEEN
 from data_platform.plan.sources.file_paths import (
     FORMATS,
-    PLACEHOLDER,
+    PARTITION_KEY,
+    PARTITION_START,
     compression_of,
     filled,
     format_of,
+    unnamed_in,
     wrong_path,
 )
 from data_platform.spec.destinations import CsvOutput, FileDestination
@@ -34,6 +37,8 @@ ENDINGS = {"gzip": ".gz", "zstd": ".zst"}
 """Of compressed text, by which readers know it."""
 _SAMPLE_DAYS = 400
 """Days whose names must differ: more than a year, so that a name without it is found."""
+_WHOLE_HOURS = 48
+"""Hours from the first on of which all names must differ."""
 _WILDCARDS = re.compile(r"[*?\[\]]")
 
 
@@ -44,7 +49,9 @@ def file_target(asset: Declared[FileDestination], partitions: Partitions | None)
         ConfigurationError: what is wrong with them.
     """
     spec = asset.spec
-    if wrong := _wrong_place(asset) or wrong_path(spec.path) or _wrong_name(spec.path):
+    if wrong := (
+        _wrong_place(asset) or wrong_path(spec.path, partitions) or _wrong_name(spec.path)
+    ):
         raise refused(asset.at("path"), wrong)
     if wrong := _wrong_partitions(spec.path, partitions):
         raise refused(asset.at("path"), wrong)
@@ -106,13 +113,17 @@ def _local(asset: Declared[FileDestination]) -> str:
 
 def _wrong_partitions(path: str, partitions: Partitions | None) -> str | None:
     """Why partitions would have no file each."""
-    named = PLACEHOLDER.search(path)
     if partitions is None:
+        named = any(f"{{{one}" in path for one in (PARTITION_KEY, PARTITION_START))
         return "{partition_key} has no value: the asset has no partitions" if named else None
-    if not named:
+    if unnamed := unnamed_in(path, partitions):
+        time = TIME in unnamed
+        missing = [f"{{{one}}}" for one in unnamed if one not in {TIME, PARTITION_KEY}]
+        needed = [*missing, *(["{partition_start:%Y-%m-%d}"] if time else [])]
+        which = "all partitions" if len(unnamed) == len(partitions.dimensions) else "several"
         return (
-            "all partitions would be written into one file: "
-            "the path needs {partition_key} or {partition_start:%Y-%m-%d}"
+            f"{which} would be written into one file: the path needs "
+            f"{' or '.join(['{partition_key}', *([' and '.join(needed)] if needed else [])])}"
         )
     seen: dict[str, str] = {}
     for key in _sample(partitions):
@@ -124,9 +135,32 @@ def _wrong_partitions(path: str, partitions: Partitions | None) -> str | None:
 
 
 def _sample(partitions: Partitions) -> list[str]:
-    time = partitions.timed
+    """Partitions of which some would have one name, if any of all have."""
+    if partitions.dynamic is not None:
+        return []
+    first = partitions.first_keys
+    if partitions.time is None:
+        return first
+    named = first[0].split(BETWEEN)[1:]
+    times = [BETWEEN.join([time, *named]) for time in _sample_times(partitions.time)]
+    return list(dict.fromkeys([*times, *first]))
+
+
+def _sample_times(time: TimePartitions) -> list[str]:
     last = min(time.start + timedelta(days=_SAMPLE_DAYS), time.end or date.max)
-    return time.between(time.first_key, last.isoformat())
+    if time.every != "hour":
+        return time.between(time.first_key, last.isoformat())
+    # Of most days one hour is enough: of the first all, and of those with an hour more or less.
+    hours = (time.starts + timedelta(hours=one) for one in range(24 * (last - time.start).days))
+    day = timedelta(days=1)
+    found = [
+        time.key_at(hour)
+        for number, hour in enumerate(hours)
+        if number < _WHOLE_HOURS
+        or number % 24 == 0
+        or len({(hour + n * day).astimezone(time.zone).utcoffset() for n in (-1, 1)}) > 1
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _format(asset: Declared[FileDestination]) -> OutputFormat:

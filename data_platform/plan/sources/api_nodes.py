@@ -3,7 +3,7 @@
 Called by `plan.sources.nodes`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 from data_platform.errors import Location
@@ -11,15 +11,18 @@ from data_platform.plan.declared import Declared, refused
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.kinds import Api
 from data_platform.plan.sources.request_parameters import (
-    PARTITION_PARAMETERS,
     WATERMARK,
+    own_parameters,
     parameters_within,
     texts_of,
     whole_parameter,
+    with_colons,
     wrong_parameter,
 )
 from data_platform.spec.http import OffsetPagination, PagePagination
 from data_platform.spec.sources import ApiSource
+
+_KEY, _TIMES = "partition_key", ("partition_start", "partition_end")
 
 
 def api_of(asset: Declared[Any], spec: ApiSource, partitions: Partitions | None) -> Api:
@@ -56,32 +59,46 @@ def api_of(asset: Declared[Any], spec: ApiSource, partitions: Partitions | None)
 def _require_known(asset: Declared[Any], spec: ApiSource, partitions: Partitions | None) -> None:
     """Each parameter that is named has a value, and a partition asks for its own."""
     known = {*asset.spec.parameters}
-    known |= set(PARTITION_PARAMETERS) if partitions is not None else set()
+    known |= {*partitions.binds} if partitions is not None else set()
     known |= {WATERMARK} if spec.incremental is not None else set()
     named = set[str]()
-    for name, location in _named(asset, spec):
-        if wrong := wrong_parameter(name, known):
+    for name, location in _named(asset, spec, own_parameters(partitions)):
+        if wrong := wrong_parameter(name, known, partitions):
             raise refused(location, wrong)
         named.add(name)
     asset.parameters.use(named)
-    if partitions is not None and not named & set(PARTITION_PARAMETERS):
+    if partitions is not None and (missing := _unasked(partitions, named)):
         raise refused(
             asset.at("type"),
-            "each partition would ask for the same: name :partition_start, :partition_end or "
-            ":partition_key in the request, or say `partitions: none`",
+            f"each partition would ask for the same: name {missing} in the request, "
+            "or say `partitions: none`",
         )
 
 
-def _named(asset: Declared[Any], spec: ApiSource) -> Iterator[tuple[str, Location]]:
+def _unasked(partitions: Partitions, named: set[str]) -> str | None:
+    """By what partitions would have to be told apart, in words."""
+    if _KEY in named:
+        return None
+    if partitions.time is not None and named.isdisjoint(_TIMES):
+        return f"{', '.join(f':{name}' for name in _TIMES)} or :{_KEY}"
+    unasked = [one.name for one in partitions.by if one.name not in named]
+    if not unasked and partitions.dynamic is None:
+        return None
+    return " or ".join(f":{name}" for name in [*unasked, _KEY])
+
+
+def _named(
+    asset: Declared[Any], spec: ApiSource, own: Collection[str]
+) -> Iterator[tuple[str, Location]]:
     """The parameters that a request names, each with its place."""
     for key in ("params", "headers", "body"):
         for way, text in texts_of(getattr(spec, key), key):
             whole = whole_parameter(text)
-            for name in [whole] if whole is not None else parameters_within(text):
+            for name in [whole] if whole is not None else parameters_within(text, own):
                 yield name, asset.at(*way)
     for key in ("url", "path"):
-        for name in parameters_within(getattr(spec, key) or ""):
-            if name in PARTITION_PARAMETERS:
+        for name in parameters_within(with_colons(getattr(spec, key) or "", own), own):
+            if name != WATERMARK:
                 yield name, asset.at(key)
 
 

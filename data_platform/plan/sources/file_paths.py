@@ -8,17 +8,19 @@ import codecs
 import difflib
 import re
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.partitions import Partitions
+from data_platform.plan.partitions import TIME, Partitions
 from data_platform.plan.sources.kinds import FileFormat
 
 PARTITION_KEY = "partition_key"
 PARTITION_START = "partition_start"
-PLACEHOLDER = re.compile(r"\{(partition_key|partition_start:[^{}]+)\}")
-"""What stands in for a partition; its first group is what is between the braces."""
+PLACEHOLDER = re.compile(r"\{(partition_start:[^{}]+|[a-z]\w*)\}")
+"""What may stand in for a partition; its first group is what is between the braces."""
+_EXAMPLES = {PARTITION_START: "partition_start:%Y-%m-%d"}
 _BRACES = re.compile(r"\{([A-Za-z_][^{}]*)\}")
+_UNFIT = re.compile(r'[\x00-\x1f\x7f"%*/:<>?\\|]|^\.{1,2}$')
+"""What the name of a file can't have, on one system or another."""
 _DIRECTIVES = frozenset("aAwdbBmyYHIMSfpzZjUWGuVcxX%")
 """Those of Python's strftime that every machine knows."""
 FORMATS: dict[str, FileFormat] = {
@@ -48,14 +50,63 @@ def filled(
     """
     if partitions is None or key == WHOLE:
         return path
-    start = partitions.window(key)[0].astimezone(ZoneInfo(partitions.timezone))
+    values = {PARTITION_KEY: key, **partitions.named_values(key)}
+    start = partitions.window(key)[0].astimezone(partitions.time.zone) if partitions.time else None
 
     def text(match: re.Match[str]) -> str:
-        said = match[1]
-        _, _, directives = said.partition(":")
-        return write(key if said == PARTITION_KEY else start.strftime(directives))
+        name, _, directives = match[1].partition(":")
+        if start is not None and name == PARTITION_START:
+            return write(start.strftime(directives))
+        return write(name_part(values[name])) if name in values else match[0]
 
     return PLACEHOLDER.sub(text, path)
+
+
+def is_repeated(path: str, partitions: Partitions | None, key: str) -> bool:
+    """Whether a path names the files of the hour before by the same name.
+
+    Clocks that are put back show an hour twice; as with times without a zone, what doesn't tell the
+    two apart is of the first.
+    """
+    if partitions is None or partitions.time is None or partitions.time.every != "hour":
+        return False
+    local = partitions.window(key)[0].astimezone(partitions.time.zone)
+    if not local.fold:
+        return False
+    *before, _ = partitions.trailing(key, 2)
+    return any(filled(path, partitions, one) == filled(path, partitions, key) for one in before)
+
+
+def name_part(text: str) -> str:
+    """A text as a part of a file's name: what no name can have is percent-encoded."""
+    return _UNFIT.sub(lambda found: "".join(f"%{b:02X}" for b in found[0].encode()), text)
+
+
+def named_in(path: str, partitions: Partitions | None) -> set[str]:
+    """What a path names of a partition: `partition_key`, `partition_start`, dimensions."""
+    known = set[str]() if partitions is None else set(_known(partitions))
+    return known & {match[1].partition(":")[0] for match in PLACEHOLDER.finditer(path)}
+
+
+def unnamed_in(path: str, partitions: Partitions) -> list[str]:
+    """The dimensions that a path doesn't tell; of dynamic partitions their key."""
+    named = named_in(path, partitions)
+    if PARTITION_KEY in named:
+        return []
+    if partitions.dynamic is not None:
+        return [PARTITION_KEY]
+    told = {TIME} if PARTITION_START in named else set[str]()
+    return [name for name in partitions.dimensions if name not in named | told]
+
+
+def in_words(partitions: Partitions) -> str:
+    """What a path may name of a partition, in words."""
+    return ", ".join(f"{{{_EXAMPLES.get(name, name)}}}" for name in _known(partitions))
+
+
+def _known(partitions: Partitions) -> list[str]:
+    time = [PARTITION_START] if partitions.time else []
+    return [PARTITION_KEY, *time, *(one.name for one in partitions.by)]
 
 
 def format_of(path: str) -> FileFormat | None:
@@ -76,23 +127,22 @@ def _endings(path: str) -> list[str]:
     return [ending.lower() for ending in path.rpartition("/")[2].split(".")[1:]]
 
 
-def wrong_path(path: str) -> str | None:
+def wrong_path(path: str, partitions: Partitions | None) -> str | None:
     """What is wrong with what stands between braces in a path, in words."""
+    known = _known(partitions) if partitions else [PARTITION_KEY, PARTITION_START]
     for match in _BRACES.finditer(path):
-        said = match[1]
-        name, colon, directives = said.partition(":")
-        if PLACEHOLDER.fullmatch(match[0]):
-            wrong = _wrong_directives(directives) if colon else None
-            if wrong:
-                return f"{match[0]}: {wrong}"
-            continue
-        if name == PARTITION_START:
-            return f"{match[0]} doesn't say how the time is written: {{partition_start:%Y-%m-%d}}"
-        if difflib.get_close_matches(name, [PARTITION_KEY, PARTITION_START], cutoff=0.6):
-            return (
-                f"{match[0]} means nothing; "
-                "there are {partition_key} and {partition_start:%Y-%m-%d}"
-            )
+        name, colon, directives = match[1].partition(":")
+        if name == PARTITION_START and PARTITION_START not in known:
+            return f"{match[0]} has no value: the partitions aren't of time"
+        if name == PARTITION_START and not colon:
+            return f"{match[0]} doesn't say how the time is written: {{{_EXAMPLES[name]}}}"
+        if name == PARTITION_START and (wrong := _wrong_directives(directives)):
+            return f"{match[0]}: {wrong}"
+        if (name not in known or (colon and name != PARTITION_START)) and (
+            difflib.get_close_matches(name, known, cutoff=0.6)
+        ):
+            there = " and ".join(f"{{{_EXAMPLES.get(one, one)}}}" for one in known)
+            return f"{match[0]} means nothing; there are {there}"
     return None
 
 

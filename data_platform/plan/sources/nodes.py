@@ -16,13 +16,15 @@ from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import Declared, partitions_of, promised_columns, refused
 from data_platform.plan.naming import NOT_EMPTY
 from data_platform.plan.nodes import RawNode
-from data_platform.plan.partitions import Partitions
+from data_platform.plan.partitions import TIME, Partitions
 from data_platform.plan.schemas import UNKNOWN_SCHEMA, Schema
 from data_platform.plan.sources.api_nodes import api_of
 from data_platform.plan.sources.file_paths import (
     FORMATS,
-    PLACEHOLDER,
+    PARTITION_KEY,
+    PARTITION_START,
     format_of,
+    unnamed_in,
     wrong_encoding,
     wrong_path,
 )
@@ -51,6 +53,7 @@ from data_platform.spec.sources import PythonSource as WrittenPythonSource
 SourceColumns = Callable[[RawNode], Schema | None]
 """Tells the columns of a source where they can be known before a run."""
 S3 = "s3://"
+_NO_KEY = "no column tells of which of `dynamic` partitions a row is"
 USUAL_DEADLINE = timedelta(hours=6)
 """How late files may be where it is known when they are due."""
 WrittenSource = DatabaseSource | ApiSource | FileSource | TopicSource | WrittenPythonSource
@@ -111,6 +114,8 @@ def _source(
             return _files(asset, spec, partitions)
         case TopicSource():
             asset.require_connection(spec.connection, "kafka")
+            if partitions is not None and partitions.dynamic is not None:
+                raise refused(asset.at("topic"), _NO_KEY)
             return Topic(spec.connection, spec.topic, spec.format, spec.max_records, spec.on_lost)
         case WrittenPythonSource():
             function = asset.function(partitions, "source", spec.function, asset.at("function"))
@@ -126,7 +131,9 @@ def _database(
     if spec.query is not None:
         named = source_parameters(spec.query, asset, partitions)
         return DatabaseQuery(spec.connection, spec.query, spec.cursor, spec.fetch_size, named)
-    if partitions is not None and not spec.cursor:
+    if partitions is not None and partitions.dynamic is not None:
+        raise refused(asset.at("table"), f"{_NO_KEY}: write a `query` with :partition_key")
+    if partitions is not None and partitions.time and not spec.cursor:
         raise refused(
             asset.at("table"),
             "a partitioned table needs a cursor: "
@@ -138,23 +145,16 @@ def _database(
 def _files(
     asset: Declared[WrittenSource], spec: FileSource, partitions: Partitions | None
 ) -> Files:
-    partitioned = partitions is not None
     if spec.connection is not None:
         asset.require_connection(spec.connection, "s3")
         if not spec.path.startswith(S3):
             raise refused(asset.at("path"), "with a connection of type s3 it is s3://bucket/...")
-    if wrong := wrong_path(spec.path):
+    if wrong := wrong_path(spec.path, partitions):
         raise refused(asset.at("path"), wrong)
     if wrong := wrong_encoding(spec.csv.encoding):
         raise refused(asset.at("csv", "encoding"), wrong)
-    if partitioned != bool(PLACEHOLDER.search(spec.path)):
-        raise refused(
-            asset.at("path"),
-            "the path needs {partition_key} or {partition_start:%Y-%m-%d}, "
-            "or the source `partitions: none`"
-            if partitioned
-            else "{partition_key} has no value: the source has no partitions",
-        )
+    if wrong := _wrong_placeholders(spec.path, partitions):
+        raise refused(asset.at("path"), wrong)
     kind = spec.format or format_of(spec.path)
     if kind is None:
         raise refused(
@@ -170,6 +170,17 @@ def _files(
         path, kind, spec.csv, spec.connection, spec.data_path, settle,
         arrival=_arrival(asset, spec), deadline=_deadline(asset, spec, partitions),
     )  # fmt: skip
+
+
+def _wrong_placeholders(path: str, partitions: Partitions | None) -> str | None:
+    """Why a path doesn't name the files of a partition; values of dimensions rows may tell."""
+    if partitions is None:
+        named = [one for one in (PARTITION_KEY, PARTITION_START) if f"{{{one}" in path]
+        return "{partition_key} has no value: the source has no partitions" if named else None
+    if {TIME, PARTITION_KEY}.isdisjoint(unnamed_in(path, partitions)):
+        return None
+    there = "{partition_key}" + (" or {partition_start:%Y-%m-%d}" if partitions.time else "")
+    return f"the path needs {there}, or the source `partitions: none`"
 
 
 def _arrival(asset: Declared[WrittenSource], spec: FileSource) -> FileArrival | None:
@@ -235,10 +246,10 @@ def _lookback(asset: Declared[WrittenSource], partitions: Partitions | None) -> 
     spec: SourceAsset = asset.spec
     if spec.lookback is None:
         return None
-    if partitions is None:
+    if partitions is None or partitions.time is None:
         raise refused(
             asset.at("lookback"),
-            "`lookback` reads partitions before a partition again, and this source has none; "
-            "where it is incremental, say it there",
+            "`lookback` reads partitions before a partition again, and this source has none"
+            f"{' of time' if partitions else '; where it is incremental, say it there'}",
         )
     return spec.lookback

@@ -17,7 +17,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokens import Token, TokenType  # pyright: ignore[reportPrivateImportUsage]
 
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.plan.partitions import Partitions
+from data_platform.plan.partitions import PARAMETERS, Partitions
 from data_platform.plan.sql.expressions import VALUE_ENDS
 from data_platform.spec.platform import DatabaseConnection
 
@@ -36,7 +36,7 @@ _DIALECTS = {
     "oracle": "oracle",
 }
 _SCHEME = re.compile(r"\b([a-z]+)(?:\+\w+)?://")
-_PARTITION = ("partition_key", "partition_start", "partition_end")
+_KEY = "partition_key"
 _WATERMARK = "watermark"
 _BEGINNINGS = frozenset(
     {
@@ -240,18 +240,22 @@ def _unread(error: SqlglotError, text: Text) -> Problem:
 
 def _allowed(asset: "Declared[Any]", partitions: Partitions | None) -> list[str]:
     spec = asset.spec
-    partition = _PARTITION if spec.cursor is None else _PARTITION[1:]
     return [
-        *(partition if partitions else ()),
+        *(one for one in _binds(partitions) if spec.cursor is None or one != _KEY),
         *([_WATERMARK] if spec.incremental is not None else ()),
         *spec.parameters,
     ]
 
 
+def _binds(partitions: Partitions | None) -> Sequence[str]:
+    return list(partitions.binds) if partitions else []
+
+
 def _unknown(name: str, allowed: Sequence[str], partitions: Partitions | None) -> str:
-    if name in _PARTITION and partitions is None:
-        return f"there is no :{name} here: this source has no partitions"
-    if name in _PARTITION:
+    if name in PARAMETERS and name not in _binds(partitions):
+        kind = "" if partitions is None else " of time"
+        return f"there is no :{name} here: this source has no partitions{kind}"
+    if name == _KEY:
         return (
             f"there is no :{name} here: with a `cursor` the query is asked for a range of "
             "partitions at once, from :partition_start to :partition_end"

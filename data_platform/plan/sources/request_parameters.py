@@ -3,18 +3,28 @@
 Called by `plan.sources.nodes` when definitions load, and by `sources.http.questions`, which puts
 values in their place by the same rules: a text that is `:name` as a whole is any parameter; within
 a text stand those alone that the platform makes itself, since a value of a run could say anything
-there.
+there. In an address `{name}` is the same as `:name`.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, cast
 
-PARTITION_PARAMETERS = ("partition_key", "partition_start", "partition_end")
+from data_platform.plan.partitions import PARAMETERS, Partitions
+
 WATERMARK = "watermark"
-_OWN = (*PARTITION_PARAMETERS, WATERMARK)
 _WHOLE = re.compile(r":([A-Za-z_]\w*)")
-_WITHIN = re.compile(rf"(?<![:\w]):({'|'.join(_OWN)})\b")
+_IN_BRACES = re.compile(r"\{([a-z]\w*)\}")
+
+
+def own_parameters(partitions: Partitions | None) -> tuple[str, ...]:
+    """Those that the platform makes, there or not."""
+    return (*PARAMETERS, WATERMARK, *(one.name for one in (partitions.by if partitions else ())))
+
+
+def with_colons(address: str, own: Collection[str]) -> str:
+    """An address with `:name` where `{name}` stands."""
+    return _IN_BRACES.sub(lambda found: f":{found[1]}" if found[1] in own else found[0], address)
 
 
 def whole_parameter(text: str) -> str | None:
@@ -23,27 +33,33 @@ def whole_parameter(text: str) -> str | None:
     return match[1] if match else None
 
 
-def parameters_within(text: str) -> list[str]:
+def parameters_within(text: str, own: Collection[str]) -> list[str]:
     """The parameters that stand in a text beside others."""
-    return _WITHIN.findall(text)
+    return [match[1] for match in _within(own).finditer(text)]
 
 
-def replaced(text: str, value: Callable[[str], str]) -> str:
+def replaced(text: str, own: Collection[str], value: Callable[[str], str]) -> str:
     """A text with the values of the parameters within it."""
-    return _WITHIN.sub(lambda match: value(match[1]), text)
+    return _within(own).sub(lambda match: value(match[1]), text)
 
 
-def wrong_parameter(name: str, known: Mapping[str, object] | set[str]) -> str | None:
+def _within(own: Collection[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![:\w]):({'|'.join(own)})\b")
+
+
+def wrong_parameter(name: str, known: Collection[str], partitions: Partitions | None) -> str | None:
     """What is wrong with naming a parameter, if anything.
 
     Args:
         name: that was written.
         known: the parameters that there are.
+        partitions: of the source.
     """
     if name in known:
         return None
-    if name in PARTITION_PARAMETERS:
-        return f":{name} has no value: the source has no partitions"
+    if name in PARAMETERS:
+        kind = " of time" if partitions else ""
+        return f":{name} has no value: the source has no partitions{kind}"
     if name == WATERMARK:
         return ":watermark has no value: the source isn't `incremental`"
     listed = ", ".join(f":{other}" for other in sorted(known)) or "none"

@@ -14,15 +14,24 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from data_platform.engine.partition_keys import asked_for, key_of, time_key, times_of, value_of
 from data_platform.engine.streams import TellingStream
 from data_platform.engine.work import Work
-from data_platform.plan.naming import OUTSIDE, PARTITION
-from data_platform.plan.partitions import Partitions
+from data_platform.plan.naming import PARTITION
+from data_platform.plan.partitions import TIME, Partitions
 from data_platform.plan.sources.increments import lower_bound
 from data_platform.plan.sources.kinds import DatabaseQuery, DatabaseTable
-from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.sources.arrivals import Arrival, Notice, Question
+from data_platform.plan.sources.told import told_dimensions
+from data_platform.plan.sql.expressions import quoted
+from data_platform.sources.arrivals import Arrival, Question
 from data_platform.sources.binding import BoundValue, bound_values
+from data_platform.sources.database.asking import (
+    Group,
+    Telling,
+    fixed_column,
+    groups_of,
+    told_by_columns,
+)
 from data_platform.sources.database.columns import (
     SourceColumn,
     column_type,
@@ -35,11 +44,8 @@ from data_platform.sources.database.statements import (
     FROM,
     Statement,
     fitting,
-    outside,
     quoted_by,
     relation,
-    span_of,
-    within,
 )
 from data_platform.sources.translated import translated
 from data_platform.spec.platform import DatabaseConnection
@@ -53,16 +59,21 @@ class Reading:
 
     Attributes:
         columns: of the table or query.
-        asked: statements, each for the partition that its rows belong to; None where the cursor
-            tells that of each row.
-        cursor: DuckDB's type of the cursor that tells partitions; None where none does.
+        asked: statements, each for its partitions.
+        telling: what rows tell of their partition; None where each statement is for one.
         outside: rows that belong to no partition; None where that isn't asked.
     """
 
     columns: Sequence[SourceColumn]
-    asked: Sequence[tuple[str | None, Statement]]
-    cursor: str | None
+    asked: Sequence[tuple[Group, Statement]]
+    telling: Telling | None
     outside: int | None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of what travels: the columns, and what is fixed of a row's partition."""
+        fixed = self.asked[0][0].fixed
+        return pa.schema([*wire_schema(self.columns), *((name, pa.string()) for name in fixed)])
 
 
 @contextmanager
@@ -83,16 +94,11 @@ def arriving(question: Question, source: DatabaseTable | DatabaseQuery) -> Gener
         question.work.stoppable(database.cancel),
     ):
         reading = _reading(database, question, source, what)
-        schema = wire_schema(reading.columns)
-        if reading.cursor is None:
-            schema = schema.append(pa.field(PARTITION, pa.string()))
-        batches = _batches(database, reading, schema, question.work, source.fetch_size)
-        stream = TellingStream(schema, batches)
+        batches = _batches(database, reading, question.work, source.fetch_size)
+        stream = TellingStream(reading.schema, batches)
         question.session.register(BATCHES, stream.reader)
         with stream.telling(), translated(what):
-            yield Arrival(
-                _select(reading, source, node.partitions), notices=_notices(reading, question)
-            )
+            yield Arrival(_select(reading, question), outside=reading.outside)
 
 
 def name_of(source: DatabaseTable | DatabaseQuery, name: str) -> str:
@@ -103,11 +109,10 @@ def name_of(source: DatabaseTable | DatabaseQuery, name: str) -> str:
 def _reading(
     database: Database, question: Question, source: DatabaseTable | DatabaseQuery, what: str
 ) -> Reading:
-    node, keys = question.node, question.keys
+    node = question.node
     from_ = relation(source, database.dialect, database.quote)
-    ranged = node.partitions is not None and source.cursor is not None
-    last = keys[-1] if ranged else None
-    values = [bound_values(question, key, last) for key in (keys[:1] if ranged else keys)]
+    groups = groups_of(question, source)
+    values = [bound_values(question, group.keys) for group in groups]
     columns = _columns(database, from_, values, question.types, what)
     increments = node.increments
     if increments is not None and increments.cursor is not None:
@@ -118,23 +123,65 @@ def _reading(
             values[0] |= {FROM: fitting(bound, kind), WATERMARK: fitting(bound, kind)}
             columns = _columns(database, from_, values, question.types, what)
     asked = f"SELECT {', '.join(column.asked for column in columns)} FROM {from_}"
-    if node.partitions is not None and source.cursor is not None:
-        kind = cursor_type(columns, source.cursor, what)
-        span, cursor = span_of(node.partitions, keys), quoted_by(source.cursor, database.quote)
-        condition, bounds = within(cursor, kind, span)
-        statement = Statement(f"{asked} WHERE {condition}", {**values[0], **bounds})
-        condition, bounds = outside(cursor, kind, span)
-        count = Statement(
-            f"SELECT count(*) FROM {from_} WHERE {condition}", {**values[0], **bounds}
-        )
-        missed = int(database.rows(count)[0][0]) if not _is_bounded(source) else None
-        return Reading(columns, [(None, statement)], kind, missed)
+    telling = _telling(node.partitions, source, columns, what)
+    if telling is not None:
+        return _told(database, source, Reading(columns, (), telling, None), groups, values, asked)
     if FROM in values[0] and increments is not None and increments.cursor is not None:
         cursor = quoted_by(increments.cursor, database.quote)
         # Rows without a value aren't landed, but told in each run.
         asked = f"{asked} WHERE {cursor} >= :{FROM} OR {cursor} IS NULL"
-    statements = [(key, Statement(asked, some)) for key, some in zip(keys, values, strict=True)]
+    statements = [(one, Statement(asked, some)) for one, some in zip(groups, values, strict=True)]
     return Reading(columns, statements, None, None)
+
+
+def _telling(
+    partitions: Partitions | None,
+    source: DatabaseTable | DatabaseQuery,
+    columns: Sequence[SourceColumn],
+    what: str,
+) -> Telling | None:
+    """What rows tell of their partition, by columns that there are.
+
+    Raises:
+        SourceError: there is no such column, or it is none that can tell it.
+    """
+    told = told_dimensions(source, partitions)
+    if partitions is None or not told:
+        return None
+    cursor = source.cursor if TIME in told else None
+    kind = ""
+    if cursor is not None:
+        kind = cursor_type(columns, cursor, what, every=partitions.timed.every)
+    dimensions = told_by_columns(partitions, told)
+    for one in dimensions:
+        column_type(columns, one.column, what, f"which tells the {one.name}")
+    return Telling(partitions, cursor, kind, dimensions)
+
+
+def _told(
+    database: Database,
+    source: DatabaseTable | DatabaseQuery,
+    reading: Reading,
+    groups: Sequence[Group],
+    values: Sequence[Mapping[str, BoundValue]],
+    asked: str,
+) -> Reading:
+    """The reading with its statements, and how many rows belong nowhere."""
+    telling, timed = reading.telling, not _is_bounded(source)
+    assert telling is not None  # noqa: S101 -- who calls sees to it
+    from_ = relation(source, database.dialect, database.quote)
+    statements: list[tuple[Group, Statement]] = []
+    missed = 0 if timed or telling.dimensions else None
+    for group, some in zip(groups, values, strict=True):
+        condition, bounds = telling.of(group, database.dialect, database.quote)
+        statements.append((group, Statement(f"{asked} WHERE {condition}", {**some, **bounds})))
+        if missed is not None:
+            condition, bounds = telling.of_none(
+                group, database.dialect, database.quote, timed=timed
+            )
+            count = f"SELECT count(*) FROM {from_} WHERE {condition}"
+            missed += int(database.rows(Statement(count, {**some, **bounds}))[0][0])
+    return Reading(reading.columns, statements, telling, missed)
 
 
 def _columns(
@@ -156,36 +203,43 @@ def _is_bounded(source: DatabaseTable | DatabaseQuery) -> bool:
     return isinstance(source, DatabaseQuery) and bool(named & set(source.parameters))
 
 
-def _select(
-    reading: Reading, source: DatabaseTable | DatabaseQuery, partitions: Partitions | None
-) -> str:
+def _select(reading: Reading, question: Question) -> str:
     """The rows that travelled in their types, each with its partition."""
     taken = [f"{column.taken} AS {quoted(column.name)}" for column in reading.columns]
-    key = quoted(PARTITION)
-    if partitions and source.cursor and reading.cursor:
-        moment = next(c.taken for c in reading.columns if c.name == source.cursor)
-        if reading.cursor == "TIMESTAMP WITH TIME ZONE":
-            moment = f"timezone({literal(partitions.timezone)}, {moment})"
-        key = f"CAST(CAST({moment} AS DATE) AS VARCHAR)"
-    return f"SELECT {', '.join(taken)}, {key} AS {PARTITION} FROM {BATCHES}"
-
-
-def _notices(reading: Reading, question: Question) -> list[Notice]:
-    if reading.outside is None:
-        return []
-    detail = f"{reading.outside:,} rows whose cursor is NULL or out of range"
-    return [Notice(OUTSIDE, question.keys[-1], reading.outside, detail)]
+    telling = reading.telling
+    if telling is None:
+        return f"SELECT {', '.join(taken)}, {PARTITION} FROM {BATCHES}"
+    partitions, moments = telling.partitions, {c.name: c.taken for c in reading.columns}
+    parts = {name: fixed_column(name) for name in partitions.dimensions}
+    parts |= {one.name: value_of(one, moments[one.column]) for one in telling.dimensions}
+    conditions: list[str] = []
+    if telling.cursor is not None:
+        time, times = partitions.timed, times_of(partitions, question.keys)
+        moment = moments[telling.cursor]
+        parts[TIME] = time_key(question.session, time, times, moment, telling.kind)
+        # What a database takes for a time of the span may be none by the plan's clocks.
+        conditions.append(f"{fixed_column(TIME)} IS NOT NULL")
+    if telling.dimensions:
+        conditions.append(f"({asked_for(question.keys)})")
+    told = [f"{parts[name]} AS {fixed_column(name)}" for name in partitions.dimensions]
+    names = {name: fixed_column(name) for name in partitions.dimensions}
+    return (
+        f"SELECT * EXCLUDE ({', '.join(names.values())}), "
+        f"{key_of(partitions, names)} AS {PARTITION} "
+        f"FROM (SELECT {', '.join([*taken, *told])} FROM {BATCHES}) "
+        f"WHERE {' AND '.join(conditions)}"
+    )
 
 
 def _batches(
-    database: Database, reading: Reading, schema: pa.Schema, work: Work, fetch_size: int
+    database: Database, reading: Reading, work: Work, fetch_size: int
 ) -> Iterator[pa.RecordBatch]:
     """The batches of all statements one after another, counted as they pass."""
-    for key, statement in reading.asked:
+    schema = reading.schema
+    for group, statement in reading.asked:
         for batch in database.batches(statement, reading.columns, fetch_size):
             work.go_on()
             work.count(batch.num_rows, batch.nbytes)
-            columns = list(batch.columns)
-            if key is not None:
-                columns.append(pa.repeat(pa.scalar(key, pa.string()), batch.num_rows))
+            fixed = [pa.scalar(value, pa.string()) for value in group.fixed.values()]
+            columns = [*batch.columns, *(pa.repeat(one, batch.num_rows) for one in fixed)]
             yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from data_platform.errors import SourceError
+from data_platform.plan.partitions import Every
 from data_platform.plan.schemas import Column, Schema
 from data_platform.plan.sql.expressions import literal, quoted
 
@@ -101,20 +102,29 @@ def require_names(columns: Sequence[SourceColumn], what: str) -> None:
         seen[column.name.lower()] = column.name
 
 
-def cursor_type(columns: Sequence[SourceColumn], cursor: str, what: str) -> str:
+def cursor_type(
+    columns: Sequence[SourceColumn], cursor: str, what: str, *, every: Every = "day"
+) -> str:
     """The type of the column that tells a row's partition.
 
     Raises:
-        SourceError: there is no such column, or it is no time.
+        SourceError: there is no such column, or it doesn't tell partitions as long as these.
     """
     found = column_type(columns, cursor, what)
     if found not in TIMES:
         raise SourceError(f"cursor {cursor} of {what} is {found}: it must be a date or a timestamp")
+    if found == "DATE" and every == "hour":
+        raise SourceError(
+            f"cursor {cursor} of {what} is a date, which tells no hour: name a column that is a "
+            "timestamp, or let the partitions be days"
+        )
     return found
 
 
-def column_type(columns: Sequence[SourceColumn], name: str, what: str) -> str:
-    """The type of a cursor.
+def column_type(
+    columns: Sequence[SourceColumn], name: str, what: str, role: str = "to be the cursor"
+) -> str:
+    """The type of a column that is needed.
 
     Raises:
         SourceError: there is no such column.
@@ -122,5 +132,5 @@ def column_type(columns: Sequence[SourceColumn], name: str, what: str) -> str:
     kind = next((column.type for column in columns if column.name == name), None)
     if kind is None:
         names = ", ".join(column.name for column in columns)
-        raise SourceError(f"{what} has no column {name} to be the cursor; it has {names}")
+        raise SourceError(f"{what} has no column {name} {role}; it has {names}")
     return kind

@@ -36,7 +36,8 @@ def source_schema(url: str, node: RawNode) -> Schema:
         columns = _described(database, node, source)
     require_names(columns, what)
     if node.partitions is not None and source.cursor is not None:
-        cursor_type(columns, source.cursor, what)
+        every = node.partitions.time.every if node.partitions.time else "day"
+        cursor_type(columns, source.cursor, what, every=every)
     if node.increments is not None and node.increments.cursor is not None:
         column_type(columns, node.increments.cursor, what)
     return schema_of(columns)
@@ -47,6 +48,6 @@ def _described(
 ) -> list[SourceColumn]:
     key = node.partitions.first_keys[0] if node.partitions else WHOLE
     from_ = relation(source, database.dialect, database.quote)
-    statement = Statement(f"SELECT * FROM {from_}", parameter_values(node, key))
+    statement = Statement(f"SELECT * FROM {from_}", parameter_values(node, [key]))
     known = {c.name: c.type for c in node.schema.columns if c.type}
     return database.columns([statement], known)

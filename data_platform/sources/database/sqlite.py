@@ -13,7 +13,7 @@ query, has the type of the values that are there.
 import re
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -30,7 +30,7 @@ from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.binding import BoundValue
 from data_platform.sources.database.columns import SourceColumn, direct
 from data_platform.sources.database.rows import batches_of
-from data_platform.sources.database.statements import Statement
+from data_platform.sources.database.statements import MOMENT, Statement
 
 BUSY_SECONDS = 30.0
 """How long a reader waits for a writer."""
@@ -49,6 +49,7 @@ def open_sqlite(url: str, what: str) -> "Generator[Sqlite]":
                 check_same_thread=False,
             )
         ) as connection:  # fmt: skip
+            connection.create_function(MOMENT, 1, _comparable, deterministic=True)
             connection.execute("BEGIN")
             yield Sqlite(connection, what)
     except sqlite3.Error as error:
@@ -138,6 +139,14 @@ def _column(name: str, declared: str) -> SourceColumn:
     kind, wire = (held.kind, held.wire) if held else ("", pa.string())
     column = direct(name, declared, kind, wire, quoted(name))
     return replace(column, convert=held.convert if held else None)
+
+
+def _comparable(value: Any) -> str | None:
+    """A time as `_bound` writes it, whatever its form; None where it is none."""
+    for kind in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
+        with suppress(ValueError, TypeError, OverflowError):
+            return _bound(HELD[kind].convert(value))
+    return None
 
 
 def _bound(value: BoundValue) -> Any:

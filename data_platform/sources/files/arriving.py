@@ -8,6 +8,7 @@ by itself, and those that can't be read go to quarantine while the others go on.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyarrow comes without types.
 
+import functools
 import hashlib
 import itertools
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field, replace
 import duckdb
 import pyarrow as pa
 
-from data_platform.engine.session import Session
+from data_platform.engine.partition_keys import value_of
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.naming import (
     BAD_FILES,
@@ -26,8 +27,11 @@ from data_platform.plan.naming import (
     RESERVED_COLUMNS,
     SOURCE_FILES,
 )
+from data_platform.plan.partitions import Dimension
+from data_platform.plan.sources.file_paths import is_repeated
 from data_platform.plan.sources.kinds import Files
-from data_platform.plan.sql.expressions import literal
+from data_platform.plan.sources.told import told_dimensions
+from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.sources.files.finding import find, look_at, pattern_of, store_of
 from data_platform.sources.files.found import Bad, Found, Taken
@@ -56,6 +60,8 @@ class Batch:
         failed: why a partition has no files.
         unchanged: partitions whose files are as they were when they landed last.
         marks: of the listing of each partition.
+        repeated: partitions whose files are those of an hour of the same name before: no row of
+            them is theirs.
     """
 
     sound: Mapping[str, Sequence[Taken]] = field(default_factory=dict[str, Sequence[Taken]])
@@ -63,6 +69,7 @@ class Batch:
     failed: Mapping[str, str] = field(default_factory=dict[str, str])
     unchanged: frozenset[str] = frozenset()
     marks: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    repeated: frozenset[str] = frozenset()
 
     @property
     def files(self) -> list[Taken]:
@@ -101,13 +108,15 @@ def arriving(question: Question, source: Files) -> Generator[Arrival]:
 
 
 def _taken(question: Question, source: Files) -> Batch:
-    store = store_of(source, question.outside)
+    store, partitions = store_of(source, question.outside), question.node.partitions
     found: dict[str, list[Found]] = {}
     failed: dict[str, str] = {}
+    # Partitions that rows tell apart have their files in common.
+    look = functools.cache(functools.partial(find, store=store))
     for key in question.keys:
         question.work.go_on()
         try:
-            found[key] = find(pattern_of(source.path, question.node.partitions, key), store)
+            found[key] = look(pattern_of(source.path, partitions, key))
         except SourceError as error:
             failed[key] = str(error)
     if store is None:
@@ -135,6 +144,7 @@ def _taken(question: Question, source: Files) -> Batch:
         failed,
         unchanged,
         marks,
+        frozenset(key for key in question.keys if is_repeated(source.path, partitions, key)),
     )
 
 
@@ -183,11 +193,17 @@ def _arrival(question: Question, source: Files, batch: Batch) -> Arrival:
     if batch.files:
         rows = rows_query(question.session, source, batch.files, _known(question))
         _check_names(question.session.columns(rows))
-        origins = _show_origins(question.session, batch)
+        told = _told(question, source, question.session.columns(rows))
+        origins = _show_origins(question, batch, told)
         own = ", ".join([PARTITION, *PROVENANCE])
+        belongs = "".join(
+            f" AND {value_of(one, f'r.{quoted(one.column)}')} "
+            f"IS NOT DISTINCT FROM o.{_told_column(one)}"
+            for one in told
+        )
         query = (
             f"SELECT r.* EXCLUDE ({READ_FROM}), {own} FROM ({rows}) AS r "
-            f"JOIN {origins} AS o ON r.{READ_FROM} = o.{READ_FROM}"
+            f"JOIN {origins} AS o ON r.{READ_FROM} = o.{READ_FROM}{belongs}"
         )
     return Arrival(
         query,
@@ -207,6 +223,29 @@ def _check_names(columns: Iterable[str]) -> None:
         raise SourceError(f"columns {names} have names that the platform needs; rename them")
 
 
+def _told(question: Question, source: Files, columns: Iterable[str]) -> list[Dimension]:
+    """The dimensions whose values rows tell, by columns that there are.
+
+    Raises:
+        SourceError: there is no such column.
+    """
+    partitions = question.node.partitions
+    names = told_dimensions(source, partitions)
+    told = [one for one in (partitions.by if partitions else ()) if one.name in names]
+    for one in told:
+        if one.column not in columns:
+            there = ", ".join(name for name in columns if name != READ_FROM)
+            raise SourceError(
+                f"there is no column {one.column}, which tells the {one.name}; there are {there}. "
+                f"Where each file is of one {one.name}, its path says {{{one.name}}}"
+            )
+    return told
+
+
+def _told_column(dimension: Dimension) -> str:
+    return f"_of_{dimension.name}"
+
+
 def _known(question: Question) -> Known:
     contract = question.node.contract
     columns = contract.columns if contract else ()
@@ -214,12 +253,23 @@ def _known(question: Question) -> Known:
     return Known(question.types, promised, question.node.masking)
 
 
-def _show_origins(session: Session, batch: Batch) -> str:
+def _show_origins(question: Question, batch: Batch, told: Sequence[Dimension]) -> str:
     """A table of what stands beside the rows of each file.
 
-    Texts are numbers in it, so that a row takes 20 bytes in memory where it would take 200.
+    Where rows tell dimensions, a file stands there once for each value that is asked for, and once
+    for rows of none. Texts are numbers in it, so that a row takes 20 bytes in memory where it would
+    take 200.
     """
-    rows = [(key, file) for key, files in batch.sound.items() for file in files]
+    session, partitions = question.session, question.node.partitions
+    rows: list[tuple[str | None, Taken]] = [
+        (key, file)
+        for key, files in batch.sound.items()
+        if key not in batch.repeated
+        for file in files
+    ]
+    if told:
+        files = {file.path: file for _, file in rows}
+        rows += [(None, file) for file in files.values()]
     texts = {
         "_source_file": [file.found.name for _, file in rows],
         "_source_checksum": [file.checksum for _, file in rows],
@@ -228,9 +278,18 @@ def _show_origins(session: Session, batch: Batch) -> str:
         "_source_bytes": [file.found.bytes for _, file in rows],
         "_source_modified": [file.found.modified.replace(tzinfo=None) for _, file in rows],
     }
-    where = {READ_FROM: [file.path for _, file in rows], PARTITION: [key for key, _ in rows]}
+    where: dict[str, list[str] | list[str | None]] = {
+        READ_FROM: [file.path for _, file in rows],
+        PARTITION: [key for key, _ in rows],
+    }
+    for one in told:
+        named = [partitions.named_values(key) if partitions and key else {} for key, _ in rows]
+        where[_told_column(one)] = [values.get(one.name) for values in named]
     number = next(_NUMBERS)
-    session.register(f"_origins_read_{number}", pa.table({**where, **texts, **numbers}))
+    session.register(
+        f"_origins_read_{number}",
+        pa.table({n: pa.array(v, pa.string()) for n, v in where.items()} | {**texts, **numbers}),
+    )
     columns = [*where]
     for name, values in texts.items():
         kind = f"{name}_{number}"

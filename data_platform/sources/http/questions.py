@@ -6,13 +6,12 @@ come in by `${...}` and are noted, so that they are masked.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, cast
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -21,10 +20,12 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.sources.kinds import Api
 from data_platform.plan.sources.request_parameters import (
-    PARTITION_PARAMETERS,
+    WATERMARK,
+    own_parameters,
     parameters_within,
     replaced,
     whole_parameter,
+    with_colons,
 )
 from data_platform.sources.arrivals import Question
 from data_platform.sources.binding import BoundValue, bound_values
@@ -113,10 +114,12 @@ def request_of(
     expand, values = _noting(question, secrets), values_of(question, key)
     secrets.add(place.address.password)
 
-    def filled(text: str) -> Any:
-        return _filled(expand, text, values)
+    own = own_parameters(question.node.partitions)
 
-    url = place.address.copy_with(raw_path=_path(place.address, values).encode("ascii"))
+    def filled(text: str) -> Any:
+        return _filled(expand, text, values, own)
+
+    url = place.address.copy_with(raw_path=_path(place.address, values, own).encode("ascii"))
     params = {name: _texts(_mapped(value, filled)) for name, value in source.params.items()}
     url = with_params(url, {name: value for name, value in params.items() if value})
     headers = {name: _text(filled(text)) for name, text in source.headers.items()}
@@ -129,11 +132,10 @@ def request_of(
 
 def values_of(question: Question, key: str) -> dict[str, BoundValue]:
     """The values of bind parameters; begin and end of a partition are aware here."""
-    values = bound_values(question, key)
+    values = bound_values(question, [key])
     partitions: Partitions | None = question.node.partitions
-    if partitions is not None and key != WHOLE:
-        zone = ZoneInfo(partitions.timezone)
-        start, end = (moment.astimezone(zone) for moment in partitions.window(key))
+    if partitions is not None and partitions.time is not None and key != WHOLE:
+        start, end = (m.astimezone(partitions.time.zone) for m in partitions.window(key))
         values |= {"partition_start": start, "partition_end": end}
     return values
 
@@ -162,16 +164,16 @@ class _LeftOut:
 _LEFT_OUT = _LeftOut()
 
 
-def _filled(expand: Any, text: str, values: Mapping[str, BoundValue]) -> Any:
+def _filled(expand: Any, text: str, values: Mapping[str, BoundValue], own: Collection[str]) -> Any:
     """A text with its variables and parameters; the value itself where it is one as a whole."""
     name = whole_parameter(text)
     if name is not None and name in values:
         value = values[name]
         return _LEFT_OUT if value is None else _plain(value)
-    if any(values.get(name) is None for name in parameters_within(text)):
+    if any(values.get(name) is None for name in parameters_within(text, own)):
         return _LEFT_OUT
     # Parameters first: what a variable holds is sent as it is.
-    return expand(replaced(text, lambda name: _text(values[name]).replace("${", "$${")))
+    return expand(replaced(text, own, lambda name: _text(values[name]).replace("${", "$${")))
 
 
 def _mapped(value: Any, filled: Any) -> Any:
@@ -218,12 +220,14 @@ def _texts(value: Any) -> list[str]:
     return [_text(one) for one in values if one is not None and one is not _LEFT_OUT]
 
 
-def _path(address: httpx.URL, values: Mapping[str, BoundValue]) -> str:
+def _path(address: httpx.URL, values: Mapping[str, BoundValue], own: Collection[str]) -> str:
     """The path and query of an address, with a partition's values quoted."""
 
     def value(name: str) -> str:
-        if name not in PARTITION_PARAMETERS:
+        if name == WATERMARK:
             return f":{name}"
         return quote(_text(values.get(name)), safe="")
 
-    return replaced(address.raw_path.decode("ascii"), value)
+    # httpx percent-encodes braces.
+    path = address.raw_path.decode("ascii").replace("%7B", "{").replace("%7D", "}")
+    return replaced(with_colons(path, own), own, value).replace("{", "%7B").replace("}", "%7D")

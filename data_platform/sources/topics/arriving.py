@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_platform.engine.partition_keys import asked_for, key_of, times_of, value_of
 from data_platform.errors import SourceError
-from data_platform.plan.naming import LOST, OUTSIDE, PARTITION, WHOLE
-from data_platform.plan.partitions import Partitions
+from data_platform.plan.naming import LOST, PARTITION, WHOLE
+from data_platform.plan.partitions import TIME, Partitions
 from data_platform.plan.sources.kinds import Topic
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.sources.arrivals import Arrival, Notice, Question
@@ -25,6 +26,7 @@ from data_platform.sources.topics.messages import COLUMNS, line_of, timestamp_of
 from data_platform.sources.topics.reading import Reading
 from data_platform.sources.topics.spans import (
     Bounds,
+    Span,
     belongs,
     cut,
     is_trusted,
@@ -123,14 +125,23 @@ def _of_windows(
     """What is of the partitions' time, by each message's own timestamp.
 
     It is read to the topic's end: where a window's last message stands nobody can tell, since one
-    message from a clock that is ahead hides all that come after it from a search by time.
+    message from a clock that is ahead hides all that come after it from a search by time. Values of
+    dimensions are told by the messages' columns, when they are read.
     """
     bounds = client.bounds(client.partitions())
+    time = partitions.time
+    if time is None:
+        with path.open("wb") as file:
+            spans = {p: Span(one.low, one.high) for p, one in bounds.items()}
+            Reading(client, spans).run(
+                lambda message: file.write(line_of(message, source.format, ""))
+            )
+        return Arrival(_query(question, source, path))
     first = _first_whole(question, source, client, partitions, bounds)
     keys = [key for key in question.keys if key not in first.failed]
     if not keys:
         return Arrival(None, first.failed)
-    windows = windows_of(partitions, keys)
+    windows = windows_of(time, times_of(partitions, keys))
     outside = 0
     with path.open("wb") as file:
 
@@ -140,13 +151,12 @@ def _of_windows(
             key = windows.key_of(moment)
             if key is not None:
                 file.write(line_of(message, source.format, key))
-            elif not belongs(partitions, moment):
+            elif not belongs(time, moment):
                 outside += 1
 
         Reading(client, spans_from(first.starts, bounds)).run(take)
-    detail = f"{outside:,} messages without a timestamp, or with one out of range"
-    notices = [Notice(OUTSIDE, keys[-1], outside, detail), *first.notices]
-    return Arrival(_query(question, source, path), first.failed, notices=notices)
+    query = _query(question, source, path)
+    return Arrival(query, first.failed, notices=first.notices, outside=outside)
 
 
 @dataclass(frozen=True)
@@ -203,8 +213,22 @@ def _query(question: Question, source: Topic, path: Path) -> str:
         raise SourceError(_taken(source, PARTITION))
     moment = "TIMEZONE('UTC', EPOCH_MS(kafka_timestamp)) AS kafka_timestamp"
     columns = [moment if name == "kafka_timestamp" else name for name in COLUMNS]
-    key = PARTITION if partitioned else f"{literal(WHOLE)} AS {PARTITION}"
-    return f"SELECT {', '.join([*map(quoted, values), *columns, key])} FROM ({lines})"
+    partitions = question.node.partitions
+    if partitions is None or not partitions.by:
+        key = PARTITION if partitioned else f"{literal(WHOLE)} AS {PARTITION}"
+        return f"SELECT {', '.join([*map(quoted, values), *columns, key])} FROM ({lines})"
+    for one in partitions.by:
+        if one.column not in [*values, *columns]:
+            known = ", ".join([*values, *COLUMNS])
+            message = f"there is no {one.column}, which tells the {one.name}; there are {known}"
+            raise SourceError(f"topic {source.topic}: {message}")
+    parts = {
+        TIME: PARTITION,
+        **{one.name: value_of(one, quoted(one.column)) for one in partitions.by},
+    }
+    key = f"{key_of(partitions, parts)} AS {PARTITION}"
+    rows = f"SELECT {', '.join([*map(quoted, values), *columns, key])} FROM ({lines})"
+    return f"SELECT * FROM ({rows}) WHERE {asked_for(question.keys)}"
 
 
 def _taken(source: Topic, key: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from data_platform.errors import SourceError
-from data_platform.plan.partitions import Partitions
+from data_platform.plan.partitions import TimePartitions
 
 TRUSTED = timedelta(days=2)
 """No retention is taken to be shorter."""
@@ -54,18 +54,18 @@ class Windows:
         return self.keys[at] if at >= 0 and milliseconds < self.ends[at] else None
 
 
-def windows_of(partitions: Partitions, keys: Sequence[str]) -> Windows:
-    """The windows of partitions, which are in order."""
-    windows = [partitions.window(key) for key in keys]
+def windows_of(time: TimePartitions, keys: Sequence[str]) -> Windows:
+    """The windows of partitions of time, which are in order."""
+    windows = [time.window(key) for key in keys]
     starts = [milliseconds(start) for start, _ in windows]
     return Windows(keys, starts, [milliseconds(end) for _, end in windows])
 
 
-def belongs(partitions: Partitions, moment: int | None) -> bool:
+def belongs(time: TimePartitions, moment: int | None) -> bool:
     """Whether a timestamp is of any partition, asked for or not."""
-    if moment is None or moment < milliseconds(partitions.timed.starts):
+    if moment is None or moment < milliseconds(time.starts):
         return False
-    last = partitions.timed.ends
+    last = time.ends
     return last is None or moment < milliseconds(last)
 
 
