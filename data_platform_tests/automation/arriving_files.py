@@ -65,6 +65,7 @@ class Shop:
 
     def let_time_pass(self, sensor: str, seconds: float = 86_400) -> None:
         """Have all that a cursor remembers be that much longer ago."""
+        # The cursors of other sensors have no times.
         states = states_of(self.cursors.get(sensor))
         past = timedelta(seconds=seconds)
         if states:
@@ -113,8 +114,9 @@ def why_not(result: dg.SensorResult) -> str:
 
 def _what(request: dg.RunRequest) -> str:
     names = "+".join(sorted(key.path[-1] for key in request.asset_selection or ()))
-    first = request.tags.get("dagster/asset_partition_range_start") or request.partition_key or ""
-    last = request.tags.get("dagster/asset_partition_range_end") or ""
+    tags = request.tags
+    first = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition") or ""
+    last = tags.get("dagster/asset_partition_range_end") or ""
     return " ".join(filter(None, [names, first, last]))
 
 

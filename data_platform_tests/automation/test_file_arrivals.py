@@ -4,16 +4,23 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import boto3
 import dagster as dg
 import pytest
 from arriving_files import DAILY, Shop, asked, why_not
+from dagster_dev import wait_until
+from object_storage import ACCESS_KEY, SECRET_KEY, Bucket, server_url
 
+from data_platform.automation.sensors import queues
 from data_platform.automation.sensors.file_keys import file_keys
 from data_platform.automation.sensors.file_looks import Looked, look
 from data_platform.automation.sensors.file_memory import Memory
+from data_platform.automation.sensors.queue_sensor import LISTED_AT_LEAST, QueueState
+from data_platform.automation.sensors.queues import objects_of
 from data_platform.plan.partitions import Partitions, TimePartitions
 from data_platform.sources.files.finding import listed
 
@@ -349,3 +356,118 @@ def test_arrival_is_off_where_a_schedule_starts_the_source(shop: Shop) -> None:
     assert "shop_files" not in sensors
     shop.declare('schedule: "0 6 * * *"\n' + RATES % ", arrival: sensor")
     assert "shop_files" in {sensor.name for sensor in shop.definitions().sensors or ()}
+
+
+# Buckets --------------------------------------------------------------------------------------
+
+DATED = """
+sources:
+  orders:
+    type: file
+    path: %s/{partition_start:%%Y/%%m}/{partition_key}.csv
+    connection: store
+"""
+
+
+class Store:
+    """A bucket, and a queue that it tells of objects, on the server of the tests."""
+
+    def __init__(self, *, queue: bool = False) -> None:
+        self.bucket = Bucket()
+        keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+        options = {"endpoint_url": server_url(), "region_name": "us-east-1", **keys}
+        self._sqs = boto3.client("sqs", **options)
+        self.queue = ""
+        if queue:
+            self.queue = self._sqs.create_queue(QueueName=self.bucket.name)["QueueUrl"]
+            arn = f"arn:aws:sqs:us-east-1:123456789012:{self.bucket.name}"
+            telling = [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]
+            boto3.client("s3", **options).put_bucket_notification_configuration(
+                Bucket=self.bucket.name,
+                NotificationConfiguration={"QueueConfigurations": telling},
+            )
+
+    def platform(self) -> str:
+        queue = f", queue: '{self.queue}'" if self.queue else ""
+        return (
+            f"connections:\n  store: {{type: s3, endpoint_url: '{server_url()}', "
+            f"access_key_id: {ACCESS_KEY}, secret_access_key: {SECRET_KEY}, "
+            f"region: us-east-1{queue}}}\n"
+        )
+
+    def waiting(self) -> tuple[int, int]:
+        """Messages that can be received, and those that were and aren't deleted."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=names)
+        return tuple(int(answer["Attributes"][name]) for name in names)  # type: ignore[return-value]
+
+
+def bucket_shop(tmp_path: Path, instance: dg.DagsterInstance, store: Store) -> Shop:
+    shop = Shop(tmp_path, instance, store.platform())
+    shop.declare(DAILY + DATED % f"{store.bucket.url}/in")
+    return shop
+
+
+def test_new_objects_start_their_partitions(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    store = Store()
+    shop = bucket_shop(tmp_path, instance, store)
+    assert "orders: no files" in why_not(shop.tick())
+    store.bucket.put("in/2024/01/2024-01-03.csv", "id\n1\n")
+    store.bucket.put("in/2024/02/2024-01-05.csv", "id\n1\n")
+    assert asked(shop.tick()) == {"orders 2024-01-03": "file landed: 2024-01-03.csv"}
+    assert "2 files, none new" in why_not(shop.tick())
+    store.bucket.put("in/2024/01/2024-01-03.csv", "id\n2\n")
+    assert asked(shop.tick()) == {"orders 2024-01-03": "file landed: 2024-01-03.csv"}
+
+
+def test_a_queue_tells_of_objects_and_forgets_them_once_runs_are_asked_for(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "HIDDEN", 1)
+    store, sensor = Store(queue=True), "queue_1_files"
+    shop = bucket_shop(tmp_path, instance, store)
+    assert "shop_files" not in {one.name for one in shop.definitions().sensors or ()}
+    shop.tick(sensor)
+    store.bucket.put("in/2024/01/2024-01-03.csv", "id\n1\n")
+    assert asked(shop.tick_that_is_lost(sensor))
+    assert store.waiting()[1] >= 1, "what a lost tick received isn't deleted"
+    wait_until(lambda: store.waiting()[1] == 0, 10)
+    assert list(asked(shop.tick(sensor))) == ["orders 2024-01-03"]
+    shop.tick(sensor)
+    store.bucket.put("in/2024/01/2024-01-04.csv", "id\n1\n")
+    assert list(asked(shop.tick(sensor))) == ["orders 2024-01-04"]
+    assert "messages" in why_not(shop.tick(sensor))
+    assert store.waiting()[0] == 0
+
+
+def test_what_a_queue_did_not_tell_is_found_by_a_listing(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store, sensor = Store(), "queue_1_files"
+    store.queue = f"{server_url()}/123456789012/no-such-queue"
+    shop = bucket_shop(tmp_path, instance, store)
+    assert "no-such-queue refuses: " in why_not(shop.tick(sensor))
+    store.bucket.put("in/2024/01/2024-01-03.csv", "id\n1\n")
+    assert why_not(shop.tick(sensor)), "it isn't listed without a message"
+    state = QueueState.loaded(shop.cursors[sensor])
+    assert state.listed is not None
+    past = replace(state, listed=state.listed - LISTED_AT_LEAST)
+    shop.cursors[sensor] = past.dumped()
+    assert list(asked(shop.tick(sensor))) == ["orders 2024-01-03"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            '{"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "a+b%2Fc"}}}]}',
+            ("s3://b/a b/c",),
+        ),
+        ('{"Service": "Amazon S3", "Event": "s3:TestEvent"}', None),
+        ('{"Records": "x"}', None),
+        ("", None),
+        ("[]", None),
+    ],
+)
+def test_what_a_message_tells_of(body: str, expected: tuple[str, ...] | None) -> None:
+    assert objects_of(body) == expected
