@@ -21,11 +21,13 @@ from data_platform.engine.discretion import database_words
 from data_platform.engine.frames import tables_of
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.lake_files import duckdb_type
+from data_platform.engine.partition_keys import AWARE, time_key
 from data_platform.engine.session import Session
 from data_platform.errors import ContractError, FunctionError
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
 from data_platform.plan.nodes import PythonNode
+from data_platform.plan.partitions import TIME, Partitions
 from data_platform.plan.schemas import Column
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.quality.gate import Gate, Passage
@@ -145,7 +147,7 @@ def publish_frames(
     node = frames.node
     frames.show(session, keys)
     types = session.columns(f"SELECT * EXCLUDE ({', '.join(HIDDEN_TYPES)}) FROM {GIVEN}")
-    partition = _partition_of(node, types) if frames.by_expression else PARTITION
+    partition = _partition_of(session, node, types, keys) if frames.by_expression else PARTITION
     _require_columns(node, types)
     tested = _shape(session, node, types, partition)
     if frames.by_expression:
@@ -161,7 +163,9 @@ def publish_frames(
     return replace(passage, failed={**failed, **passage.failed})
 
 
-def _partition_of(node: PythonNode, types: Mapping[str, str]) -> str:
+def _partition_of(
+    session: Session, node: PythonNode, types: Mapping[str, str], keys: Sequence[str]
+) -> str:
     """The partition of each row of a range, as SQL."""
     column = node.partition_expr
     kind = types.get(column or "")
@@ -170,15 +174,26 @@ def _partition_of(node: PythonNode, types: Mapping[str, str]) -> str:
             f"{node.function} gave no column {column!r}, by which a row belongs to a partition; "
             f"it gave {', '.join(types)}"
         )
-    if kind.startswith(("DATE", "TIMESTAMP")):
+    partitions = node.partitions
+    if kind.startswith(("DATE", "TIMESTAMP")) and _tells_day(partitions):
         # Times with a zone are taken in the session's, which is that of the partitions.
         return f"strftime(CAST({quoted(column)} AS DATE), '%Y-%m-%d')"
+    if kind.startswith(("DATE", "TIMESTAMP")) and partitions and partitions.dimensions == (TIME,):
+        moment = quoted(column) if kind == AWARE else f"CAST({quoted(column)} AS TIMESTAMP)"
+        return time_key(session, partitions.timed, keys, moment, kind)
     if kind != "VARCHAR":
         raise ContractError(
-            f"{node.function}: {column} is {kind}; a row belongs to a partition by a date, a "
-            "timestamp, or a partition's key as text"
+            f"{node.function}: {column} is {kind}; a row belongs to a partition of time by a "
+            "date or a timestamp, to any by the partition's key as text"
         )
     return quoted(column)
+
+
+def _tells_day(partitions: Partitions | None) -> bool:
+    """Whether keys are days; they are where only Dagster knows the partitions."""
+    if partitions is None:
+        return True
+    return partitions.dimensions == (TIME,) and partitions.timed.every == "day"
 
 
 def _shape(
@@ -257,8 +272,8 @@ def _require_asked(session: Session, node: PythonNode, keys: Sequence[str]) -> N
     found = [None if key is None else str(key) for (key,) in rows]
     if None in found:
         raise ContractError(
-            f"{node.function} gave rows whose {node.partition_expr} is NULL: they are of no "
-            "partition"
+            f"{node.function} gave rows whose {node.partition_expr} is NULL, or of no time that "
+            "was asked for: they are of no partition"
         )
     strange = sorted(str(key) for key in found if key not in set(keys))
     if strange:

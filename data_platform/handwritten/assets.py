@@ -25,6 +25,7 @@ from data_platform.engine.discretion import discreet_error
 from data_platform.engine.session import Session
 from data_platform.errors import PermanentError, PlatformError, SourceUnavailable, TimedOut
 from data_platform.handwritten.calling import Given, arguments, call
+from data_platform.handwritten.partitioning import by_kept_keys
 from data_platform.handwritten.written import WrittenStep
 from data_platform.lake_steps import commit_metadata, report_each
 from data_platform.plan.keys import Key
@@ -203,7 +204,7 @@ class _Run:
         if self._node.by_range:
             given = self._call(None, reading, ready)
             for asset, rows in given.rows.items():
-                frames[asset].add_range(ready, rows)
+                frames[asset].add_range(ready, by_kept_keys(rows, self._step.dimensions))
             for asset, metadata in given.metadata.items():
                 self._said[asset] = dict.fromkeys(ready, metadata)
             return [given]

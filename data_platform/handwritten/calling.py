@@ -20,9 +20,11 @@ from dagster._core.execution.plan.compute_generator import create_op_compute_wra
 from data_platform.engine.inputs import partitions_read
 from data_platform.engine.lake_frames import read_frame
 from data_platform.engine.session import Session
+from data_platform.handwritten.partitioning import as_kept, as_written
 from data_platform.handwritten.written import Parameter, WrittenStep
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import PythonNode
+from data_platform.plan.partitions import TIME
 from data_platform.plan.relations import relation_of
 from data_platform.storage.versions import Snapshot
 
@@ -91,7 +93,10 @@ class CallContext(dg.AssetExecutionContext):
         if asset_key is None and len(keys) > 1:
             raise ValueError("name the asset_key: the function makes several assets")
         written = dg.AssetKey.from_coercible(asset_key) if asset_key else next(iter(keys))
-        if partition_key is None or partition_key == self._partition:
+        if (
+            partition_key is None
+            or as_kept(partition_key, self._step.dimensions) == self._partition
+        ):
             self.said.setdefault(keys.get(written, written), {}).update(metadata)
 
     @property
@@ -101,28 +106,32 @@ class CallContext(dg.AssetExecutionContext):
 
     @property
     def partition_key(self) -> str:
-        """The one that it is called for."""
-        return self._partition if self._partition is not None else super().partition_key
+        """The one that it is called for, with the dimensions of its file."""
+        key = self._partition if self._partition is not None else super().partition_key
+        return as_written(key, self._step.dimensions)
 
     @property
     def partition_keys(self) -> Sequence[str]:
         """Those that it is called for."""
-        return [self._partition] if self._partition is not None else super().partition_keys
+        keys = [self._partition] if self._partition is not None else super().partition_keys
+        return [as_written(key, self._step.dimensions) for key in keys]
 
     @property
     def partition_key_range(self) -> dg.PartitionKeyRange:
         """From the first to the last."""
-        if self._partition is None:
-            return super().partition_key_range
-        return dg.PartitionKeyRange(self._partition, self._partition)
+        keys = self.partition_keys
+        return dg.PartitionKeyRange(keys[0], keys[-1])
 
     @property
     def partition_time_window(self) -> dg.TimeWindow:
         """Their span."""
-        definition = self.assets_def.partitions_def
-        if self._partition is None or not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        definition, key = self.assets_def.partitions_def, self._partition
+        if isinstance(definition, dg.MultiPartitionsDefinition) and key is not None:
+            key = definition.get_partition_key_from_str(key).keys_by_dimension.get(TIME)
+            definition = definition.time_window_partitions_def if key else None
+        if key is None or not isinstance(definition, dg.TimeWindowPartitionsDefinition):
             return super().partition_time_window
-        return definition.time_window_for_partition_key(self._partition)
+        return definition.time_window_for_partition_key(key)
 
     def asset_partition_key_for_output(self, output_name: str = "result") -> str:  # noqa: ARG002
         """The partition by an old name."""

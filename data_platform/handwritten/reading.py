@@ -17,7 +17,11 @@ from data_platform.beside import fingerprint_of, import_beside
 from data_platform.engine.lake_frames import ALLOWED, frame_type
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.handwritten.keys import Names, full_key
-from data_platform.handwritten.partitioning import daily_of, window_of
+from data_platform.handwritten.partitioning import (
+    dimension_names,
+    window_of,
+    written_partitions,
+)
 from data_platform.handwritten.written import AssetsFile, Parameter, WrittenStep
 from data_platform.spec.handwritten import (
     ASSETS_FILE,
@@ -126,6 +130,7 @@ class _Reader:
             keys,
             {name: keys[key] for name, key in definition.keys_by_output_name.items()},
             tuple(self._parameters(definition)),
+            dimension_names(definition.partitions_def),
         )
 
     def _parameters(self, definition: dg.AssetsDefinition) -> Iterator[Parameter]:
@@ -180,7 +185,7 @@ class _Reader:
             said["description"] = spec.description
         if spec.owners:
             said["owner"] = spec.owners[0]
-        said["partitions"] = daily_of(spec.partitions_def)
+        said["partitions"] = written_partitions(spec.partitions_def)
         inputs = tuple(
             FunctionInput(
                 self._names.reference(dep.asset_key),

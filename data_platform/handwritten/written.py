@@ -39,6 +39,7 @@ class WrittenStep:
         keys: full keys by written ones.
         outputs: the full key of each output.
         parameters: that get rows.
+        dimensions: how the file calls those of its partitions' keys, by the platform's names.
     """
 
     name: str
@@ -46,6 +47,7 @@ class WrittenStep:
     keys: dict[dg.AssetKey, dg.AssetKey]
     outputs: dict[str, dg.AssetKey]
     parameters: tuple[Parameter, ...]
+    dimensions: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 Called by `plan.building`. What the function does is opaque: its columns are those of its contract.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from data_platform.errors import Location
 from data_platform.plan.checks.own_checks import compile_own_checks
 from data_platform.plan.declared import (
     Declared,
@@ -13,10 +15,16 @@ from data_platform.plan.declared import (
     read_window,
     refused,
 )
-from data_platform.plan.nodes import Input, PythonNode
+from data_platform.plan.nodes import DestinationNode, Input, Node, PythonNode
+from data_platform.plan.partitions import LENGTHS, Partitions
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import UNKNOWN_SCHEMA
-from data_platform.spec.handwritten import Handwritten, HandwrittenAsset
+from data_platform.spec.handwritten import (
+    UNNAMED,
+    FunctionInput,
+    Handwritten,
+    HandwrittenAsset,
+)
 
 
 def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> PythonNode:
@@ -26,17 +34,20 @@ def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> Pyth
         ConfigurationError: what is wrong with it.
     """
     spec = asset.spec
-    partitions = partitions_of(spec.partitions or "none")
+    at = written.location
+    upstreams = [(given, _upstream(asset, given.reference, at)) for given in written.inputs]
+    partitions = _named_as_in(
+        [node for _, node in upstreams], partitions_of(spec.partitions or "none")
+    )
     read: dict[str, Input] = {}
     after: list[Input] = []
-    for given in written.inputs:
-        if given.reference.split(".")[-2] == "destinations":
-            loaded = asset.destination(given.reference, written.location)
-            after.append(read_window(loaded, partitions, given.window, written.location))
-            continue
-        upstream = asset.upstream(given.reference, written.location, None)
-        one = read_window(upstream, partitions, given.window, written.location)
-        read[relation_of(one)] = one
+    for given, upstream in upstreams:
+        _require_countable(given, upstream, partitions, at)
+        one = read_window(upstream, partitions, given.window, at)
+        if isinstance(upstream, DestinationNode):
+            after.append(one)
+        else:
+            read[relation_of(one)] = one
     contract = promised_columns(asset)
     # A contract names all columns: nothing else tells what the function gives.
     schema = replace(contract, closed=True) if contract else UNKNOWN_SCHEMA
@@ -75,3 +86,34 @@ def python_node(asset: Declared[HandwrittenAsset], written: Handwritten) -> Pyth
         checks=checks,
         **asset.common(),
     )
+
+
+def _upstream(asset: Declared[HandwrittenAsset], reference: str, at: Location) -> Node:
+    if reference.split(".")[-2] == "destinations":
+        return asset.destination(reference, at)
+    return asset.upstream(reference, at, None)
+
+
+def _named_as_in(upstreams: Sequence[Node], partitions: Partitions | None) -> Partitions | None:
+    """Static partitions have no name in Dagster: it is that of the same values in what is read."""
+    if partitions is None or [one.name for one in partitions.by] != [UNNAMED]:
+        return partitions
+    own = partitions.by[0]
+    above = [one for node in upstreams if node.partitions for one in node.partitions.by]
+    name = next((one.name for one in above if one.values == own.values), own.name)
+    return replace(partitions, by=(replace(own, name=name, column=name),))
+
+
+def _require_countable(
+    given: FunctionInput, upstream: Node, partitions: Partitions | None, at: Location
+) -> None:
+    """Dagster counts an offset in the reader's partitions, `last` in the shorter ones."""
+    own, other = (one.time if one else None for one in (partitions, upstream.partitions))
+    if given.window is None or given.window.last is None or own is None or other is None:
+        return
+    if LENGTHS.index(other.every) < LENGTHS.index(own.every):
+        raise refused(
+            at,
+            f"{upstream.key} has partitions of a {other.every}, this asset of a {own.every}: a "
+            "TimeWindowPartitionMapping between them has no start_offset here",
+        )

@@ -10,6 +10,8 @@ from data_platform.spec.asset import LakeAsset, Window
 
 ASSETS_FILE = "assets.py"
 """Beside `pipeline.yaml`."""
+UNNAMED = "value"
+"""The dimension of static partitions, which Dagster gives no name, where nothing tells another."""
 
 
 class HandwrittenAsset(LakeAsset):

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 import pytest
-from dagster_steps import failure_of, materialized, run_assets
+from dagster_steps import assets_of, failure_of, materialized, run_assets
 from factories import Project
+
+from data_platform.resources import LAKE, LakeResource, platform_resources
 
 FEEDS = """
 def fetch(partition):
@@ -70,3 +72,53 @@ def test_a_range_goes_through_all_layers(
     result = run_assets(project, instance, *LAYERS, partition_key=keys[-1])
     assert result.success, failure_of(result)
     assert project.column("analytics/totals", "key", keys[-1]) == [keys[-1]]
+
+
+def test_a_registered_key_needs_no_reload(project: Project, instance: dg.DagsterInstance) -> None:
+    declare(project, "{dynamic: customers}")
+    assets = assets_of(project, *LAYERS)
+    resources = {
+        **platform_resources(project.workspace().platform),
+        LAKE: LakeResource(root=str(project.workbench.lake.root)),
+    }
+    for key in ("anna", "2024|x/y"):
+        instance.add_dynamic_partitions("customers", [key])
+        assert dg.materialize(
+            assets, instance=instance, resources=resources, partition_key=key
+        ).success
+    assert project.column("analytics/totals", "key") == ["2024|x/y", "anna"]
+
+
+def test_a_month_is_built_from_days_of_another_run(
+    project: Project, instance: dg.DagsterInstance
+) -> None:
+    """And the other way: days of two regions from months, in one range."""
+    project.declare(
+        "sources:\n"
+        "  daily: {type: python, function: feeds:fetch, "
+        "partitions: {every: day, start: 2024-01-01}}\n"
+        "analytics:\n"
+        "  monthly:\n"
+        "    partitions: {every: month, start: 2024-01-01}\n"
+        "    query: SELECT SUM(n) AS n FROM raw.daily\n"
+        "  regional:\n"
+        "    partitions: {every: day, start: 2024-01-01, by: {region: {values: [eu, us]}}}\n"
+        "    query: SELECT :region AS region, n FROM analytics.monthly\n"
+    )
+    (project.pipelines / "shop" / "feeds.py").write_text(FEEDS)
+    ranges = {
+        "raw/daily": ("2024-01-01", "2024-02-29"),
+        "analytics/monthly": ("2024-01-01", "2024-02-01"),
+        "analytics/regional": ("2024-01-31|eu", "2024-02-01|us"),
+    }
+    for name, (first, last) in ranges.items():
+        tags = {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        }
+        result = run_assets(project, instance, name, tags=tags)
+        assert result.success, failure_of(result)
+    assert project.column("analytics/monthly", "n") == [29, 31]
+    assert [tuple(row.values()) for row in project.rows("analytics/regional")] == [
+        ("eu", 29), ("eu", 31), ("us", 29), ("us", 31),
+    ]  # fmt: skip

@@ -51,16 +51,50 @@ BROKEN = {
         '@dg.asset(ins={"o": dg.AssetIn(["staging", "orders"])})\ndef x(o: list): ...\n',
         r"parameter o is annotated [Ll]ist; it may be pandas.DataFrame, pyarrow.Table",
     ),
-    "other partitions": (
-        '@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a"]))\ndef x(): ...\n',
-        r"partitions_def is a StaticPartitionsDefinition; assets have daily partitions",
+    "partitions at other times": (
+        (
+            "@dg.asset(partitions_def=dg.TimeWindowPartitionsDefinition(cron_schedule='5 * * * *', "
+            "start='2024-01-01-00:05', fmt='%Y-%m-%d-%H:%M'))\ndef x(): ...\n"
+        ),
+        r"partitions_def is a TimeWindowPartitionsDefinition; assets have hourly, daily, weekly or",
+    ),
+    "keys of another form": (
+        (
+            "@dg.asset(partitions_def=dg.DailyPartitionsDefinition('24/01/01', fmt='%y/%m/%d'))\n"
+            "def x(): ...\n"
+        ),
+        r"partitions_def is a DailyPartitionsDefinition; assets have",
+    ),
+    "a dynamic dimension": (
+        (
+            "@dg.asset(partitions_def=dg.MultiPartitionsDefinition({'day': daily, "
+            "'who': dg.DynamicPartitionsDefinition(name='customers')}))\ndef x(): ...\n"
+        ),
+        r"the dimension who of partitions_def is a DynamicPartitionsDefinition; assets have",
+    ),
+    "an offset in longer partitions": (
+        (
+            "@dg.asset(partitions_def=dg.MonthlyPartitionsDefinition('2024-01-01'), "
+            "ins={'o': dg.AssetIn(['staging', 'orders'], "
+            "partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1))})\ndef x(o): ...\n"
+        ),
+        r"staging/sales/orders has partitions of a day, this asset of a month: a TimeWindowPartit",
+    ),
+    "weeks that end within months": (
+        (
+            "weeks = dg.WeeklyPartitionsDefinition('2024-01-01')\n\n"
+            "@dg.asset(partitions_def=weeks)\ndef x(): ...\n\n"
+            "@dg.asset(partitions_def=dg.MonthlyPartitionsDefinition('2024-01-01'))\n"
+            "def y(x): ...\n"
+        ),
+        r"analytics/sales/x can't be read by partition: its partitions are weeks",
     ),
     "an offset": (
         (
             '@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2024-01-01", hour_offset=3))\n'
             "def x(): ...\n"
         ),
-        r"daily partitions without offsets",
+        r"monthly partitions without offsets",
     ),
     "a mapping without a form": (
         (

@@ -2,9 +2,10 @@
 
 from data_platform.plan.partitions.agreement import alike, disagreement, window_trouble
 from data_platform.plan.partitions.kinds import PARAMETERS, TIME, Dimension, Partitions, daily
-from data_platform.plan.partitions.times import Every, TimePartitions
+from data_platform.plan.partitions.times import LENGTHS, Every, TimePartitions
 
 __all__ = [
+    "LENGTHS",
     "PARAMETERS",
     "TIME",
     "Dimension",
