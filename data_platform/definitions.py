@@ -19,7 +19,7 @@ from data_platform.analytics.assets import analytics_asset
 from data_platform.asset_specs import asset_key, external_spec, quarantine_spec
 from data_platform.automation.conditions import condition_of
 from data_platform.automation.evaluation.sensor import AutomationSensor
-from data_platform.automation.pools import pools_sensor
+from data_platform.automation.pools import limits_of, pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
 from data_platform.automation.sensors.building import outside_sensors
 from data_platform.destinations.assets import destination_asset
@@ -77,7 +77,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     schedules = [pipeline_schedule(pipeline) for pipeline in loaded.plan.pipelines]
     files = [loaded.assets_files.get(pipeline.name) for pipeline in loaded.plan.pipelines]
     others = [entry for file in files if file for entry in file.others]
-    pools = loaded.workspace.platform.pools
+    limits = limits_of(loaded.plan, loaded.workspace.platform)
     external = loaded.workspace.platform.external_assets
     pipelines = dg.Definitions(
         assets=[
@@ -99,7 +99,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         ],
         sensors=[
             AutomationSensor(),
-            *([pools_sensor(pools)] if pools else []),
+            pools_sensor(limits),
             *outside_sensors(loaded),
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
         ],
@@ -112,6 +112,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             ),
         },
         executor=dg.in_process_executor,
+        metadata=limits.metadata(),
     )
     return dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))
 

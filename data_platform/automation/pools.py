@@ -1,24 +1,39 @@
-"""Pools of platform.yaml, kept in step with Dagster's instance.
+"""What the pipelines say of their runs and pools, for the definitions and for Dagster's instance.
 
-Called by `definitions` as a sensor and by `running` before a run.
+Called by `definitions` for the metadata and the sensor, and by the command before it runs.
 """
-
-from collections.abc import Mapping
 
 import dagster as dg
 
-
-def apply_limits(instance: dg.DagsterInstance, pools: Mapping[str, int]) -> list[str]:
-    """Set the limits that differ; gives the names of those that were set."""
-    storage = instance.event_log_storage
-    known = {limit.name: limit.limit for limit in storage.get_pool_limits()}
-    changed = [name for name, limit in pools.items() if known.get(name) != limit]
-    for name in changed:
-        storage.set_concurrency_slots(name, pools[name])
-    return changed
+from data_platform.asset_specs import priority_of
+from data_platform.instance.pool_limits import apply_limits
+from data_platform.instance.run_limits import RunLimits
+from data_platform.plan.nodes import Plan
+from data_platform.spec.platform import Platform
 
 
-def pools_sensor(pools: Mapping[str, int]) -> dg.SensorDefinition:
+def limits_of(plan: Plan, platform: Platform) -> RunLimits:
+    """Of all pipelines."""
+    nodes = plan.nodes
+    return RunLimits(
+        platform.lake.root,
+        platform.pools,
+        {one.name: one.max_active_runs for one in plan.pipelines if one.max_active_runs},
+        {str(node.key): priority for node in nodes if (priority := priority_of(node))},
+        {
+            str(node.key): node.resources.model_dump(exclude_none=True)
+            for node in nodes
+            if node.resources
+        },
+    )
+
+
+def set_pools(instance: dg.DagsterInstance, platform: Platform) -> list[str]:
+    """Bring the instance's pools in step with platform.yaml; gives what was changed, in words."""
+    return apply_limits(instance, platform.pools, platform.lake.root)
+
+
+def pools_sensor(limits: RunLimits) -> dg.SensorDefinition:
     """Sets the limits a minute after platform.yaml has changed at the latest."""
 
     @dg.sensor(
@@ -29,7 +44,7 @@ def pools_sensor(pools: Mapping[str, int]) -> dg.SensorDefinition:
         asset_selection=dg.AssetSelection.assets(dg.AssetKey("platform")),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        changed = apply_limits(context.instance, pools)
+        changed = apply_limits(context.instance, limits.pools, limits.owner)
         return dg.SkipReason(f"set {', '.join(changed)}" if changed else "nothing has changed")
 
     return sensor

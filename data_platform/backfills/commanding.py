@@ -15,7 +15,7 @@ from typing import Protocol
 import dagster as dg
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 
-from data_platform.automation.pools import apply_limits
+from data_platform.automation.pools import set_pools
 from data_platform.backfills import records
 from data_platform.backfills.choosing import Which, chosen
 from data_platform.backfills.driving import Course, Launcher, Watcher, drive, only_one
@@ -240,7 +240,7 @@ def _drive(
     with ExitStack() as stack:
         stack.enter_context(only_one(instance, backfill.backfill_id))
         reap_dead_runs(instance)
-        apply_limits(instance, ground.loaded.workspace.platform.pools)
+        set_pools(instance, ground.loaded.workspace.platform)
         if again:
             records.open_again(instance, backfill)
         launcher = _launcher(backfill, nodes, ground, shown, stack)

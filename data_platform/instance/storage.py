@@ -12,8 +12,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 import yaml
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, Field, StringSource
+from dagster import (
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
+    Field,
+    StringSource,
+)
 from dagster._config import UserConfigSchema
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
@@ -25,6 +33,7 @@ from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs.base import RunStorage
+from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from dagster._core.storage.schedules.base import ScheduleStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.concurrency import ConcurrencyClaimStatus
@@ -102,6 +111,22 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
         super().handle_run_event(run_id, event, update_timestamp)
         if event.event_type in _RUN_ENDS:
             self._locks.release(run_id)
+
+    def tags_in_queue(self, prefix: str) -> dict[str, str]:
+        """Tags of runs that wait in the queue, by name; where several have one, the newest run's.
+
+        Args:
+            prefix: of their names.
+        """
+        tags, runs = RunTagsTable.c, RunsTable.c
+        query = (
+            sa.select(tags.key, tags.value)
+            .join_from(RunTagsTable, RunsTable, tags.run_id == runs.run_id)
+            .where(runs.status == DagsterRunStatus.QUEUED.value, tags.key.startswith(prefix))
+            .order_by(runs.id)
+        )
+        with self.connect() as connection:
+            return {str(key): str(value) for key, value in connection.execute(query).all()}
 
     def add_daemon_heartbeat(self, daemon_heartbeat: "DaemonHeartbeat") -> None:
         """Tell the launcher that this process launches runs, when its queue shows life."""

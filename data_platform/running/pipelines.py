@@ -9,7 +9,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from data_platform.automation.pools import apply_limits
+from data_platform.automation.pools import set_pools
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
 from data_platform.loading import Loaded
@@ -54,7 +54,7 @@ def run_pipeline(
     nodes = [node for node in nodes if node.key in wanted]
     values = run_values(request.settings, nodes)
     reap_dead_runs(instance)
-    apply_limits(instance, loaded.workspace.platform.pools)
+    set_pools(instance, loaded.workspace.platform)
     tags = {CAUSE_TAG: request.cause, **({FORCE_TAG: "true"} if request.force else {})}
     runner = Runner(definitions, instance, progress, values, tags)
     reports: dict[Key, AssetReport] = {}

@@ -117,7 +117,7 @@ def test_a_schedule_with_nothing_due_says_so(tmp_path: Path) -> None:
 
 def test_the_pools_sensor_sets_the_limits(retail: RetailPlatform) -> None:
     sensor = retail.definitions.resolve_sensor_def("pools")
-    for message in ("set database, api", "nothing has changed"):
+    for message in ("set database: 8, api: 10", "nothing has changed"):
         context = dg.build_sensor_context(
             instance=retail.instance, repository_def=retail.definitions.get_repository_def()
         )

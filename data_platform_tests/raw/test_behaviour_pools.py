@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_steps import assets_of, run_assets
 from factories import Project
 
-from data_platform.automation.pools import apply_limits
+from data_platform.instance.pool_limits import apply_limits
 
 OTHER_RUN = "00000000-0000-4000-8000-000000000000"
 
@@ -23,7 +23,7 @@ def test_a_source_waits_while_another_run_has_the_pools_only_slot(
         "import pathlib\n\ndef fetch():\n"
         f"    pathlib.Path({str(calls)!r}).touch()\n    return [{{'id': 1}}]\n"
     )
-    apply_limits(instance, {"database": 1})
+    apply_limits(instance, {"database": 1}, "lake")
     storage = instance.event_log_storage
     assert storage.claim_concurrency_slot("database", OTHER_RUN, "other").is_claimed
     results: list[dg.ExecuteInProcessResult] = []

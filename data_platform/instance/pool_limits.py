@@ -1,0 +1,43 @@
+"""Sets the limits of pools in Dagster's instance, and removes those of pools that are gone.
+
+Called by `coordinator` before a run is queued, by a sensor each minute and by the command before it
+runs. Only pools that were set from a platform.yaml are removed; those of other owners, and what
+somebody made in the UI, stay.
+"""
+
+import json
+from collections.abc import Mapping
+
+from dagster import DagsterInstance
+
+_CURSOR = "data_platform/pools/"
+
+
+def apply_limits(instance: DagsterInstance, pools: Mapping[str, int], owner: str) -> list[str]:
+    """Let the instance's pools be as they are written.
+
+    Args:
+        instance: Dagster's.
+        pools: slots by name.
+        owner: who has said so; what the same one said before and says no more is removed.
+
+    Returns:
+        What was set or removed, in words.
+    """
+    storage, cursors = instance.event_log_storage, instance.daemon_cursor_storage
+    cursor = f"{_CURSOR}{owner}"
+    said = cursors.get_cursor_values({cursor}).get(cursor)
+    ours: list[str] = json.loads(said) if said else []
+    known = {pool.name: pool for pool in storage.get_pool_limits()}
+    done: list[str] = []
+    for name, limit in pools.items():
+        if name not in known or known[name].from_default or known[name].limit != limit:
+            storage.set_concurrency_slots(name, limit)
+            done.append(f"{name}: {limit}")
+    for name in ours:
+        if name not in pools and name in known:
+            storage.delete_concurrency_limit(name)
+            done.append(f"{name} removed")
+    if sorted(ours) != sorted(pools):
+        cursors.set_cursor_values({cursor: json.dumps(sorted(pools))})
+    return done
