@@ -13,7 +13,8 @@ import dagster as dg
 from data_platform.plan.nodes import LakeNode
 from data_platform.plan.purity import same_from_same
 from data_platform.quality.gate import Passage
-from data_platform.reporting.unchanged import is_forced, may_stand_as_judged
+from data_platform.reporting.unchanged import may_stand_as_judged
+from data_platform.run_tags import is_forced
 from data_platform.storage.built_from import Standing, standing_of
 from data_platform.storage.workbench import Workbench
 
@@ -73,7 +74,7 @@ def work_left(
     workbench = replace(workbench, lake=lake)
     unchanged = [key for key in keys if all(key in one.unchanged for one in found)]
     judged = len(unchanged) < len(keys) or all(may_stand_as_judged(context, n) for n in nodes)
-    if is_forced(context) or not judged:
+    if is_forced(context.run.tags) or not judged:
         unchanged = []
     left = [key for key in keys if key not in set(unchanged)]
     return WorkLeft(left, workbench, unchanged, found)

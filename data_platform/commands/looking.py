@@ -43,17 +43,22 @@ def query(sql: str, style: str, limit: int) -> None:
 
 @click.command(epilog="Example: data-platform status retail")
 @click.argument("pipeline", required=False, shell_complete=completion.pipelines)
+@click.option("--all", "every", is_flag=True, help="Each asset that waits for another, too.")
 @format_option
-def status(pipeline: str | None, style: str) -> None:
+def status(pipeline: str | None, *, every: bool, style: str) -> None:
     """Show how assets stand.
 
     Their last good partition, what is published of what is due, age and freshness, checks whose
-    latest evaluation failed, and rows held back.
+    latest evaluation failed, and rows held back. What waits for an asset that failed is told once,
+    with that asset.
     """
+    from dataclasses import replace  # noqa: PLC0415
     from datetime import UTC, datetime  # noqa: PLC0415
 
+    from data_platform.observability.causes import causes_of, with_causes  # noqa: PLC0415
     from data_platform.observability.event_log import read_event_log  # noqa: PLC0415
     from data_platform.observability.facts import gather_facts  # noqa: PLC0415
+    from data_platform.observability.failures import last_failures  # noqa: PLC0415
     from data_platform.observability.outages import outages  # noqa: PLC0415
     from data_platform.observability.status import as_json, status_of  # noqa: PLC0415
     from data_platform.secrets.stores import expand  # noqa: PLC0415
@@ -66,13 +71,18 @@ def status(pipeline: str | None, style: str) -> None:
     with dagster_instance(settings_of_machine()) as instance:
         logged = read_event_log(instance, nodes)
         down = outages(instance, nodes, lambda text: expand(text, environment()))
+        failures = last_failures(instance, loaded.plan.nodes)
     facts = gather_facts(nodes, loaded.workbench(), loaded.outside(), logged)
     now = datetime.now(UTC)
-    statuses = [status_of(node, facts[node.key], now) for node in nodes]
+    statuses = [
+        replace(status_of(node, facts[node.key], now), circuit=down.get(node.key)) for node in nodes
+    ]
+    causes = causes_of(loaded.plan, statuses, failures, now)
+    statuses = with_causes(statuses, causes, failures)
     if style == "json":
         print_json([as_json(one) for one in statuses])
     else:
         console = make_console(environment())
-        print_status(console, statuses)
-        for line in down:
+        print_status(console, statuses, every=every)
+        for line in sorted(set(down.values())):
             say(console, line, BAD)

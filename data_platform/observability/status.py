@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from data_platform.observability.failures import Cause, Failure
 from data_platform.plan.freshness import Judgement, judge_freshness, published_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
@@ -53,6 +54,9 @@ class AssetStatus:
         freshness: against what was promised.
         facts: what this was told from.
         enabled: whether anything starts it.
+        failure: its last try, where it failed and nothing was built since.
+        cause: what holds it up, itself included.
+        circuit: that the system which it asks is left alone for now, since it failed.
     """
 
     key: Key
@@ -65,6 +69,14 @@ class AssetStatus:
     freshness: Judgement
     facts: Facts
     enabled: bool = True
+    failure: Failure | None = None
+    cause: Cause | None = None
+    circuit: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether another asset holds it up."""
+        return self.cause is not None and self.cause.key != self.key
 
 
 def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
@@ -127,4 +139,25 @@ def as_json(status: AssetStatus) -> dict[str, Any]:
         "quarantined_rows": facts.quarantined,
         "unknown": facts.unknown,
         "position": dict(facts.position) if facts.position else None,
+        "circuit": status.circuit,
+        "failure": _failure(status.failure) if status.failure else None,
+        "cause": _cause(status.cause) if status.cause else None,
+    }
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "run": failure.run_id,
+        "at": failure.at.isoformat(),
+        "reason": failure.reason,
+        "own": failure.own,
+    }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "key": str(cause.key),
+        "text": cause.text,
+        "run": cause.run_id,
+        "waiting": len(cause.waiting),
     }

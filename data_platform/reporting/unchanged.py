@@ -16,14 +16,7 @@ from data_platform.reporting.events import PartitionEvent, inputs_of, record_mat
 from data_platform.reporting.figures import rows_label
 from data_platform.storage.versions import PartitionVersion, Snapshot
 
-FORCE_TAG = "data_platform/force"
-"""Of a run: whether it computes what nothing has changed of."""
 UNCHANGED = "unchanged: same inputs, code and configuration"
-
-
-def is_forced(context: dg.AssetExecutionContext) -> bool:
-    """Whether a run computes though nothing has changed."""
-    return context.run.tags.get(FORCE_TAG, "").lower() in {"true", "yes", "1"}
 
 
 def checks_of(node: LakeNode) -> list[str]:

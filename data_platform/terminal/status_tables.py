@@ -28,10 +28,20 @@ _STYLES = {"pass": GOOD, "warn": POOR, "fail": BAD, "none": QUIET}
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
-def print_status(console: Console, statuses: Sequence[AssetStatus]) -> None:
-    """Print how assets stand, in the order of their pipelines and layers."""
+_FEW = 5
+"""So many assets that wait for one are told one by one."""
+
+
+def print_status(console: Console, statuses: Sequence[AssetStatus], *, every: bool = False) -> None:
+    """Print how assets stand, in the order of their pipelines and layers.
+
+    Args:
+        console: where to.
+        statuses: of the assets.
+        every: whether each of many that wait for one asset is shown.
+    """
     for pipeline, group in groupby(statuses, key=lambda status: status.key.pipeline):
-        members = list(group)
+        members = [one for one in group if every or not _is_one_of_many(one)]
         console.print(Text(pipeline, style="bold underline"))
         rows: list[Row] = []
         order = ("raw", "staging", "analytics", "destinations")
@@ -44,6 +54,27 @@ def print_status(console: Console, statuses: Sequence[AssetStatus]) -> None:
         for line, style in (entry for status in members for entry in _remarks(status)):
             say(console, line, style)
         console.print()
+    _print_causes(console, statuses, every=every)
+
+
+def _is_one_of_many(status: AssetStatus) -> bool:
+    return status.cause is not None and status.waits and len(status.cause.waiting) > _FEW
+
+
+def _print_causes(console: Console, statuses: Sequence[AssetStatus], *, every: bool) -> None:
+    """A line for each cause, with the number of assets that it holds up."""
+    causes = {status.cause.key: status.cause for status in statuses if status.cause}
+    for cause in sorted(causes.values(), key=lambda one: -len(one.waiting)):
+        run = f"; run {cause.run_id[:8]}" if cause.run_id else ""
+        waiting = len(cause.waiting)
+        before = (
+            f"{waiting:,} asset{'s wait' if waiting != 1 else ' waits'} for " if waiting else ""
+        )
+        say(console, f"{before}{cause.key}: {cause.text}{run}", BAD)
+        if waiting and not every and waiting <= _FEW:
+            say(console, f"  {', '.join(map(str, cause.waiting))}", QUIET)
+    if not every and any(len(cause.waiting) > _FEW for cause in causes.values()):
+        say(console, "--all shows each asset that waits", QUIET)
 
 
 def age_words(age: timedelta | None) -> str:
@@ -91,7 +122,7 @@ def _remarks(status: AssetStatus) -> Iterator[tuple[str, str]]:
         yield f"{key}: disabled, nothing starts it", QUIET
     if facts.unknown:
         yield f"{key}: {facts.unknown}", POOR
-    elif status.freshness.state in {"warn", "fail"}:
+    elif status.freshness.state in {"warn", "fail"} and not status.waits:
         yield f"{key}: {status.freshness.reason}", _STYLES[status.freshness.state]
     if facts.failed_checks:
         yield f"{key}: failed {', '.join(facts.failed_checks)}", BAD

@@ -8,7 +8,8 @@ from handwritten_sales import DAYS, Sales
 
 from data_platform.keeping.history import history_of
 from data_platform.plan.keys import Key
-from data_platform.reporting.unchanged import FORCE_TAG, UNCHANGED
+from data_platform.reporting.unchanged import UNCHANGED
+from data_platform.run_tags import FORCE_TAG
 
 MORE = """
 analytics:
@@ -30,8 +31,8 @@ def told(sales: Sales, result: dg.ExecuteInProcessResult, name: str) -> dict[str
     """What a run's materializations say of why nothing was done, by partition."""
     layer, asset = name.split("/")
     found = sales.instance.fetch_materializations(dg.AssetKey([layer, "sales", asset]), 20)
-    events = [r.event_log_entry for r in found.records if r.run_id == result.run_id]
-    said = {e.asset_materialization.partition: e.asset_materialization.metadata for e in events}
+    events = [r.asset_materialization for r in found.records if r.run_id == result.run_id]
+    said = {event.partition: event.metadata for event in events if event is not None}
     return {key: str(one["why"].value) if "why" in one else "" for key, one in said.items()}
 
 

@@ -109,6 +109,9 @@ def test_json_holds_what_was_found(daily: StagingNode):
         "quarantined_rows": 12,
         "unknown": None,
         "position": None,
+        "circuit": None,
+        "failure": None,
+        "cause": None,
     }
 
 
