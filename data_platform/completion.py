@@ -7,14 +7,17 @@ nothing: an error would be written into the line that somebody is typing.
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from data_platform.settings import load_settings, read_env_file
+
+if TYPE_CHECKING:
+    from data_platform.plan.partitions import Partitions
 
 PROGRAM = "data-platform"
 """As pyproject.toml installs it."""
@@ -111,19 +114,28 @@ def parameters(context: click.Context, typed: str) -> Iterator[str]:
 @_silent
 def partitions(context: click.Context, typed: str) -> Sequence[str]:
     """Keys of partitions that are due, newest first."""
-    return _thinned([key for key in _due(context) if key.startswith(typed)])
+    due = _partitions(context).due(datetime.now(UTC))
+    return _thinned([key for key in due[::-1] if key.startswith(typed)])
+
+
+@_silent
+def starts(context: click.Context, typed: str) -> Sequence[str]:
+    """Where a range may begin: the times that are due, newest first."""
+    due = _partitions(context).timed.due(datetime.now(UTC))
+    return _thinned([key for key in due[::-1] if key.startswith(typed)])
 
 
 @_silent
 def ends(context: click.Context, typed: str) -> Sequence[str]:
-    """Where a range may end: the day after each partition that is due."""
-    after = [str(date.fromisoformat(key) + timedelta(days=1)) for key in _due(context)]
-    return _thinned([key for key in after if key.startswith(typed)])
+    """Where a range may end: what comes after each time that is due."""
+    time = _partitions(context).timed
+    after = [time.following(key) for key in time.due(datetime.now(UTC))]
+    return _thinned([key for key in after[::-1] if key.startswith(typed)])
 
 
 def _thinned(keys: Sequence[str]) -> Sequence[str]:
-    """The keys; of too many, the first of each month, or of each year."""
-    for length in (len("2024-01-01"), len("2024-01"), len("2024")):
+    """The keys; of too many, the first of each day, of each month, or of each year."""
+    for length in (None, len("2024-01-01"), len("2024-01"), len("2024")):
         firsts: dict[str, str] = {key[:length]: key for key in keys}
         if len(firsts) <= MAX_OFFERED:
             return list(firsts.values())
@@ -165,25 +177,31 @@ def _parameters(pipeline: str | None) -> Iterator[tuple[str, str, str]]:
                     yield layer, asset, name
 
 
-def _due(context: click.Context) -> list[str]:
-    """The keys of a pipeline's due partitions, newest first."""
+def _partitions(context: click.Context) -> "Partitions":
+    """Those of a pipeline; keys that are registered aren't asked for."""
     from zoneinfo import ZoneInfo  # noqa: PLC0415
 
-    from data_platform.plan.partitions import daily  # noqa: PLC0415
+    from data_platform.plan.partitions import (  # noqa: PLC0415
+        Dimension,
+        Partitions,
+        TimePartitions,
+    )
 
     named = _named(context) or ""
     name = named.split("/")[1] if "/" in named else named
     file = next(file for file in _files() if file.parent.name == name)
     declared = _data(file)["partitions"]
-    if declared["every"] != "day":
-        return []
-    end, timezone = declared.get("end"), declared.get("timezone", "UTC")
-    partitions = daily(
-        date.fromisoformat(declared["start"]),
-        date.fromisoformat(end) if end else None,
-        ZoneInfo(timezone).key,
-    )
-    return partitions.due(datetime.now(UTC))[::-1]
+    named = declared.get("by") or {}
+    by = [Dimension(name, name, tuple(map(str, named[name]["values"]))) for name in named]
+    time, end = None, declared.get("end")
+    if "every" in declared:
+        time = TimePartitions(
+            declared["every"],
+            date.fromisoformat(declared["start"]),
+            date.fromisoformat(end) if end else None,
+            ZoneInfo(declared.get("timezone", "UTC")).key,
+        )
+    return Partitions(time, tuple(by), declared.get("dynamic"))
 
 
 def _data(file: Path) -> dict[str, Any]:

@@ -36,7 +36,7 @@ _ACTIONS = "--list, --resume and --cancel go without a pipeline and its options"
     "--partition", metavar="KEY", shell_complete=completion.partitions, help="One partition."
 )
 @click.option(
-    "--from", "first", metavar="KEY", shell_complete=completion.partitions,
+    "--from", "first", metavar="KEY", shell_complete=completion.starts,
     help="The first partition of a range of time.",
 )  # fmt: skip
 @click.option(
@@ -52,7 +52,7 @@ _ACTIONS = "--list, --resume and --cancel go without a pipeline and its options"
 @click.option("--missing-only", "which", flag_value="missing", help="Only what isn't published.")
 @click.option(
     "--stale", "which", flag_value="stale",
-    help="Only what was built by other code or from other inputs than stand now, and what is below.",
+    help="Only what other code or other inputs than stand now made, and what is below.",
 )  # fmt: skip
 @click.option(
     "--batch", type=click.IntRange(min=1), metavar="N",

@@ -23,7 +23,7 @@ from data_platform.commands.opened import dagster_instance, fail, load_all, sett
     "--partition", metavar="KEY", shell_complete=completion.partitions, help="One partition."
 )
 @click.option(
-    "--from", "first", metavar="KEY", shell_complete=completion.partitions,
+    "--from", "first", metavar="KEY", shell_complete=completion.starts,
     help="The first partition of a range.",
 )  # fmt: skip
 @click.option(

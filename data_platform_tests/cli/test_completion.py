@@ -116,6 +116,42 @@ def test_partitions_are_thinned_to_what_can_be_read(
     assert len(found) <= MAX_OFFERED
 
 
+@pytest.mark.parametrize(
+    ("partitions", "line", "values"),
+    [
+        (
+            "{every: hour, start: 2020-03-29, end: 2020-03-30, timezone: Europe/Berlin}",
+            "--partition 2020-03-29-0",
+            [f"2020-03-29-{hour:02}:00" for hour in (9, 8, 7, 6, 5, 4, 3, 1, 0)],
+        ),
+        ("{every: hour, start: 2020-03-01, end: 2020-03-04}", "--partition ", [
+            "2020-03-03-00:00", "2020-03-02-00:00", "2020-03-01-00:00",
+        ]),
+        ("{every: week, start: 2020-02-27, end: 2020-03-12}", "--to ", ["2020-03-12", "2020-03-05"]),
+        ("{every: month, start: 2020-02-01, end: 2020-04-01}", "--from ", [
+            "2020-03-01", "2020-02-01",
+        ]),
+        ("{by: {shop: {values: [eu, us]}}}", "--partition e", ["eu"]),
+        ("{by: {shop: {values: [eu, us]}}}", "--from ", []),
+        (
+            "{every: month, start: 2020-02-01, end: 2020-03-01, by: {shop: {values: [eu, us]}}}",
+            "--partition ",
+            ["2020-02-01|us", "2020-02-01|eu"],
+        ),
+        ("{dynamic: shops}", "--partition ", []),
+    ],
+)  # fmt: skip
+def test_partitions_of_every_kind(
+    offered: Offered, project: Project, partitions: str, line: str, values: list[str]
+) -> None:
+    file = project.pipelines / "sales/pipeline.yaml"
+    body = YEARS[YEARS.index("sources") :]
+    file.write_text(
+        f"version: 1\npipeline: sales\nowner: team:sales\npartitions: {partitions}\n{body}"
+    )
+    assert offered(f"run sales {line}") == values
+
+
 def test_a_broken_pipeline_is_offered_by_its_lines(offered: Offered, project: Project) -> None:
     file = project.pipelines / "sales/pipeline.yaml"
     file.write_text(file.read_text() + "  broken: [\n")
