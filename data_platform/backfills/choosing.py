@@ -77,7 +77,7 @@ def _failed(
     statuses = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
     records = instance.get_run_records(RunsFilter(statuses=statuses), limit=LOOKED_AT)
     found: dict[Key, set[str]] = {}
-    known: dict[Key, Mapping[str, float]] = {}
+    known: dict[Key, Mapping[str, dg.EventLogRecord]] = {}
     for record in records:
         run = record.dagster_run
         if keys.isdisjoint(run.asset_selection or ()):
@@ -85,30 +85,28 @@ def _failed(
         ended = record.end_time or record.update_timestamp.timestamp()
         for key, outcome in outcomes_of(instance, run, nodes).items():
             if key not in known:
-                known[key] = _materialized(instance, key, wanted.get(key, ()))
-            undone = (one for one in outcome.partitions if one not in outcome.done)
-            later = {one for one in undone if known[key].get(one, 0.0) <= ended}
-            found.setdefault(key, set()).update(later)
+                known[key] = _newest(instance, key, wanted.get(key, ()))
+            undone = {one for one in outcome.partitions if one not in outcome.done}
+            later = {one for one, made in known[key].items() if made.timestamp > ended}
+            found.setdefault(key, set()).update(undone - later)
     return found
 
 
-def _materialized(
+def _newest(
     instance: dg.DagsterInstance, key: Key, keys: Collection[str]
-) -> dict[str, float]:
-    """When each partition was materialized last."""
-    found: dict[str, float] = {}
+) -> dict[str, dg.EventLogRecord]:
+    """The newest materialization of each partition that has one."""
     if WHOLE in keys:
-        event = instance.get_latest_materialization_event(asset_key(key))
-        return {WHOLE: event.timestamp} if event else {}
+        records = instance.fetch_materializations(asset_key(key), limit=1).records
+        return {WHOLE: records[0]} if records else {}
     ids = instance.event_log_storage.get_latest_storage_id_by_partition(
         asset_key(key), dg.DagsterEventType.ASSET_MATERIALIZATION, set(keys)
     )
-    wanted = list(ids.values())
+    wanted, found = list(ids.values()), dict[str, dg.EventLogRecord]()
     for start in range(0, len(wanted), LOOKED_AT):
         some = dg.AssetRecordsFilter(asset_key(key), storage_ids=wanted[start : start + LOOKED_AT])
-        for one in instance.fetch_materializations(some, limit=LOOKED_AT).records:
-            if one.partition_key:
-                found[one.partition_key] = one.timestamp
+        for record in instance.fetch_materializations(some, limit=LOOKED_AT).records:
+            found[record.partition_key or WHOLE] = record
     return found
 
 
@@ -137,7 +135,8 @@ def _stale(
     for node in nodes:
         own = wanted.get(node.key, ())
         built = _built(instance, node, own)
-        stale = {key for key, tags in built.items() if tags[CODE_VERSION_TAG] != node.code_version}
+        code = node.code_version
+        stale = {key for key, tags in built.items() if tags.get(CODE_VERSION_TAG) != code}
         stale |= _from_others(node, lake, {k: t for k, t in built.items() if k not in stale})
         rest = [key for key in built if key not in stale]
         found[node.key] = stale | {key for key in rest if _reads_stale(node, key, found, wanted)}
@@ -148,15 +147,9 @@ def _built(
     instance: dg.DagsterInstance, node: AnyNode, keys: Collection[str]
 ) -> dict[str, Mapping[str, str]]:
     """What the newest materialization of each partition says it was built by and from."""
-    names = [CODE_VERSION_TAG, *(get_input_data_version_tag(asset_key(g.key)) for g in node.inputs)]
-    if node.partitions is None:
-        event = instance.get_latest_materialization_event(asset_key(node.key))
-        tags = event.asset_materialization.tags if event and event.asset_materialization else None
-        return {WHOLE: tags} if tags and CODE_VERSION_TAG in tags else {}
-    found = instance.event_log_storage.get_latest_tags_by_partition(
-        asset_key(node.key), dg.DagsterEventType.ASSET_MATERIALIZATION, names, list(keys)
-    )
-    return {key: tags for key, tags in found.items() if CODE_VERSION_TAG in tags}
+    newest = _newest(instance, node.key, keys)
+    made = {key: record.asset_materialization for key, record in newest.items()}
+    return {key: one.tags for key, one in made.items() if one and one.tags}
 
 
 def _from_others(node: AnyNode, lake: Lake, built: Mapping[str, Mapping[str, str]]) -> set[str]:

@@ -1,0 +1,182 @@
+"""What a backfill makes, what it leaves alone, and how it goes on."""
+
+import pytest
+from backfill_history import BODY, HEAD, History, Watched, wanted_of
+
+from data_platform.backfills.commanding import Limits, begin, cancel
+from data_platform.backfills.records import close, recorded
+from data_platform.errors import PermanentError
+from data_platform.observability.querying import ask
+
+FIRST, END = "2024-01-01", "2024-01-07"
+DAYS = [f"2024-01-0{day}" for day in range(1, 7)]
+OTHER_CODE = BODY.replace("daily: {query: SELECT COUNT(*)", "daily: {query: SELECT 2 * COUNT(*)")
+ASSETS = ("raw/paid", "staging/paid", "analytics/daily", "analytics/recent")
+
+
+def test_a_range_is_made_once_in_runs_of_so_many_partitions(history: History) -> None:
+    backfill_id, result = history.backfill(None, Limits(size=4), first=FIRST, end=END)
+    assert result.succeeded
+    assert len(result.report.run_ids) == 2
+    for asset in ASSETS:
+        assert history.events(asset) == dict.fromkeys(DAYS, 1)
+        assert list(history.published(asset)) == DAYS
+    assert history.backfills() == ["COMPLETED_SUCCESS"]
+    [one] = recorded(history.instance)
+    assert (one.backfill.backfill_id, one.status) == (backfill_id, "succeeded")
+
+
+def test_the_asset_says_how_many_partitions_a_run_has(history: History) -> None:
+    body = BODY.replace("{from: raw.paid}", "{from: raw.paid, backfill: {partitions_per_run: 2}}")
+    history.declare(HEAD + body)
+    planned = history.plan(first=FIRST, end=END)
+    assert planned is not None
+    assert [part.keys for part in planned.parts] == [
+        tuple(DAYS[start : start + 2]) for start in (0, 2, 4)
+    ]
+
+
+def test_a_bad_day_stops_nothing_but_what_reads_it(history: History) -> None:
+    history.set(bad="2024-01-03")
+    backfill_id, result = history.backfill(None, Limits(size=3), first=FIRST, end=END)
+    assert not result.succeeded
+    assert result.stopped is None
+    sound = [day for day in DAYS if day != "2024-01-03"]
+    assert history.events("staging/paid") == dict.fromkeys(sound, 1)
+    # A window of two days reads the bad one twice.
+    unread = [day for day in sound if day != "2024-01-04"]
+    assert history.events("analytics/recent") == dict.fromkeys(unread, 1)
+    assert history.backfills() == ["COMPLETED_FAILED"]
+
+    history.set(bad="")
+    assert history.resume(backfill_id).succeeded
+    for asset in ASSETS:
+        assert history.events(asset) == dict.fromkeys(DAYS, 1)
+    assert history.backfills() == ["COMPLETED_SUCCESS"]
+
+
+def test_it_stops_after_so_many_failed_runs(history: History) -> None:
+    history.set(bad=" ".join(DAYS))
+    limits = Limits(size=1, max_failures=2)
+    backfill_id, result = history.backfill(None, limits, first=FIRST, end=END)
+    assert result.stopped == "stopped after 2 runs that failed"
+    assert len(result.report.run_ids) == 2
+    history.set(bad="")
+    assert history.resume(backfill_id).succeeded
+    assert history.events("analytics/daily") == dict.fromkeys(DAYS, 1)
+
+
+def test_only_what_is_missing(history: History) -> None:
+    history.run(first=FIRST, end="2024-01-04")
+    history.run(keys=["2024-01-05"], select=["raw/paid"])
+    planned = history.plan("missing", first=FIRST, end=END)
+    assert wanted_of(planned) == {
+        "raw/paid": ("2024-01-04", "2024-01-06"),
+        "staging/paid": tuple(DAYS[3:]),
+        "analytics/daily": tuple(DAYS[3:]),
+        "analytics/recent": tuple(DAYS[3:]),
+    }
+    history.backfill("missing", first=FIRST, end=END)
+    assert history.events("raw/paid") == dict.fromkeys(DAYS, 1)
+    assert history.plan("missing", first=FIRST, end=END) is None
+
+
+def test_only_what_failed(history: History) -> None:
+    history.set(bad="2024-01-02")
+    history.run(first=FIRST, end=END)
+    history.set(bad="")
+    wanted = wanted_of(history.plan("failed", first=FIRST, end=END))
+    assert wanted["raw/paid"] == ("2024-01-02",)
+    assert wanted["analytics/recent"] == ("2024-01-02", "2024-01-03")
+    history.backfill("failed", first=FIRST, end=END)
+    assert history.events("analytics/recent") == dict.fromkeys(DAYS, 1)
+    assert history.plan("failed", first=FIRST, end=END) is None
+
+
+def test_only_what_other_code_or_other_inputs_made(history: History) -> None:
+    history.run(first=FIRST, end=END)
+    assert history.plan("stale", first=FIRST, end=END) is None
+
+    # Other rows of one day, of which what is below knows nothing.
+    history.set(rows="3")
+    history.run(keys=["2024-01-03"], select=["raw/paid"])
+    wanted = wanted_of(history.plan("stale", first=FIRST, end=END))
+    assert wanted == {
+        "staging/paid": ("2024-01-03",),
+        "analytics/daily": ("2024-01-03",),
+        "analytics/recent": ("2024-01-03", "2024-01-04"),
+    }
+
+    history.declare(HEAD + OTHER_CODE)
+    wanted = wanted_of(history.plan("stale", first=FIRST, end=END))
+    assert wanted["analytics/daily"] == tuple(DAYS)
+    history.backfill("stale", first=FIRST, end=END)
+    assert history.plan("stale", first=FIRST, end=END) is None
+
+
+def test_other_code_stops_it_unless_that_is_allowed(history: History) -> None:
+    planned = history.plan(first=FIRST, end=END)
+    assert planned is not None
+    history.set(bad="2024-01-02")
+    backfill_id, _ = history.backfill(first=FIRST, end=END)
+    history.set(bad="")
+    history.declare(HEAD + OTHER_CODE)
+    with pytest.raises(PermanentError, match=r"the code of analytics/history/daily has changed"):
+        history.resume(backfill_id)
+    assert history.resume(backfill_id, allow_new_code=True).succeeded
+
+
+def test_inputs_are_read_as_they_stood_when_it_began(history: History) -> None:
+    history.run(first=FIRST, end=END, select=["raw/paid", "staging/paid"])
+    history.set(bad="2024-01-02")
+    planned = history.plan(None, Limits(size=3), first=FIRST, end=END, select=["analytics/daily"])
+    assert planned is not None
+    assert {str(key) for key in planned.backfill.versions} == {"staging/history/paid"}
+    history.set(bad="", rows="7")
+    history.run(first=FIRST, end=END, select=["raw/paid", "staging/paid"])
+    assert begin(planned, history.ground, Watched()).succeeded
+    loaded = history.loaded
+    sql = "SELECT DISTINCT n FROM history.analytics.daily"
+    assert list(ask(sql, loaded.plan, loaded.workbench(), None).rows) == [(2,)]
+    # What was built from the old version is stale.
+    wanted = wanted_of(history.plan("stale", first=FIRST, end=END))
+    assert wanted["analytics/daily"] == tuple(DAYS)
+
+
+def test_a_cancelled_one_begins_no_run_and_can_be_gone_on_with(history: History) -> None:
+    history.set(bad=" ".join(DAYS))
+    backfill_id, _ = history.backfill(None, Limits(size=1, max_failures=1), first=FIRST, end=END)
+    assert cancel(history.instance, backfill_id[:4]) == backfill_id
+    assert history.backfills() == ["CANCELED"]
+    with pytest.raises(PermanentError, match="has cancelled already"):
+        cancel(history.instance, backfill_id)
+    history.set(bad="")
+    assert history.resume(backfill_id).succeeded
+
+
+def test_one_that_succeeded_is_over(history: History) -> None:
+    backfill_id, _ = history.backfill(partition=FIRST)
+    with pytest.raises(PermanentError, match="has succeeded: nothing is left"):
+        history.resume(backfill_id)
+    with pytest.raises(PermanentError, match="there is no backfill 'nothing'"):
+        history.resume("nothing")
+
+
+def test_figures_of_the_last_runs_tell_what_it_will_take(history: History) -> None:
+    planned = history.plan(first=FIRST, end=END)
+    assert planned is not None
+    assert {one.rows for one in planned.estimates} == {None}
+    history.run(first=FIRST, end="2024-01-03")
+    planned = history.plan(first="2024-01-03", end=END)
+    assert planned is not None
+    rows = {one.key.layer: one.rows for one in planned.estimates}
+    assert rows == {"raw": 8, "staging": 8, "analytics": 4}
+    assert all(one.seconds is not None for one in planned.estimates)
+
+
+def test_a_closed_record_says_so(history: History) -> None:
+    backfill_id, _ = history.backfill(partition=FIRST)
+    close(history.instance, backfill_id, "failed")
+    [one] = recorded(history.instance)
+    assert one.status == "failed"
+    assert one.ended is not None
