@@ -24,9 +24,18 @@ from data_platform.plan.keys import Key
 from data_platform.plan.lineage.masking import masked
 from data_platform.plan.lineage.personal import Personal, followed
 from data_platform.plan.lineage.personal_problems import Places, problems_of, warnings_of
-from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode, PipelinePlan, Plan, RawNode
+from data_platform.plan.nodes import (
+    AnyNode,
+    DestinationNode,
+    LakeNode,
+    PipelinePlan,
+    Plan,
+    RawNode,
+    Registration,
+)
 from data_platform.plan.parameters import RunParameters
 from data_platform.plan.python_nodes import python_node
+from data_platform.plan.registering import registrations_of
 from data_platform.plan.sources.nodes import SourceColumns, raw_node
 from data_platform.plan.staging.nodes import staging_node
 from data_platform.spec.asset import Asset
@@ -128,6 +137,7 @@ class _Builder:
         self._finishing = {
             file.spec.pipeline: self._on_finish(file) for file in workspace.pipelines
         }
+        self._registered: dict[str, tuple[Registration, ...]] = {}
         self._handwritten: dict[Key, Handwritten] = {}
         self._handwritten = self._declare(handwritten)
 
@@ -137,12 +147,15 @@ class _Builder:
             with suppress(_Unbuildable):  # its own problems are kept
                 self._node(key)
         self._refuse_same_places()
+        self._registered = {
+            file.spec.pipeline: self._registrations(file) for file in self._workspace.pipelines
+        }
         personal = self._follow_personal()
         sound = [
             file for file in self._workspace.pipelines if not self._problems[file.spec.pipeline]
         ]
         self._keeping.write([file.spec.pipeline for file in sound])
-        plan = masked(Plan(tuple(self._pipeline_plan(file) for file in sound)), personal)
+        plan = masked(Plan(tuple(map(self._pipeline_plan, sound))), personal)
         broken = {
             name: tuple(key for key in self._declared if key.pipeline == name)
             for name, problems in self._problems.items()
@@ -228,7 +241,16 @@ class _Builder:
             nodes,
             spec.max_active_runs,
             self._finishing[spec.pipeline],
+            self._registered[spec.pipeline],
         )
+
+    def _registrations(self, file: PipelineFile) -> tuple[Registration, ...]:
+        """Where keys of dynamic partitions come from."""
+        try:
+            return registrations_of(file, self._built)
+        except ConfigurationError as error:
+            self._problems[file.spec.pipeline] += error.problems
+            return ()
 
     def _on_finish(self, file: PipelineFile) -> UserFunction | None:
         """The function that is called after each run of a pipeline."""

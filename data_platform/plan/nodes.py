@@ -351,6 +351,21 @@ AnyNode = RawNode | StagingNode | AnalyticsNode | PythonNode | DestinationNode
 
 
 @dataclass(frozen=True)
+class Registration:
+    """Keys of dynamic partitions, one for each value of a column.
+
+    Attributes:
+        name: of the dynamic partitions.
+        source: the asset.
+        column: of it.
+    """
+
+    name: str
+    source: Key
+    column: str
+
+
+@dataclass(frozen=True)
 class PipelinePlan:
     """The nodes of one pipeline, upstreams first."""
 
@@ -362,6 +377,7 @@ class PipelinePlan:
     nodes: tuple[AnyNode, ...]
     max_active_runs: int | None = None
     on_finish: UserFunction | None = None
+    registrations: tuple[Registration, ...] = ()
 
 
 @dataclass(frozen=True)

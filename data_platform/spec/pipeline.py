@@ -63,6 +63,15 @@ class AnalyticsAsset(LakeAsset):
         return self
 
 
+class Register(Model):
+    """Where the keys of dynamic partitions come from."""
+
+    from_: Reference = Field(alias="from")
+    """An asset whose rows name them, without these partitions itself."""
+    column: str
+    """Each of its values is a key."""
+
+
 class Pipeline(Model):
     """A pipeline: from sources to destinations."""
 
@@ -90,6 +99,8 @@ class Pipeline(Model):
         | None
     ) = None
     """When the sources run; None means by hand."""
+    register_: dict[Name, Register] = Field(default_factory=dict, alias="register")
+    """Keys of `dynamic` partitions, by their name: each value of a column is one."""
     max_active_runs: int | None = Field(default=None, ge=1)
     """How many of its runs may go on at once; further ones wait. None means no limit of its own."""
     on_finish: FunctionName | None = None

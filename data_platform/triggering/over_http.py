@@ -139,8 +139,8 @@ class OverHttp:
             answer = self._client.post(
                 f"{self._url}/graphql", json={"query": query, "variables": variables}
             )
-            answer.raise_for_status()
-            told = answer.json()
+            # What a question gets wrong is told in JSON, whatever the status.
+            told = answer.json() if _is_json(answer) else answer.raise_for_status().json()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SourceUnavailable(f"{self._url} doesn't answer as Dagster's: {error}") from error
         except ValueError:
@@ -148,6 +148,10 @@ class OverHttp:
         if errors := told.get("errors"):
             raise PermanentError(f"{self._url} refuses: {errors[0]['message'].splitlines()[0]}")
         return told["data"]
+
+
+def _is_json(answer: httpx.Response) -> bool:
+    return answer.headers.get("content-type", "").startswith("application/json")
 
 
 def _short(asset: dict[str, Any]) -> str:

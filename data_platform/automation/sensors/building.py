@@ -8,6 +8,7 @@ import dagster as dg
 from data_platform.automation.sensors.file_sensor import file_sensor, file_sources
 from data_platform.automation.sensors.queue_sensor import queue_sensor, queues_of
 from data_platform.automation.sensors.reached import Pipelines
+from data_platform.automation.sensors.registering import registering_sensor
 from data_platform.automation.sensors.topic_sensor import topic_sensor, topic_sources
 
 
@@ -24,6 +25,11 @@ def outside_sensors(loaded: Pipelines) -> list[dg.SensorDefinition]:
             topic_sensor(loaded, pipeline.name, topics)
             for pipeline in pipelines
             if (topics := topic_sources(pipeline))
+        ),
+        *(
+            registering_sensor(loaded, pipeline.name, pipeline.registrations)
+            for pipeline in pipelines
+            if pipeline.registrations
         ),
         *(
             queue_sensor(loaded, number, url, nodes)

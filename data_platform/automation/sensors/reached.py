@@ -9,6 +9,7 @@ from data_platform.engine.outside import Outside
 from data_platform.plan.nodes import Plan
 from data_platform.spec.reading import Workspace
 from data_platform.storage.lake import Lake
+from data_platform.storage.workbench import Workbench
 
 
 class Pipelines(Protocol):
@@ -30,4 +31,8 @@ class Pipelines(Protocol):
 
     def lake(self) -> Lake:
         """The lake."""
+        ...
+
+    def workbench(self) -> Workbench:
+        """The lake, and what one may take of the machine to read it."""
         ...
