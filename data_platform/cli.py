@@ -21,6 +21,7 @@ from data_platform.commands import (
     testing,
     trigger,
     webhooks,
+    why,
 )
 from data_platform.errors import PermanentError
 from data_platform.settings import read_env_file
@@ -57,6 +58,7 @@ for _command in (
     quarantine.quarantine,
     lake.lake,
     looking.status,
+    why.why,
     doctor.doctor,
 ):
     main.add_command(_command)
