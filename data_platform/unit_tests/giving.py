@@ -15,6 +15,7 @@ from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.lineage.relations import EVERY
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, PROVENANCE, WHOLE
 from data_platform.plan.nodes import LakeNode, Plan
+from data_platform.plan.partitions import Partitions
 from data_platform.spec.tests import InputShape
 from data_platform.spec.wording import hint, show
 from data_platform.unit_tests.lake import GivenSnapshot, given_snapshot
@@ -108,19 +109,28 @@ class Giving:
             message = f"{key} has no partitions: leave {PARTITION} out"
             wrong = [p for p, name in zip(table.places, named, strict=True) if name is not None]
             return [WHOLE] * len(named), [Problem(place, message) for place in wrong]
-        own = self.node.partitions is not None
-        usual = self.keys[0] if own else partitions.first_keys[0]
+        usual = self._usual(key, partitions)
         found: list[str] = []
         problems: list[Problem] = []
         for name, place in zip(named, table.places, strict=True):
-            if name is None and own and len(self.keys) > 1:
+            if name is None and usual is None:
                 message = f"of which partition is the row? Say it by {PARTITION}"
                 problems.append(Problem(place, message))
             elif name is not None and not partitions.is_key(str(name)):
                 message = f"{PARTITION}: {show(name)} is no partition of {key}"
                 problems.append(Problem(place, message))
-            found.append(usual if name is None else str(name))
+            found.append(str(name or usual))
         return found, problems
+
+    def _usual(self, key: Key, partitions: Partitions) -> str | None:
+        """The partition of a row that doesn't say; None where it may be of several."""
+        own = self.node.partitions
+        if own is None:
+            return next(iter(partitions.first_keys), None)
+        if len(self.keys) > 1:
+            return None
+        belonging = partitions.reads(own, self.keys[0], partitions.first_keys)
+        return next(filter(partitions.is_key, belonging), None)
 
     def _published(self, key: Key) -> list[str]:
         """The partitions that are there, with rows or without."""

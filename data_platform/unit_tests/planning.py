@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.plan.describing import partition_words
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.naming import PARTITION, WHOLE
@@ -178,15 +179,14 @@ class _One:
                 self._wrong(f"{self._test.asset} has no partitions", "partition")
             return (WHOLE,)
         if written is None:
+            if node.partitions.dynamic is not None:
+                self._wrong("keys are registered as they come: say one by `partition`")
+                raise ConfigurationError(self._problems)
             return tuple(node.partitions.first_keys[:1])
         wrong = [key for key in written if not node.partitions.is_key(key)]
         for key in wrong:
-            end = node.partitions.timed.end
-            until = f" to {end} (exclusive)" if end else " on"
-            message = (
-                f"{show(key)} is no partition: they are days from {node.partitions.timed.start}"
-            )
-            self._wrong(f"{message}{until}", "partition", key)
+            there = partition_words(node.partitions)
+            self._wrong(f"{show(key)} is no partition: they are {there}", "partition", key)
         if wrong:
             raise ConfigurationError(self._problems)
         return tuple(sorted(set(written)))

@@ -70,7 +70,7 @@ def test_what_is_wrong_by_itself_has_its_place(problems, text, place, message):
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("partition: 2025-01-01", "4:5", "'2025-01-01' is no partition: they are days from"),
+        ("partition: 2025-01-01", "4:5", "'2025-01-01' is no partition: they are daily from"),
         ("partition: [2024-01-02, x]", "4:29", "'x' is no partition"),
         ("parameters: {least: 1}", "4:18", "analytics.sums has no parameter 'least'"),
         ("given: {staging.order: []}", "4:13", "doesn't read staging.order; did you mean 'stag"),

@@ -324,3 +324,50 @@ def test_personal_data_is_masked_by_a_key_that_tests_know(project, judge):
     (difference,) = judged.tables
     token = hmac.new(MASKING_KEY.encode(), b"a@b.c", "sha256").hexdigest()
     assert [row.found for row in difference.rows if row.found] == [(token,), (token,)]
+
+
+KINDS = """
+sources:
+  fed: {type: python, function: feeds:fetch, partitions: {%s},
+        columns: {n: {type: bigint}}}
+analytics:
+  made:
+    partitions: {%s}
+    query: SELECT :partition_key AS key, COALESCE(SUM(n), 0) AS n FROM raw.fed
+"""
+REGIONS = "by: {region: {values: [eu, us]}}"
+
+
+@pytest.mark.parametrize(
+    ("upstream", "reader", "rows", "key", "total"),
+    [
+        ("every: day, start: 2024-01-01", "every: month, start: 2024-01-01",
+         "[{n: 1}, {n: 2, _partition: 2024-01-31}, {n: 9, _partition: 2024-02-01}]",
+         "2024-01-01", 3),
+        ("every: hour, start: 2024-01-01", "every: day, start: 2024-01-01",
+         "[{n: 1, _partition: '2024-01-02-23:00'}, {n: 2}]", "2024-01-02", 3),
+        (f"every: day, start: 2024-01-01, {REGIONS}", REGIONS,
+         "[{n: 1, _partition: '2024-01-05|us'}, {n: 2}]", "us", 3),
+        (REGIONS, f"every: day, start: 2024-01-01, {REGIONS}",
+         "[{n: 1, _partition: eu}, {n: 2}]", "'2024-01-07|us'", 2),
+        ("dynamic: customers", "dynamic: customers", "[{n: 1, _partition: b}, {n: 2}]", "a", 2),
+    ],
+)  # fmt: skip
+def test_rows_are_of_what_belongs_to_the_partition(
+    project, judge, upstream, reader, rows, key, total
+):
+    project.declare(KINDS % (upstream, reader))
+    (project.pipelines / "shop" / "feeds.py").write_text("def fetch(partition): ...\n")
+    judged = judge(
+        f"asset: analytics.made\npartition: {key}\ngiven:\n  raw.fed: {rows}\n"
+        f"expect:\n  rows:\n    - {{key: {key}, n: {total}}}\n"
+    )
+    assert judged.passed, judged
+
+
+def test_a_registered_key_must_be_said(project, problems):
+    project.declare(KINDS % ("dynamic: customers", "dynamic: customers"))
+    (project.pipelines / "shop" / "feeds.py").write_text("def fetch(partition): ...\n")
+    assert problems(
+        "tests:\n  - name: one\n    asset: analytics.made\n    expect: {count: 0}\n"
+    ) == ["2:5: keys are registered as they come: say one by `partition`"]
