@@ -1,4 +1,4 @@
-"""An asset by what a person calls it: `layer/pipeline/name`, `pipeline.layer.name`, `layer.name`.
+"""An asset by what a person calls it: `layer/pipeline/name`, `layer/name`, or with dots as in SQL.
 
 Called by the command.
 """
@@ -6,6 +6,7 @@ Called by the command.
 import difflib
 
 from data_platform.errors import PermanentError
+from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, LakeNode, Plan
 
 
@@ -30,4 +31,8 @@ def _names(node: AnyNode) -> list[str]:
     keys = [node.key]
     if isinstance(node, LakeNode) and node.has_quarantine:
         keys.append(node.quarantine_key)
-    return [name for key in keys for name in (str(key), key.relation, f"{key.layer}.{key.name}")]
+    return [name for key in keys for name in _names_of(key)]
+
+
+def _names_of(key: Key) -> tuple[str, ...]:
+    return (str(key), key.relation, f"{key.layer}.{key.name}", f"{key.layer}/{key.name}")

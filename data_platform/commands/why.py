@@ -1,0 +1,46 @@
+"""Why an asset ran last, or why it doesn't.
+
+Added to the command by `cli`.
+"""
+
+import click
+
+from data_platform import completion
+from data_platform.commands.opened import (
+    dagster_instance,
+    format_option,
+    load_all,
+    print_json,
+    settings_of_machine,
+)
+from data_platform.settings import environment
+
+
+@click.command(epilog="Example: data-platform why staging/transactions 2017-03-01")
+@click.argument("key", shell_complete=completion.selectable)
+@click.argument("partition", required=False)
+@format_option
+def why(key: str, partition: str | None, style: str) -> None:
+    """Say why an asset ran last, or why it doesn't.
+
+    KEY is layer/name, or layer/pipeline/name. PARTITION left out is the newest one that is due. The
+    first line is the answer; the facts behind it and what to do are below it.
+    """
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from data_platform.observability.why import why as why_of  # noqa: PLC0415
+    from data_platform.plan.finding import find_asset  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
+    from data_platform.terminal.why_text import print_why, why_json  # noqa: PLC0415
+
+    loaded = load_all()
+    node = find_asset(loaded.plan, key)
+    if partition is not None and not (node.partitions and node.partitions.is_key(partition)):
+        what = "has no such partition" if node.partitions else "has no partitions"
+        raise click.UsageError(f"{node.key} {what}: {partition}")
+    with dagster_instance(settings_of_machine()) as instance:
+        found = why_of(loaded.plan, node, partition, instance, loaded.lake(), datetime.now(UTC))
+    if style == "json":
+        print_json(why_json(found))
+    else:
+        print_why(make_console(environment()), found)

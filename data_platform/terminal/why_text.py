@@ -1,0 +1,56 @@
+"""Why an asset ran or doesn't, for people and for programs.
+
+Called by the command's `why`.
+"""
+
+from typing import Any
+
+from rich.console import Console
+
+from data_platform.observability.why import Why
+from data_platform.terminal.console import say
+from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET
+
+_STYLES = {"built": GOOD, "runs": GOOD, "failed": BAD, "paused": BAD}
+
+
+def print_why(console: Console, why: Why) -> None:
+    """Print the answer, then what it stands on, then what to do."""
+    say(console, why.answer, _STYLES.get(why.state, POOR))
+    for fact in why.facts:
+        say(console, f"  {fact}")
+    evaluation = why.evaluation
+    if evaluation is not None:
+        about = f" of {why.partition}" if why.partition else ""
+        say(console, f"its condition{about}, as it was judged {evaluation.at:%Y-%m-%d %H:%M %Z}:")
+        for part in evaluation.parts:
+            sign, style = ("✓", GOOD) if part.true else ("·", QUIET)
+            say(console, f"  {'  ' * part.depth}{sign} {part.label}", style)
+    for advice in why.advice:
+        say(console, f"-> {advice}", QUIET)
+
+
+def why_json(why: Why) -> dict[str, Any]:
+    """The same as plain values."""
+    evaluation = why.evaluation
+    return {
+        "format": 1,
+        "key": str(why.key),
+        "partition": why.partition,
+        "state": why.state,
+        "answer": why.answer,
+        "facts": list(why.facts),
+        "advice": list(why.advice),
+        "run": why.run_id,
+        "evaluation": {
+            "at": evaluation.at.isoformat(),
+            "requested": evaluation.requested,
+            "runs": list(evaluation.runs),
+            "parts": [
+                {"label": part.label, "true": part.true, "depth": part.depth}
+                for part in evaluation.parts
+            ],
+        }
+        if evaluation
+        else None,
+    }
