@@ -18,6 +18,7 @@ from dagster._core.definitions.definitions_load_context import (
 from data_platform.analytics.assets import analytics_asset
 from data_platform.asset_specs import asset_key, external_spec, quarantine_spec
 from data_platform.automation.conditions import condition_of
+from data_platform.automation.endings import endings_sensor
 from data_platform.automation.evaluation.sensor import AutomationSensor
 from data_platform.automation.pools import limits_of, pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
@@ -78,6 +79,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     files = [loaded.assets_files.get(pipeline.name) for pipeline in loaded.plan.pipelines]
     others = [entry for file in files if file for entry in file.others]
     limits = limits_of(loaded.plan, loaded.workspace.platform)
+    endings = endings_sensor(loaded.plan.pipelines)
     external = loaded.workspace.platform.external_assets
     pipelines = dg.Definitions(
         assets=[
@@ -100,6 +102,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         sensors=[
             AutomationSensor(),
             pools_sensor(limits),
+            *([endings] if endings else []),
             *outside_sensors(loaded),
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
         ],

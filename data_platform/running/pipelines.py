@@ -10,6 +10,7 @@ from datetime import datetime
 import dagster as dg
 
 from data_platform.automation.pools import set_pools
+from data_platform.endings.telling import tell_end
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
 from data_platform.loading import Loaded
@@ -59,12 +60,16 @@ def run_pipeline(
     runner = Runner(definitions, instance, progress, values, tags)
     reports: dict[Key, AssetReport] = {}
     standing = Standing()
-    while parts := parts_of(nodes, open_work(nodes, wanted, standing)):
-        for part in parts:
-            made = runner.run(part)
-            reports = merged(reports, made)
-            if take_down(standing, part, made):
-                break
+    try:
+        while parts := parts_of(nodes, open_work(nodes, wanted, standing)):
+            for part in parts:
+                made = runner.run(part)
+                reports = merged(reports, made)
+                if take_down(standing, part, made):
+                    break
+    finally:
+        for run_id in runner.run_ids:
+            tell_end(instance, run_id, [pipeline])
     return RunReport(
         tuple(runner.run_ids),
         tuple(reports.get(node.key, AssetReport(node.key)) for node in nodes),
