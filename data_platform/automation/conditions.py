@@ -14,15 +14,8 @@ from dagster._core.definitions.declarative_automation.automation_condition impor
 )
 
 from data_platform.asset_specs import asset_key
-from data_platform.automation.operands import (
-    BeforeLastTick,
-    NotOver,
-    Oldest,
-    Others,
-    RequestedApart,
-    Stale,
-    Wanted,
-)
+from data_platform.automation.operands import Asked, BeforeLastTick, Busy, NotOver, Stale
+from data_platform.automation.operators import Oldest, Others, Wanted
 from data_platform.plan.automating import AT_ONCE, automation_of
 from data_platform.plan.nodes import AnyNode, RawNode
 from data_platform.spec.automation import AutomationBlock, Schedule
@@ -133,7 +126,7 @@ def after_past(node: AnyNode) -> _Condition:
     """
     if node.partitions is None:
         raise AssertionError(node)
-    unfinished = _is.missing() | _is.in_progress()
+    unfinished = _is.missing() | Busy()
     return Others(operand=unfinished, partitions=node.partitions).with_label("past isn't there")
 
 
@@ -146,8 +139,7 @@ def behind_canary(node: AnyNode, block: AutomationBlock) -> _Condition:
     """
     if node.partitions is None:
         raise AssertionError(node)
-    asked = _is.newly_requested().since(_is.newly_updated())
-    unproved = _is.missing() | asked | _is.in_progress()
+    unproved = _is.missing() | Asked() | Busy()
     if block.when == "eager":
         unproved = unproved | _wanted(node, block)
     return Others(
@@ -173,11 +165,11 @@ def ready(node: AnyNode) -> _Condition:
     missing = _is.any_deps_missing()
     if histories:
         missing = missing.ignore(AssetSelection.assets(*histories))
-    busy = _is.any_deps_match(_is.in_progress() | RequestedApart())
+    busy = _is.any_deps_match(Busy())
     return (
         ~missing.with_label("an input is missing")
         & ~busy.with_label("an input is in progress")
-        & ~_is.in_progress()
+        & ~Busy()
     )
 
 
@@ -193,14 +185,18 @@ def _of_schedule(node: AnyNode, schedule: Schedule | None) -> _Condition | None:
         return None
     past = BeforeLastTick(partitions=partitions, schedule=schedule)
     missing = _is.missing()
-    wanted = Wanted(trigger=missing.newly_true()) & missing & past & ~_is.in_progress()
+    wanted = Wanted(trigger=missing.newly_true()) & missing & past & ~Busy()
     filled = Oldest(operand=wanted, partitions=partitions, at_most=_at_once(node))
     return filled.with_label("catchup of the schedule")
 
 
 def _wanted(node: AnyNode, block: AutomationBlock) -> _Condition:
     """What `eager` wants; the same wherever it stands in a condition, so it is remembered once."""
-    triggers = _newest(node, changed_inputs()) | _newly_missing(node)
+    changed = changed_inputs()
+    if node.partitions:
+        # What was asked for in vain gets another chance with its input, also when it is old.
+        changed = (_is.in_latest_time_window() | Asked()) & changed
+    triggers = changed | _newly_missing(node)
     if block.canary:
         triggers = triggers | _newest(node, _is.code_version_changed())
     return Wanted(trigger=triggers).with_label("wanted")
@@ -226,8 +222,7 @@ def _not_over(node: AnyNode) -> _Condition:
 
 def _at_once(node: AnyNode) -> int:
     """How many partitions are filled at once."""
-    backfill = getattr(node, "backfill", None)
-    return getattr(backfill, "partitions_per_run", None) or AT_ONCE
+    return node.partitions_per_run or AT_ONCE
 
 
 def _label(block: AutomationBlock) -> str:

@@ -81,11 +81,28 @@ async def published_by(
     at = datetime.fromtimestamp(last.timestamp, UTC) if last else None
     if at is None or definition is None or partitions is None:
         return Published(at)
-    status = await AssetStatusCacheValue.gen(context, (key, definition))
+    status = _kept_status(record, definition) if record else None
+    if status is None:
+        status = await AssetStatusCacheValue.gen(context, (key, definition))
     if status is None:
         return published_of(partitions, (), at)
     subset = status.deserialize_materialized_partition_subsets(definition)
     return _published_of(partitions, subset, at)
+
+
+def _kept_status(
+    record: AssetRecord, definition: dg.PartitionsDefinition
+) -> AssetStatusCacheValue | None:
+    """What Dagster keeps with the asset, where nothing was materialized since.
+
+    Dagster's own way there asks two questions for each asset, about runs in progress.
+    """
+    entry = record.asset_entry
+    kept, newest = entry.cached_status, entry.last_materialization_storage_id
+    if kept is None or newest is None or kept.latest_storage_id < newest:
+        return None
+    same = kept.partitions_def_id == definition.get_serializable_unique_identifier()
+    return kept if same else None
 
 
 def _published_of(partitions: Partitions, subset: PartitionsSubset, at: datetime) -> Published:

@@ -294,6 +294,7 @@ def _check(check: Check, home: Path | None) -> Description:
 def _when(node: Node) -> Description:
     automation = node.automation
     return {
+        "enabled": node.enabled,
         "automation": _written(automation) if isinstance(automation, Model) else automation,
         "freshness": _written(node.freshness) if node.freshness else None,
         "retries": _written(node.retries) if node.retries else None,

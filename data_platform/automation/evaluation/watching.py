@@ -51,7 +51,8 @@ from dagster._core.definitions.declarative_automation.operators.since_operator i
     SinceCondition,
 )
 
-from data_platform.automation.operands import BeforeLastTick, Stale, Wanted, asks_of
+from data_platform.automation.operands import BeforeLastTick, Stale
+from data_platform.automation.operators import Wanted, asks_of
 from data_platform.spec.automation import Freshness
 
 
