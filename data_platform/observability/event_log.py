@@ -24,11 +24,13 @@ class Logged:
         materialized_at: the last materialization, of any partition and changed or not.
         failed_checks: whose latest evaluation is an error.
         warned_checks: whose latest evaluation is a warning.
+        registered: the keys of its partitions, where they are registered as they come.
     """
 
     materialized_at: datetime | None = None
     failed_checks: tuple[str, ...] = ()
     warned_checks: tuple[str, ...] = ()
+    registered: tuple[str, ...] = ()
 
 
 def read_event_log(instance: DagsterInstance, nodes: Iterable[AnyNode]) -> dict[Key, Logged]:
@@ -36,8 +38,15 @@ def read_event_log(instance: DagsterInstance, nodes: Iterable[AnyNode]) -> dict[
     asked = {AssetKey(list(node.key)): node for node in nodes}
     times = _materialized_at(instance, asked)
     failed, warned = _broken_checks(instance, asked)
+    names = {node.partitions.dynamic for node in asked.values() if node.partitions}
+    registered = {name: instance.get_dynamic_partitions(name) for name in names if name}
     return {
-        node.key: Logged(times.get(key), tuple(failed.get(key, ())), tuple(warned.get(key, ())))
+        node.key: Logged(
+            times.get(key),
+            tuple(failed.get(key, ())),
+            tuple(warned.get(key, ())),
+            tuple(registered.get(node.partitions.dynamic, ())) if node.partitions else (),
+        )
         for key, node in asked.items()
     }
 

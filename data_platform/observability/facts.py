@@ -73,6 +73,7 @@ def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: in
         quarantined=held,
         unknown=unknown,
         position=position,
+        registered=logged.registered,
     )
 
 

@@ -28,6 +28,7 @@ class Facts:
         quarantined: rows held back beside what is published.
         unknown: why the rest isn't known, such as a database that can't be reached.
         position: how far an incremental source was read, as it was committed.
+        registered: the keys of partitions that are registered as they come.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Facts:
     quarantined: int = 0
     unknown: str | None = None
     position: Mapping[str, Any] | None = None
+    registered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ class AssetStatus:
     Attributes:
         key: of the asset.
         partitioned: whether it has partitions.
-        newest: its newest published partition, the last good one.
+        newest: its newest published partition, the last good one; its time, where there are named
+            values besides; None where partitions have no time.
         published: how many of the due partitions are published; 0 or 1 without partitions.
-        due: how many should be by now.
+        due: how many should be by now; of those that are registered as they come, all.
         rows: published, in all partitions.
         age: since the last publication; None where there was none.
         freshness: against what was promised.
@@ -95,11 +98,11 @@ def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
     else:
         # A table may hold partitions from before the pipeline's start was moved.
         own = {key: count for key, count in facts.rows.items() if partitions.is_key(key)}
-        newest = max(own, default=None)
-        all_due = partitions.due(now)
+        newest = max(map(partitions.time_key, own), default=None) if partitions.time else None
+        all_due = partitions.due(now, facts.registered)
         due, published = len(all_due), sum(key in own for key in all_due)
         rows = sum(own.values())
-    built = facts.published_at if published or newest else None
+    built = facts.published_at if published or rows or newest else None
     policy = node.freshness if node.enabled else None
     judged = judge_freshness(policy, partitions, published_of(partitions, facts.rows, built), now)
     if facts.unknown and judged.state != "none":

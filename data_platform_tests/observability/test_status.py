@@ -118,3 +118,37 @@ def test_json_holds_what_was_found(daily: StagingNode):
 def test_without_a_promise_freshness_is_not_asked(daily: StagingNode):
     node = replace(daily, freshness=None)
     assert status_of(node, Facts(), NOW).freshness.state == "none"
+
+
+@pytest.mark.parametrize(
+    ("partitions", "rows", "registered", "told"),
+    [
+        ("every: hour, start: 2024-01-05", ["2024-01-05-05:00"], [], ("2024-01-05-05:00", 1, 7)),
+        ("every: week, start: 2024-01-01", [], [], (None, 0, 0)),
+        ("every: month, start: 2023-11-01", ["2023-12-01"], [], ("2023-12-01", 1, 2)),
+        ("by: {region: {values: [eu, us]}}", ["us", "asia"], [], (None, 1, 2)),
+        (
+            "every: day, start: 2024-01-01, by: {region: {values: [eu, us]}}",
+            ["2024-01-03|eu", "2024-01-03|us", "2024-01-04|eu"],
+            [],
+            ("2024-01-04", 3, 8),
+        ),
+        ("dynamic: customers", ["anna", "gone"], ["anna", "ben"], (None, 1, 2)),
+        ("dynamic: customers", [], [], (None, 0, 0)),
+    ],
+)
+def test_partitions_of_every_kind_are_counted(
+    project: Project,
+    partitions: str,
+    rows: list[str],
+    registered: list[str],
+    told: tuple[str | None, int, int],
+):
+    project.declare(
+        "sources:\n  fed: {type: python, function: feeds:fetch, "
+        f"partitions: {{{partitions}}}}}\nstaging:\n  orders: {{from: raw.fed}}\n"
+    )
+    (project.pipelines / "shop" / "feeds.py").write_text("def fetch(partition): ...\n")
+    facts = Facts(dict.fromkeys(rows, 1), BUILT, registered=tuple(registered))
+    status = status_of(project.staging("orders"), facts, NOW)
+    assert (status.newest, status.published, status.due) == told
