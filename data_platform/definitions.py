@@ -20,6 +20,7 @@ from data_platform.asset_specs import asset_key, external_spec, quarantine_spec
 from data_platform.automation.conditions import condition_of
 from data_platform.automation.endings import endings_sensor
 from data_platform.automation.evaluation.sensor import AutomationSensor
+from data_platform.automation.follow_ups import follow_ups_sensor
 from data_platform.automation.pools import limits_of, pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
 from data_platform.automation.sensors.building import outside_sensors
@@ -103,6 +104,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             AutomationSensor(),
             pools_sensor(limits),
             *([endings] if endings else []),
+            *([follow_ups_sensor(loaded.plan)] if nodes else []),
             *outside_sensors(loaded),
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
         ],

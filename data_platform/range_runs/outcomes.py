@@ -13,7 +13,6 @@ from data_platform.asset_specs import asset_key
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode
-from data_platform.range_runs.open_work import Standing
 from data_platform.range_runs.tags import partitions_of
 from data_platform.run_reports import AssetReport, after_event, is_about, is_interrupt
 
@@ -50,7 +49,7 @@ def outcomes_of(
         run: over, however it ended.
         nodes: of which it may be.
     """
-    selected = run.asset_selection or frozenset()
+    selected = assets_of(instance, run)
     asked = [node for node in nodes if asset_key(node.key) in selected]
     own = {node.key: tuple(partitions_of(run.tags, node.partitions, instance)) for node in asked}
     reports = _reports(instance, run, asked, own)
@@ -64,10 +63,15 @@ def outcomes_of(
     return found
 
 
-def take_down(standing: Standing, outcomes: dict[Key, Outcome]) -> None:
-    """Add what a run did to what is known."""
-    for key, outcome in outcomes.items():
-        standing.add(key, outcome.done, outcome.report.failed)
+def assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg.AssetKey]:
+    """The assets that a run makes; one of a whole job has them in its events only."""
+    if run.asset_selection is not None:
+        return frozenset(run.asset_selection)
+    planned = instance.get_records_for_run(
+        run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+    )
+    events = (record.event_log_entry.dagster_event for record in planned.records)
+    return frozenset(event.asset_key for event in events if event and event.asset_key)
 
 
 def _reports(
