@@ -6,15 +6,18 @@ anew when the asset is looked at, and stays as it is otherwise.
 """
 
 import base64
-import hashlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from dagster._core.asset_graph_view.serializable_entity_subset import SerializableEntitySubset
 from dagster._core.definitions.asset_key import EntityKey, entity_key_from_db_string
-from dagster._core.definitions.declarative_automation.automation_condition import AutomationResult
+from dagster._core.definitions.declarative_automation.automation_condition import (
+    AutomationResult,
+    _compute_subset_value_str,
+)
 from dagster._core.definitions.declarative_automation.operands.operands import (
     InitialEvaluationCondition,
 )
@@ -44,7 +47,7 @@ class State(NamedTuple):
 
     Attributes:
         answers: a hash of all that its operands have answered.
-        settled: a hash of those that will be read again: with the same twice, nothing has changed.
+        settled: those that will be read again: with the same twice, nothing has changed.
         text: Dagster's own form of these.
     """
 
@@ -68,17 +71,22 @@ class Memory:
     event: int | None
     states: Mapping[EntityKey, State]
     packed: str = field(repr=False)
+    _read: dict[EntityKey, AutomationConditionCursor] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def get_previous_condition_cursor(self, key: EntityKey) -> AutomationConditionCursor | None:
         """What an asset's condition found at the tick; called by Dagster's evaluation.
 
         An asset that wasn't looked at would have found the same at the tick as when it was.
         """
-        state = self.states.get(key)
-        if state is None or self.at is None:
-            return None
-        found = deserialize_value(state.text, AutomationConditionCursor)
-        return replace(found, effective_timestamp=self.at, last_event_id=self.event)
+        if key not in self._read:
+            state = self.states.get(key)
+            if state is None or self.at is None:
+                return None
+            found = deserialize_value(state.text, AutomationConditionCursor)
+            self._read[key] = replace(found, effective_timestamp=self.at, last_event_id=self.event)
+        return self._read[key]
 
     @classmethod
     def read(cls, text: str | None) -> "Memory":
@@ -108,8 +116,8 @@ class Memory:
 
 def state_of(result: AutomationResult) -> State:
     """What is to be remembered of an asset that was looked at."""
-    nodes = dict(_nodes(result))
     requested = get_serializable_true_subset(result.true_subset)
+    nodes = dict(_nodes(result))
     cursor = AutomationConditionCursor(
         previous_requested_subset=requested,
         effective_timestamp=0,
@@ -117,20 +125,24 @@ def state_of(result: AutomationResult) -> State:
         node_cursors_by_unique_id=nodes,
         result_value_hash=result.value_hash,
     )
-    # When an operand last answered is for people to read; it decides nothing.
-    read_again = [
-        (
-            name,
-            replace(node, metadata=None, candidate_subset=HistoricalAllPartitionsSubsetSentinel()),
-        )
-        for name, node in sorted(nodes.items())
-    ]
-    settled = hashlib.sha256(serialize_value([requested, read_again]).encode()).hexdigest()[:16]
-    return State(result.value_hash, settled, serialize_value(cursor))
+    settled = [_words(requested)]
+    for name, node in sorted(nodes.items()):
+        # When an operand last answered is for people to read; it decides nothing.
+        settled += [name, _words(node.true_subset), _words(node.extra_state)]
+    return State(result.value_hash, " ".join(settled), serialize_value(cursor))
 
 
 def _nodes(result: AutomationResult) -> Iterator[tuple[str, AutomationConditionNodeCursor]]:
     if type(result.condition) not in _NEVER_READ and result.node_cursor:
-        yield result.condition_unique_id, result.node_cursor
+        # None of the operands that are known asks what it was asked about; it is half of the text.
+        asked = HistoricalAllPartitionsSubsetSentinel()
+        yield result.condition_unique_id, replace(result.node_cursor, candidate_subset=asked)
     for child in result.child_results:
         yield from _nodes(child)
+
+
+def _words(value: object) -> str:
+    """A text that is the same for the same answers."""
+    if isinstance(value, SerializableEntitySubset):
+        return _compute_subset_value_str(value)
+    return repr(value)

@@ -6,10 +6,9 @@ is kept here is of this process: one that begins looks at all assets.
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
-import sqlalchemy as db
 from dagster import (
     AssetKey,
     DagsterInstance,
@@ -23,13 +22,11 @@ from dagster import (
 )
 from dagster._core.definitions.asset_key import EntityKey
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
-from dagster._core.events import DagsterEventType
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._utils.schedules import reverse_cron_string_iterator
 
 from data_platform.automation.evaluation.evaluating import WakingEvaluator
+from data_platform.automation.evaluation.events import assets_since, planned_by
 from data_platform.automation.evaluation.memory import Memory
 from data_platform.automation.evaluation.watching import Cron, Watching
 
@@ -88,7 +85,7 @@ class Waking:
         changed |= self._in_new_windows(before)
         changed |= self._in_backfills(before.backfills)
         changed |= self._in_runs(instance, before.runs)
-        changed |= _with_events_after(instance, self._seen_until(memory))
+        changed |= assets_since(instance, self._seen_until(memory))
         return self.watching.always | self.watching.of(changed) | self._at_crons(evaluator, memory)
 
     def due_anyway(self) -> set[EntityKey]:
@@ -159,8 +156,8 @@ class Waking:
         """The assets of runs that have begun, gone on or ended."""
         now = self._unlogged.runs
         changed = {run for run in {*now, *before} if now.get(run) != before.get(run)}
-        for run, assets in _planned(instance, changed):
-            self._assets_of_runs.setdefault(run, set()).update(assets)
+        for run, key in planned_by(instance, changed):
+            self._assets_of_runs.setdefault(run, set()).add(key)
         found: set[EntityKey] = {
             key for run in changed for key in self._assets_of_runs.get(run, ())
         }
@@ -199,38 +196,3 @@ def _newest(definition: PartitionsDefinition) -> Hashable:
             return ()
         case _:
             return None
-
-
-def _with_events_after(instance: DagsterInstance, after: int) -> set[AssetKey]:
-    """The assets that an event tells of."""
-    query = (
-        db.select(Events.c.asset_key)
-        .distinct()
-        .where(Events.c.id > after, Events.c.asset_key.is_not(None))
-    )
-    return {key for (text,) in _rows(instance, query) if (key := AssetKey.from_db_string(text))}
-
-
-def _planned(instance: DagsterInstance, runs: Iterable[str]) -> Iterator[tuple[str, set[AssetKey]]]:
-    """The assets that runs were to compute."""
-    wanted = list(runs)
-    if not wanted:
-        return
-    planned = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
-    query = (
-        db.select(Events.c.run_id, Events.c.asset_key)
-        .distinct()
-        .where(Events.c.run_id.in_(wanted), Events.c.dagster_event_type == planned)
-    )
-    for run, text in _rows(instance, query):
-        key = AssetKey.from_db_string(text)
-        if key:
-            yield run, {key}
-
-
-def _rows(instance: DagsterInstance, query: db.Select) -> list[tuple]:
-    storage = instance.event_log_storage
-    if not isinstance(storage, SqlEventLogStorage):
-        raise TypeError(f"automation asks a log in SQL, not {type(storage).__name__}")
-    with storage.index_connection() as connection:
-        return [tuple(row) for row in connection.execute(query)]
