@@ -91,6 +91,8 @@ pools:
   database: 8
 masking:
   key: ${MASKING_KEY}
+external_assets:
+  crm/people: {}
 """
 _TESTED = """
 staging:

@@ -15,7 +15,7 @@ from data_platform.spec.wording import nearest
 def registrations_of(
     file: PipelineFile, built: Mapping[Key, AnyNode | None]
 ) -> tuple[Registration, ...]:
-    """What `register` of a pipeline says.
+    """What `dynamic` of a pipeline says.
 
     Raises:
         ConfigurationError: it names what there isn't.
@@ -24,7 +24,7 @@ def registrations_of(
     found: list[Registration] = []
     nodes = [node for node in built.values() if node is not None]
     used = {node.partitions.dynamic for node in nodes if node.partitions}
-    for name, written in file.spec.register_.items():
+    for name, written in file.spec.dynamic.items():
         parts = written.from_.split(".")
         pipeline = file.spec.pipeline if len(parts) == 2 else parts[0]  # noqa: PLR2004
         source = built.get(Key(parts[-2], pipeline, parts[-1]))
@@ -41,7 +41,7 @@ def registrations_of(
         elif source.schema.closed and written.column not in source.schema:
             wrong = f"{written.from_} has no column {written.column!r}"
         if wrong is not None:
-            problems.append(Problem(file.locate("register", name), wrong))
+            problems.append(Problem(file.locate("dynamic", name), wrong))
         elif source is not None:
             found.append(Registration(name, source.key, written.column))
     if problems:

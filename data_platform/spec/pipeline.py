@@ -63,7 +63,7 @@ class AnalyticsAsset(LakeAsset):
         return self
 
 
-class Register(Model):
+class Keys(Model):
     """Where the keys of dynamic partitions come from."""
 
     from_: Reference = Field(alias="from")
@@ -99,7 +99,7 @@ class Pipeline(Model):
         | None
     ) = None
     """When the sources run; None means by hand."""
-    register_: dict[Name, Register] = Field(default_factory=dict, alias="register")
+    dynamic: dict[Name, Keys] = Field(default_factory=dict)
     """Keys of `dynamic` partitions, by their name: each value of a column is one."""
     max_active_runs: int | None = Field(default=None, ge=1)
     """How many of its runs may go on at once; further ones wait. None means no limit of its own."""

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from data_platform.run_tags import CAUSE_TAG
+
 _KEYS = uuid.UUID("6c1f7bd2-54a6-4c0e-8f0a-6f3a3a6a2c11")
 SUCCESS = "SUCCESS"
 ENDS = frozenset({SUCCESS, "FAILURE", "CANCELED"})
 TRIGGER_TAG = "data_platform/trigger_key"
+"""Of a run that was asked for with a key: `<pipeline>/<key>`."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
@@ -39,6 +42,12 @@ class Asked:
     def run_id(self) -> str:
         """Of the run: Dagster takes each once, so that two who ask at once get one run."""
         return str(uuid.uuid5(_KEYS, f"{self.pipeline}/{self.key}") if self.key else uuid.uuid4())
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """That tell of it: why, and by which key."""
+        known = {TRIGGER_TAG: f"{self.pipeline}/{self.key}"} if self.key else {}
+        return {CAUSE_TAG: self.cause_text, **known}
 
     @property
     def cause_text(self) -> str:

@@ -4,17 +4,21 @@ Called by the command. Where the code is served is what the daemon noted of its 
 the run is as one that a sensor asked for.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any, cast
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterRunAlreadyExists
-from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.origin import JobPythonOrigin
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.scheduler.instigation import SensorInstigatorData
 
@@ -23,7 +27,6 @@ from data_platform.errors import PermanentError, StorageUnavailable
 from data_platform.loading import Loaded
 from data_platform.range_runs.parts import Part, parts_of
 from data_platform.range_runs.tags import partition_tags
-from data_platform.run_tags import CAUSE_TAG
 from data_platform.running.asked import asked_for
 from data_platform.running.pipelines import registered_in
 from data_platform.running.requests import Request, pipeline_of, selected
@@ -62,18 +65,19 @@ class InInstance:
             PermanentError: there is no such asset or partition, or one run can't make all.
             StorageUnavailable: no daemon has served these pipelines yet.
         """
-        run_id = asked.run_id
-        link = f"/runs/{run_id}"
-        if asked.key and self._instance.has_run(run_id):
-            return Launched(run_id, link, is_new=False)
+        if asked.key:
+            filters = dg.RunsFilter(tags={TRIGGER_TAG: asked.tags[TRIGGER_TAG]})
+            if known := self._instance.get_runs(filters):
+                return _launched(known[-1].run_id, is_new=False)
         part = self._part(asked)
-        try:
-            run = self._created(run_id, part, asked)
-        except DagsterRunAlreadyExists:
-            return Launched(run_id, link, is_new=False)
-        # A queue takes note of the run alone; what is served where is in its origin.
-        self._instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]
-        return Launched(run_id, link, is_new=True)
+        with self._served() as (origin, location):
+            try:
+                run = self._created(asked, part, origin, location)
+            except DagsterRunAlreadyExists:
+                return _launched(asked.run_id, is_new=False)
+            workspace = cast("Any", _OneLocation(location))
+            self._instance.run_coordinator.submit_run(SubmitRunContext(run, workspace))
+        return _launched(run.run_id, is_new=True)
 
     def status(self, run_id: str) -> str:
         """Of a run, as Dagster calls it."""
@@ -104,23 +108,28 @@ class InInstance:
             )
         return first
 
-    def _created(self, run_id: str, part: Part, asked: Asked) -> dg.DagsterRun:
-        remote, code = self._origins()
+    def _created(
+        self,
+        asked: Asked,
+        part: Part,
+        origin: RemoteRepositoryOrigin,
+        location: GrpcServerCodeLocation,
+    ) -> dg.DagsterRun:
+        code = location.get_repository(origin.repository_name).get_python_origin()
         wanted = frozenset(asset_key(node.key) for node in part.nodes)
         job = self._definitions.resolve_implicit_global_asset_job_def()
-        key = {TRIGGER_TAG: asked.key} if asked.key else {}
-        tags = {CAUSE_TAG: asked.cause_text, **key, **partition_tags(part.partitions, part.keys)}
         return self._instance.create_run_for_job(
             job.get_subset(asset_selection=set(wanted)),
-            run_id=run_id,
-            tags=tags,
+            run_id=asked.run_id,
+            tags={**asked.tags, **partition_tags(part.partitions, part.keys)},
             asset_selection=wanted,
-            remote_job_origin=RemoteJobOrigin(remote, job.name),
+            remote_job_origin=RemoteJobOrigin(origin, job.name),
             job_code_origin=JobPythonOrigin(job.name, code),
         )
 
-    def _origins(self) -> tuple[RemoteRepositoryOrigin, RepositoryPythonOrigin]:
-        """Where the daemon has the code served, and how a process of a run loads it."""
+    @contextmanager
+    def _served(self) -> Generator[tuple[RemoteRepositoryOrigin, GrpcServerCodeLocation]]:
+        """Where the daemon has the code served."""
         states = self._instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
         own = [state for state in states if state.instigator_name == _OWN_SENSOR]
         if not own:
@@ -129,15 +138,34 @@ class InInstance:
                 "process run them with `data-platform run`"
             )
         newest = max(own, key=lambda state: _last_tick(state.instigator_data))
-        remote = newest.origin.repository_origin
-        served = remote.code_location_origin
+        origin = newest.origin.repository_origin
+        served = origin.code_location_origin
         opened = (
             served.create_single_location(self._instance)
             if isinstance(served, ManagedGrpcPythonEnvCodeLocationOrigin)
             else served.create_location(self._instance)
         )
         with opened as location:
-            return remote, location.get_repository(remote.repository_name).get_python_origin()
+            yield origin, cast("GrpcServerCodeLocation", location)
+
+
+class _OneLocation:
+    """The code location that a run is of, as a queue asks a workspace for it."""
+
+    def __init__(self, location: GrpcServerCodeLocation) -> None:
+        self._location = location
+
+    def has_code_location(self, name: str) -> bool:
+        """Whether it is the one."""
+        return name == self._location.name
+
+    def get_code_location(self, _: str) -> GrpcServerCodeLocation:
+        """The one."""
+        return self._location
+
+
+def _launched(run_id: str, *, is_new: bool) -> Launched:
+    return Launched(run_id, f"/runs/{run_id}", is_new=is_new)
 
 
 def _last_tick(data: object) -> float:

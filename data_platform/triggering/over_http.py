@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from data_platform.errors import PermanentError, SourceUnavailable
-from data_platform.run_tags import CAUSE_TAG
 from data_platform.triggering.asked import TRIGGER_TAG, Asked, Launched
 
 REQUEST_SECONDS = 30.0
@@ -34,12 +34,17 @@ _LAUNCH = """
 mutation ($params: ExecutionParams!) { launchRun(executionParams: $params) {
     __typename
     ... on LaunchRunSuccess { run { runId } }
-    ... on RunConflict { message }
     ... on RunConfigValidationInvalid { errors { message } }
     ... on UnauthorizedError { message }
     ... on PythonError { message }
 } }
 """
+_KNOWN = """
+query ($filter: RunsFilter!) {
+  runsOrError(filter: $filter) { ... on Runs { results { runId } } }
+}
+"""
+_TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
 _STATUS = """
 query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }
 """
@@ -63,18 +68,12 @@ class OverHttp:
             PermanentError: there is no such pipeline or asset, or Dagster refused.
             SourceUnavailable: the webserver can't be reached, or had trouble.
         """
-        run_id = asked.run_id
-        link = f"{self._url}/runs/{run_id}"
-        if asked.key and self._asked(_STATUS, id=run_id)["runOrError"]["__typename"] == "Run":
-            return Launched(run_id, link, is_new=False)
+        if known := self._of_key(asked):
+            return self._launched(known, is_new=False)
         location, repository = self._location(asked.pipeline)
         assets = self._assets(asked, location, repository)
         partition = asked.partition or _newest(assets)
-        tags = {CAUSE_TAG: asked.cause_text}
-        if asked.key:
-            tags[TRIGGER_TAG] = asked.key
-        if partition is not None:
-            tags["dagster/partition"] = partition
+        tags = {**asked.tags, **({PARTITION_NAME_TAG: partition} if partition else {})}
         params = {
             "selector": {
                 "repositoryLocationName": location,
@@ -84,20 +83,31 @@ class OverHttp:
             },
             "runConfigData": {},
             "executionMetadata": {
-                "runId": run_id,
-                "tags": [{"key": name, "value": value} for name, value in tags.items()],
+                "tags": [{"key": name, "value": value} for name, value in tags.items()]
             },
         }
         answer = self._asked(_LAUNCH, params=params)["launchRun"]
-        match answer["__typename"]:
-            case "LaunchRunSuccess":
-                return Launched(run_id, link, is_new=True)
-            case "RunConflict" if asked.key:
-                return Launched(run_id, link, is_new=False)
-            case kind:
-                errors = [one["message"] for one in answer.get("errors", [])]
-                said = "; ".join(errors) or answer.get("message") or kind
-                raise PermanentError(f"Dagster refused the run: {said.splitlines()[0]}")
+        if answer["__typename"] != "LaunchRunSuccess":
+            errors = [one["message"] for one in answer.get("errors", [])]
+            said = "; ".join(errors) or answer.get("message") or answer["__typename"]
+            raise PermanentError(f"Dagster refused the run: {said.splitlines()[0]}")
+        run_id = answer["run"]["runId"]
+        first = self._of_key(asked) or run_id
+        if first != run_id:
+            # Somebody asked at the same time, and was first.
+            self._asked(_TERMINATE, id=run_id)
+        return self._launched(first, is_new=first == run_id)
+
+    def _of_key(self, asked: Asked) -> str | None:
+        """The first run that was asked for with the same key."""
+        if asked.key is None:
+            return None
+        tags = [{"key": TRIGGER_TAG, "value": asked.tags[TRIGGER_TAG]}]
+        found = self._asked(_KNOWN, filter={"tags": tags})["runsOrError"].get("results", [])
+        return found[-1]["runId"] if found else None
+
+    def _launched(self, run_id: str, *, is_new: bool) -> Launched:
+        return Launched(run_id, f"{self._url}/runs/{run_id}", is_new=is_new)
 
     def status(self, run_id: str) -> str:
         """Of a run, as Dagster calls it."""

@@ -9,7 +9,7 @@ from arriving_files import Shop, asked, why_not
 
 SENSOR = "shop_keys"
 PIPELINE = """
-register:
+dynamic:
   customers: {from: raw.customers, column: id}
 sources:
   customers: {type: file, path: in/customers.csv, settle: 0s}

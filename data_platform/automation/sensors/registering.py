@@ -1,6 +1,6 @@
 """The sensor of dynamic partitions: each new value of a column is a key, and its sources run.
 
-One for each pipeline that says `register`; called by `building`. The asset is looked at when its
+One for each pipeline that says where keys come from; called by `building`. The asset is looked at when its
 table has another version. Keys aren't taken away: what was made of them stays.
 """
 
@@ -64,7 +64,7 @@ def sources_of(plan: Plan, name: str) -> list[RawNode]:
 def registering_sensor(
     loaded: Pipelines, pipeline: str, registrations: Sequence[Registration]
 ) -> dg.SensorDefinition:
-    """The sensor of a pipeline's `register`, on from the first start."""
+    """The sensor of a pipeline's `dynamic`, on from the first start."""
     targets = [node.key for one in registrations for node in sources_of(loaded.plan, one.name)]
     # A sensor needs something that it could start.
     targets = targets or [one.source for one in registrations]
