@@ -117,7 +117,7 @@ class Story:
             previous_state=FreshnessState(before),
             state_change_timestamp=self.now.timestamp(),
         )
-        self._instance._report_runless_asset_event(change)  # noqa: SLF001
+        self._instance._report_runless_asset_event(change)
 
     def tick(self, minutes: float = 1) -> dict[str, set[str]]:
         """Let time pass; gives the partitions that are requested, by asset."""
