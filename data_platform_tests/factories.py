@@ -22,6 +22,7 @@ from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import AnalyticsNode, AnyNode, RawNode, StagingNode
 from data_platform.plan.schemas import Column, Schema
 from data_platform.plan.sources.kinds import Files
+from data_platform.plan.sql.expressions import literal
 from data_platform.quality.gate import Passage
 from data_platform.quality.outcomes import Outcome
 from data_platform.raw.extraction import extract
@@ -160,7 +161,7 @@ class Project:
             parts = []
             for number, (partition, some) in enumerate(rows.items()):
                 session.register(f"_rows{number}", arrow(some))
-                parts.append(f"SELECT *, '{partition}' AS {PARTITION} FROM _rows{number}")
+                parts.append(f"SELECT *, {literal(partition)} AS {PARTITION} FROM _rows{number}")
             session.run(f"CREATE TEMP VIEW _land AS {' UNION ALL BY NAME '.join(parts)}")
             select = stored_select(session, "_land", [PARTITION])
             written = write(

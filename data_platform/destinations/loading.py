@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from data_platform.destinations.judging import Judging
-from data_platform.destinations.own_partitions import require_own_partitions
+from data_platform.destinations.own_partitions import part_of, require_own_partitions
 from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
-from data_platform.plan.destinations.kinds import added_column
+from data_platform.plan.destinations.kinds import added_columns
 from data_platform.plan.destinations.narrowing import Range
 from data_platform.plan.naming import FILE, PARTITION, ROW
 from data_platform.plan.nodes import DestinationNode
@@ -111,8 +111,8 @@ def deliver(
         def rows(due: Sequence[str]) -> pa.RecordBatchReader:
             session.show(ROWS, snapshot.files(due))
             require_own_partitions(session, node, columns, ROWS)
-            column = added_column(node.target)
-            added = f", {PARTITION} AS {quoted(column)}" if column else ""
+            named = added_columns(node.target, node.partitions, columns)
+            added = "".join(f", {part_of(node, d)} AS {quoted(c)}" for c, d in named.items())
             query = f"SELECT * EXCLUDE ({unseen}){added} FROM {ROWS}"
             return _counted(session.connection.sql(query).to_arrow_reader(BATCH_ROWS), work)
 

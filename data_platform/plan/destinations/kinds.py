@@ -4,15 +4,18 @@ Made by `plan.destinations.nodes`, kept in `DestinationNode.target`; `targets/` 
 name. Texts that may be secret keep their `${VAR}` as written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from data_platform.plan.naming import PARTITION
+from data_platform.plan.partitions import TIME, Partitions
 from data_platform.spec.destinations import CopyOptions, CsvOutput, WriteMode
 
 Dialect = Literal["postgres", "sqlite", "duckdb"]
 """SQLGlot's name of what a table's database speaks."""
+KEY = ""
+"""In place of a dimension: the whole key of a partition."""
 OutputFormat = Literal["parquet", "csv", "jsonl"]
 Compression = Literal["none", "gzip", "zstd", "snappy"]
 
@@ -27,8 +30,10 @@ class TableTarget:
         table: `table` or `schema.table`.
         write: what a load does with the rows that are there.
         keys: the columns that name a row; only with `merge`.
-        partition_column: that holds the partition's key; None where there are no partitions.
+        partition_column: that holds the partition's key, of two dimensions that of time; None where
+            only `dimensions` tell it, or there are no partitions.
         adds_partition_column: whether the rows don't have it and the platform adds it.
+        dimensions: of named values; each has a column of its name, added where rows have none.
         indexes: further ones, the columns of each.
         grants: privileges by role.
         narrow: whether integers get the smallest type that holds them when the table is made.
@@ -41,6 +46,7 @@ class TableTarget:
     keys: tuple[str, ...] = ()
     partition_column: str | None = None
     adds_partition_column: bool = False
+    dimensions: tuple[str, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     narrow: bool = False
@@ -51,6 +57,7 @@ class TableTarget:
         column = None if self.adds_partition_column else self.partition_column
         form = [self.keys, self.indexes, dict(self.grants), self.narrow]
         said = f"{form}" if any(form) else ""
+        said += f"{self.dimensions}" if self.dimensions else ""
         return f"{self.connection}{self.table}{self.write}{column}{said}"
 
 
@@ -67,8 +74,10 @@ class RedshiftTarget:
         iam_role: by which Redshift reads the stage; None means the keys of the stage's connection,
             or the cluster's default role where it has none.
         copy_options: further options of COPY.
-        partition_column: that holds the partition's key; None where there are no partitions.
+        partition_column: that holds the partition's key, of two dimensions that of time; None where
+            only `dimensions` tell it, or there are no partitions.
         adds_partition_column: whether the rows don't have it and the platform adds it.
+        dimensions: of named values; each has a column of its name, added where rows have none.
         distribution_key, sort_key: of a table that is made.
         grants: privileges by who has them.
     """
@@ -85,6 +94,7 @@ class RedshiftTarget:
     adds_partition_column: bool
     distribution_key: str | None = None
     sort_key: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = ()
     grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
@@ -98,6 +108,7 @@ class RedshiftTarget:
         column = None if self.adds_partition_column else self.partition_column
         form = [self.distribution_key, self.sort_key, dict(self.grants)]
         said = f"{form}" if any(form) else ""
+        said += f"{self.dimensions}" if self.dimensions else ""
         return f"{self.connection}{self.full_name}{self.write}{column}{said}"
 
 
@@ -150,13 +161,32 @@ def resources_of(target: AnyTarget) -> set[str]:
     return {name for name in (target.connection, further) if name is not None}
 
 
-def added_column(target: AnyTarget) -> str | None:
-    """The column with the partition's key that a target's rows get; None where they get none.
+def added_columns(
+    target: AnyTarget, partitions: Partitions | None, columns: Collection[str]
+) -> dict[str, str]:
+    """The columns that a target's rows get, and the dimension that each holds; `KEY` is all.
 
-    Files get it on their way alone: by it rows are told apart, and no file holds it.
+    Files get the key on their way alone: by it rows are told apart, and no file holds it.
+
+    Args:
+        target: of a destination.
+        partitions: of it.
+        columns: that the rows have.
     """
     if isinstance(target, FileTarget):
-        return PARTITION
-    if not target.adds_partition_column:
-        return None
-    return target.partition_column
+        return {PARTITION: KEY}
+    if partitions is None:
+        return {}
+    there = {name.lower() for name in columns}
+    added = {name: name for name in target.dimensions if name.lower() not in there}
+    if target.adds_partition_column and target.partition_column:
+        added[target.partition_column] = TIME if partitions.time else KEY
+    return added
+
+
+def told_columns(target: TableTarget | RedshiftTarget, partitions: Partitions) -> dict[str, str]:
+    """The columns of a table that tell the partition of a row, by dimension."""
+    own = {name: name for name in target.dimensions}
+    if target.partition_column is None:
+        return own
+    return {TIME if partitions.time else KEY: target.partition_column, **own}

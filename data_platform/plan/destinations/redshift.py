@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from data_platform.errors import ConfigurationError, Problem
 from data_platform.plan.declared import Declared, refused
 from data_platform.plan.destinations.kinds import RedshiftTarget
-from data_platform.plan.destinations.table_targets import PARTITION_TYPES
-from data_platform.plan.naming import PARTITION
+from data_platform.plan.destinations.table_targets import (
+    PARTITION_TYPES,
+    adds_key,
+    key_column,
+    unneeded_column,
+)
 from data_platform.plan.nodes import LakeNode
 from data_platform.plan.partitions import Partitions
 from data_platform.spec.destinations import RedshiftDestination, Stage
@@ -70,8 +74,9 @@ def redshift_target(
     spec = asset.spec
     _check_connection(asset)
     stage, connection = _stage(asset)
-    added = partitions is not None and spec.partition_column is None
-    column = (spec.partition_column or PARTITION) if partitions else None
+    column = key_column(partitions, spec.partition_column)
+    dimensions = tuple(one.name for one in partitions.by) if partitions else ()
+    told = [*([column] if column else []), *dimensions]
     target = RedshiftTarget(
         connection=spec.connection,
         schema=spec.schema_,
@@ -82,9 +87,10 @@ def redshift_target(
         iam_role=spec.iam_role,
         copy_options=spec.copy_options,
         partition_column=column,
-        adds_partition_column=added,
+        adds_partition_column=adds_key(partitions, spec.partition_column),
         distribution_key=spec.distribution_key,
-        sort_key=tuple(spec.sort_key or ([column] if column else [])),
+        sort_key=tuple(spec.sort_key or told),
+        dimensions=dimensions,
         grants={who: tuple(privileges) for who, privileges in spec.grants.items()},
     )
     problems = [
@@ -147,15 +153,21 @@ def _require_s3(asset: Asset, stage: Stage) -> None:
 def _write_problems(
     asset: Asset, target: RedshiftTarget, partitions: Partitions | None
 ) -> Iterator[Problem]:
-    of, location = asset.spec.from_, asset.at("write")
+    of, location, spec_column = asset.spec.from_, asset.at("write"), asset.spec.partition_column
     if target.write == "replace_partition" and partitions is None:
         yield Problem(location, f"{of} has no partitions to replace: write is `replace`")
     if target.write == "replace" and partitions is not None:
         message = f"`replace` would leave one partition of {of}: use replace_partition"
         yield Problem(location, message)
-    if asset.spec.partition_column is not None and partitions is None:
+    if spec_column is not None and partitions is None:
         message = f"{of} has no partitions that a column could hold: leave it out"
         yield Problem(asset.at("partition_column"), message)
+    elif (
+        spec_column is not None
+        and partitions
+        and (wrong := unneeded_column(partitions, spec_column))
+    ):
+        yield Problem(asset.at("partition_column"), wrong)
     if target.schema == OWN_SCHEMA:
         message = f"the schema {OWN_SCHEMA} is the platform's own: it keeps there what tables hold"
         yield Problem(asset.at("schema"), message)
@@ -176,10 +188,11 @@ def _column_problems(asset: Asset, source: LakeNode, target: RedshiftTarget) -> 
     if kind is not None and kind not in PARTITION_TYPES:
         message = f"column {own} is {kind}: a partition is told by a text, a date or a timestamp"
         yield Problem(asset.at("partition_column"), message)
-    added = target.partition_column if target.adds_partition_column else None
+    added = {*target.dimensions}
+    added |= {target.partition_column or ""} if target.adds_partition_column else set()
     for key, names in named.items():
         for name in names if schema.closed else ():
-            if name not in schema and name != added:
+            if name not in schema and name not in added:
                 listed = ", ".join(schema.names) or "none"
                 message = f"{source.key} has no column {name!r}; it has {listed}"
                 yield Problem(asset.at(key), message)

@@ -6,7 +6,7 @@ Called by `targets.databases.preparing`, and by what shows them before a run.
 from collections.abc import Collection, Mapping, Sequence
 
 from data_platform.plan.destinations.column_types import declared_type
-from data_platform.plan.destinations.kinds import Dialect, TableTarget
+from data_platform.plan.destinations.kinds import Dialect, TableTarget, added_columns
 from data_platform.plan.destinations.tables import TableName, table_name
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.sql.expressions import literal, quoted
@@ -39,8 +39,8 @@ def table_statements(
 def wanted_indexes(target: TableTarget) -> list[tuple[str, ...]]:
     """The indexes of a table that is made, beside that of its keys."""
     # DuckDB knows of each of its row groups what is in it; an index would only slow it down.
-    kept = target.partition_column if target.dialect != "duckdb" else None
-    own = [(kept,)] if kept else []
+    kept = (*([target.partition_column] if target.partition_column else []), *target.dimensions)
+    own = [kept] if kept and target.dialect != "duckdb" else []
     return list(dict.fromkeys([*own, *target.indexes]))
 
 
@@ -88,8 +88,7 @@ def known_statements(node: DestinationNode) -> list[str] | None:
     if not isinstance(target, TableTarget) or not node.schema.closed:
         return None
     types = {column.name: column.type for column in node.schema.columns}
-    if target.adds_partition_column and target.partition_column:
-        types[target.partition_column] = "VARCHAR"
+    types |= dict.fromkeys(added_columns(target, node.partitions, list(types)), "VARCHAR")
     wanted: dict[str, str] = {}
     for column, kind in types.items():
         declared = declared_type(kind, target.dialect) if kind else None

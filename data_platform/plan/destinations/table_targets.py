@@ -46,8 +46,9 @@ def table_target(asset: Asset, source: LakeNode, partitions: Partitions | None) 
         table=spec.table,
         write=write,
         keys=tuple(spec.keys or ()),
-        partition_column=(spec.partition_column or PARTITION) if partitions else None,
-        adds_partition_column=partitions is not None and spec.partition_column is None,
+        partition_column=key_column(partitions, spec.partition_column),
+        adds_partition_column=adds_key(partitions, spec.partition_column),
+        dimensions=tuple(one.name for one in partitions.by) if partitions else (),
         indexes=tuple(tuple(columns) for columns in spec.indexes),
         grants={role: tuple(privileges) for role, privileges in spec.grants.items()},
         narrow=spec.narrow,
@@ -63,6 +64,26 @@ def table_target(asset: Asset, source: LakeNode, partitions: Partitions | None) 
     if problems:
         raise ConfigurationError(problems)
     return target
+
+
+def key_column(partitions: Partitions | None, written: str | None) -> str | None:
+    """The column of a partition's key or time; None where there is none."""
+    if partitions is None or (partitions.by and not partitions.time):
+        return None
+    return written or PARTITION
+
+
+def adds_key(partitions: Partitions | None, written: str | None) -> bool:
+    """Whether the platform adds that column."""
+    return key_column(partitions, written) is not None and written is None
+
+
+def unneeded_column(partitions: Partitions, column: str) -> str | None:
+    """Why a `partition_column` can't be one, by what partitions there are."""
+    if partitions.time is not None or partitions.dynamic is not None:
+        return None
+    own = ", ".join(one.name for one in partitions.by)
+    return f"{column} holds no time: the columns {own} tell the partition; leave it out"
 
 
 def _dialect(asset: Asset) -> Dialect:
@@ -117,6 +138,9 @@ def _partition_problems(
         message = f"{asset.spec.from_} has no partitions that a column could hold: leave it out"
         yield Problem(location, message)
         return
+    if unneeded := unneeded_column(partitions, column):
+        yield Problem(location, unneeded)
+        return
     yield from _unknown([column], source, location)
     kind = source.schema[column].type if column in source.schema else None
     if kind is not None and kind not in PARTITION_TYPES:
@@ -125,6 +149,8 @@ def _partition_problems(
             f"leave the key out, and {PARTITION} is added"
         )
         yield Problem(location, message)
+    if kind == "DATE" and partitions.time and partitions.time.every == "hour":
+        yield Problem(location, f"column {column} is a date, which tells no hour")
 
 
 def _key_problems(asset: Asset, source: LakeNode, write: WriteMode) -> Iterator[Problem]:
@@ -153,7 +179,8 @@ def _key_problems(asset: Asset, source: LakeNode, write: WriteMode) -> Iterator[
 
 
 def _index_problems(asset: Asset, source: LakeNode, target: TableTarget) -> Iterator[Problem]:
-    added = {target.partition_column} if target.adds_partition_column else set[str | None]()
+    added: set[str | None] = {target.partition_column} if target.adds_partition_column else set()
+    added |= {*target.dimensions}
     for number, columns in enumerate(target.indexes):
         location = asset.at("indexes", number)
         yield from _twice(columns, location)

@@ -17,11 +17,11 @@ import pyarrow as pa
 from data_platform.engine.session import Session
 from data_platform.plan.conversions import stored_type
 from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.partition_rows import PartitionRows
 from data_platform.plan.destinations.tables import table_name
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.targets.databases.partition_rows import PartitionRows
 from data_platform.targets.databases.reading_back import is_read, kept, partitions_in
 
 BATCH_ROWS = 122_880
@@ -98,8 +98,8 @@ class DuckDBRows:
 
 def _due(rows: PartitionRows, keys: Sequence[str]) -> str:
     """The partitions to join with, and how rows join them."""
-    values, belongs = rows.due(keys)
-    return f"({values}) AS due(key, first, beyond) ON {belongs}"
+    values, names, belongs = rows.due(keys)
+    return f"({values}) AS due({names}) ON {belongs}"
 
 
 def _asked(name: str, kind: str) -> str:

@@ -14,13 +14,13 @@ from data_platform.engine.work import Work
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.column_types import declared_type
 from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.partition_rows import PartitionRows
 from data_platform.plan.destinations.tables import TableName, table_name
 from data_platform.plan.sql.expressions import quoted
 from data_platform.spec.platform import DatabaseConnection
 from data_platform.targets.databases.ledgers import Ledger
 from data_platform.targets.databases.merging import Merging
 from data_platform.targets.databases.opening import begun
-from data_platform.targets.databases.partition_rows import PartitionRows
 from data_platform.targets.databases.preparing import EXAMPLES, Form, Preparing
 from data_platform.targets.databases.reading_back import partitions_in
 from data_platform.targets.databases.transactions import Transaction

@@ -7,10 +7,10 @@ partitions that of the latest partition stands, in whatever order the partitions
 from collections.abc import Mapping, Sequence
 
 from data_platform.errors import StorageError
+from data_platform.plan.destinations.partition_rows import PartitionRows
 from data_platform.plan.destinations.tables import TableName
 from data_platform.plan.nodes import DestinationNode
 from data_platform.plan.sql.expressions import quoted
-from data_platform.targets.databases.partition_rows import PartitionRows
 from data_platform.targets.databases.preparing import key_words
 from data_platform.targets.databases.transactions import Transaction
 
@@ -97,5 +97,5 @@ class Merging:
         if self._rows is None:
             return ""
         standing, new = self._rows.key_of("standing"), self._rows.key_of("excluded")
-        own = quoted(self._rows.column)
-        return f" WHERE standing.{own} IS NULL OR {standing} <= {new}"
+        unknown = " OR ".join(f"standing.{quoted(name)} IS NULL" for name in self._rows.names)
+        return f" WHERE {unknown} OR {standing} <= {new}"

@@ -20,11 +20,11 @@ from data_platform.engine.postgres_types import DIRECT, TIMES
 from data_platform.engine.session import Session
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.partition_rows import PartitionRows
 from data_platform.plan.destinations.tables import TableName, table_name
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.targets.databases.partition_rows import PartitionRows
 from data_platform.targets.databases.reading_back import is_read, kept, partitions_in
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ class TableRows:
         rows = self._partition_rows()
         if rows is None:
             return f"{literal(WHOLE)}::text", from_
-        values, belongs = rows.due(keys)
+        values, names, belongs = rows.due(keys)
         return (
             "due.key::text",
-            f"{from_} {join} ({values}) AS due(key, first, beyond) ON {belongs}",
+            f"{from_} {join} ({values}) AS due({names}) ON {belongs}",
         )
 
     def _partition_rows(self) -> PartitionRows | None:

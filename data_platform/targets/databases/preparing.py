@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.column_types import declared_type, without_type
-from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.kinds import TableTarget, added_columns
 from data_platform.plan.destinations.narrowing import INTEGERS, narrowed
 from data_platform.plan.destinations.statements import (
     column_comments,
@@ -68,8 +68,8 @@ class Preparing:
         self.kinds = dict(delivery.columns)
         """DuckDB's types of what is loaded, the added partition column included; integers as small
         as they are to be, once the table is prepared."""
-        if target.adds_partition_column and target.partition_column:
-            self.kinds[target.partition_column] = "VARCHAR"
+        self._told = added_columns(target, delivery.node.partitions, delivery.columns)
+        self.kinds |= dict.fromkeys(self._told, "VARCHAR")
         self._small: Mapping[str, str] = {}
         self._required = {*required_columns(delivery.node), *target.keys}
 
@@ -161,9 +161,8 @@ class Preparing:
 
     def _fit(self, name: str, kind: str, declared: str) -> str:
         fit = self._transaction.fit(kind, declared)
-        own = self._target.adds_partition_column and name == self._target.partition_column
         # The key of a partition may stand in a column of dates that somebody made.
-        if fit != "alter" or not own or declared.lower() != "date":
+        if fit != "alter" or name not in self._told or declared.lower() != "date":
             return fit
         return "direct" if self._transaction.dialect == "sqlite" else "cast"  # a text there, too
 

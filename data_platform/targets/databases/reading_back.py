@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from data_platform.engine.session import Session
 from data_platform.engine.streams import TellingStream
-from data_platform.plan.destinations.kinds import Dialect, TableTarget
+from data_platform.plan.destinations.kinds import Dialect, TableTarget, told_columns
+from data_platform.plan.destinations.partition_rows import PartitionRows, TellingColumn
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import quoted
-from data_platform.targets.databases.partition_rows import PartitionRows
 
 _ARRIVING = "_read_back"
 """The relation of the batches, while they come."""
@@ -49,10 +49,12 @@ def partitions_in(
         declared: asks for the types of the table's columns.
         dialect: of the database.
     """
-    column = target.partition_column
-    if column is None or partitions is None:
+    if partitions is None:
         return None
-    return PartitionRows(column, declared()[column], partitions, dialect)
+    types = {name.lower(): kind for name, kind in declared().items()}
+    told = told_columns(target, partitions)
+    columns = {one: TellingColumn(name, types[name.lower()]) for one, name in told.items()}
+    return PartitionRows(columns, partitions, dialect, keyed=target.adds_partition_column)
 
 
 def kept(

@@ -12,11 +12,9 @@ so that readers go on with the old rows while a load runs; one that was there ke
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -24,11 +22,11 @@ from data_platform.engine.sqlite_values import PASSING
 from data_platform.engine.work import Work
 from data_platform.errors import StorageError, StorageUnavailable
 from data_platform.plan.destinations.kinds import Dialect, TableTarget
+from data_platform.plan.destinations.partition_rows import TIME_KEY_OF, time_key_of
 from data_platform.plan.destinations.sqlite_types import holds_exactly
 from data_platform.plan.destinations.tables import TableName, own_table
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.targets.databases.partition_rows import DAY_OF
 from data_platform.targets.databases.sqlite_binding import bindable
 from data_platform.targets.databases.sqlite_rows import SqliteRows
 from data_platform.targets.databases.transactions import Fit, TableColumn, TableIndex
@@ -81,7 +79,7 @@ def begun(path: Path, what: str, work: Work, *, reads: bool) -> "Generator[Sqlit
             work.stoppable(connection.interrupt),
         ):  # fmt: skip
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            connection.create_function(DAY_OF, 2, _day_of, deterministic=True)
+            connection.create_function(TIME_KEY_OF, 4, time_key_of, deterministic=True)
             transaction = SqliteTransaction(connection, about, work, is_new=is_new)
             if reads:
                 connection.execute("BEGIN")
@@ -93,14 +91,6 @@ def begun(path: Path, what: str, work: Work, *, reads: bool) -> "Generator[Sqlit
 def _translated(error: sqlite3.Error, about: str) -> StorageError | StorageUnavailable:
     passes = isinstance(error, sqlite3.OperationalError) and _passes(error)
     return (StorageUnavailable if passes else StorageError)(f"{about}: {error}")
-
-
-def _day_of(text: str | None, zone: str) -> str | None:
-    """The day of a time; one without a zone is in the partitions' own."""
-    if text is None:
-        return None
-    moment = datetime.fromisoformat(text)
-    return (moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment).date().isoformat()
 
 
 def _passes(error: sqlite3.Error) -> bool:

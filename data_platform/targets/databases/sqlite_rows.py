@@ -20,11 +20,11 @@ from data_platform.engine.session import Session
 from data_platform.engine.sqlite_values import HELD, Held, held_as
 from data_platform.errors import StorageError
 from data_platform.plan.destinations.kinds import TableTarget
+from data_platform.plan.destinations.partition_rows import PartitionRows
 from data_platform.plan.destinations.tables import table_name
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.targets.databases.partition_rows import PartitionRows
 from data_platform.targets.databases.reading_back import is_read, kept, partitions_in
 
 FETCHED = 10_000
@@ -137,5 +137,5 @@ class SqliteRows:
 
 def _due(rows: PartitionRows, keys: Sequence[str]) -> tuple[str, str]:
     """A common table of partitions, and how rows join it."""
-    values, belongs = rows.due(keys)
-    return f"WITH due(key, first, beyond) AS ({values}) ", belongs
+    values, names, belongs = rows.due(keys)
+    return f"WITH due({names}) AS ({values}) ", belongs

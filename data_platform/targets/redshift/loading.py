@@ -141,7 +141,8 @@ class _Load:
                 f"table {target.full_name}: {staged.rows} rows were laid down, and COPY brought "
                 f"{arrived}: nothing was loaded"
             )
-        session.run(*statements.delete(target, due), statements.insert(target, self._wanted))
+        gone = statements.delete(target, delivery.node.partitions, due, self._wanted)
+        session.run(*gone, statements.insert(target, self._wanted))
         versions = {key: delivery.versions[key] for key in due}
         session.run(statements.enter(target, versions, delivery.run_id))
 
@@ -172,7 +173,7 @@ def _entries(session: Session, target: RedshiftTarget) -> dict[str, Version]:
 
 
 def _wanted(delivery: Delivery, target: RedshiftTarget) -> dict[str, str]:
-    found = statements.wanted_columns(target, delivery.columns)
+    found = statements.wanted_columns(target, delivery.node.partitions, delivery.columns)
     _refuse_unknown(target, delivery.columns, found.items())
     return {name: kind for name, kind in found.items() if kind is not None}
 

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from data_platform.plan.destinations.kinds import RedshiftTarget
+from data_platform.plan.destinations.kinds import RedshiftTarget, added_columns, told_columns
+from data_platform.plan.destinations.partition_rows import PartitionRows, TellingColumn
 from data_platform.plan.destinations.redshift import redshift_type
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sql.expressions import quoted
 from data_platform.spec.platform import S3Connection
@@ -178,15 +180,38 @@ def count_arrived() -> str:
     return f"SELECT COUNT(*) FROM {ARRIVING}"
 
 
-def delete(target: RedshiftTarget, keys: Sequence[str]) -> list[str]:
-    """Take away the rows of partitions, or all rows, and what the ledger says of them."""
+def delete(
+    target: RedshiftTarget,
+    partitions: Partitions | None,
+    keys: Sequence[str],
+    types: Mapping[str, str],
+) -> list[str]:
+    """Take away the rows of partitions, or all rows, and what the ledger says of them.
+
+    Args:
+        target: the table.
+        partitions: of the destination.
+        keys: those that are loaded.
+        types: of the table's columns, in Redshift's words.
+    """
     rows, told = "", f'"table_name" = {literal(target.full_name)}'
-    if target.write != "replace" and target.partition_column:
+    if target.write != "replace" and partitions is not None:
         listed = ", ".join(map(literal, keys))
-        rows = f" WHERE {quoted(target.partition_column)} IN ({listed})"
+        rows = f" WHERE {_rows_of(target, partitions, keys, types)}"
         told += f' AND "partition" IN ({listed})'
     removed = [] if target.write == "append" else [f"DELETE FROM {table_of(target)}{rows}"]
     return [*removed, f"DELETE FROM {_LEDGER} WHERE {told}"]
+
+
+def _rows_of(
+    target: RedshiftTarget, partitions: Partitions, keys: Sequence[str], types: Mapping[str, str]
+) -> str:
+    columns = {
+        one: TellingColumn(name, types[name])
+        for one, name in told_columns(target, partitions).items()
+    }
+    keyed = target.adds_partition_column
+    return PartitionRows(columns, partitions, keyed=keyed, written=literal).condition(keys)
 
 
 def forget(target: RedshiftTarget) -> str:
@@ -216,9 +241,9 @@ def enter(target: RedshiftTarget, versions: Mapping[str, Version], run_id: str) 
     return f"INSERT INTO {_LEDGER} ({columns}) VALUES {rows}"
 
 
-def wanted_columns(target: RedshiftTarget, columns: Mapping[str, str]) -> dict[str, str | None]:
+def wanted_columns(
+    target: RedshiftTarget, partitions: Partitions | None, columns: Mapping[str, str]
+) -> dict[str, str | None]:
     """The columns that are loaded and their types in Redshift's words; None where it has none."""
-    wanted = {name: redshift_type(kind) for name, kind in columns.items()}
-    if target.adds_partition_column and target.partition_column:
-        wanted[target.partition_column] = "varchar(300)"
-    return wanted
+    wanted: dict[str, str | None] = {n: redshift_type(kind) for n, kind in columns.items()}
+    return wanted | dict.fromkeys(added_columns(target, partitions, columns), "varchar(300)")
