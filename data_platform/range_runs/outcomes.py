@@ -65,7 +65,7 @@ def outcomes_of(
 
 def assets_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> frozenset[dg.AssetKey]:
     """The assets that a run makes; one of a whole job has them in its events only."""
-    if run.asset_selection is not None:
+    if run.asset_selection:
         return frozenset(run.asset_selection)
     planned = instance.get_records_for_run(
         run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
