@@ -1,0 +1,146 @@
+"""What a tick looks at and starts: few assets, runs that hold up no others, any condition."""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from data_platform.automation.evaluation.sensor import NAME, AutomationSensor
+from data_platform.automation.evaluation.ticking import Ticked, Ticking
+
+NOON = datetime(2024, 1, 11, 12, tzinfo=UTC)
+DAYS = dg.DailyPartitionsDefinition("2024-01-01")
+EAGER = dg.AutomationCondition.eager()
+
+
+@dg.asset(partitions_def=DAYS, group_name="shop")
+def orders() -> None: ...
+
+
+@dg.asset(partitions_def=DAYS, group_name="shop", deps=[orders], automation_condition=EAGER)
+def sales() -> None: ...
+
+
+@dg.asset(partitions_def=DAYS, group_name="crm", deps=[orders], automation_condition=EAGER)
+def customers() -> None: ...
+
+
+@dg.asset(partitions_def=DAYS, group_name="board", deps=[customers], automation_condition=EAGER)
+def report() -> None: ...
+
+
+class Odd(dg.AutomationCondition):
+    """Asks something that nobody else knows."""
+
+    def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:
+        return dg.AutomationResult(context, context.get_empty_subset())
+
+
+@dg.asset(automation_condition=Odd())
+def odd() -> None: ...
+
+
+class Platform:
+    """Ticks, one after another."""
+
+    def __init__(self, instance: dg.DagsterInstance, *assets: dg.AssetsDefinition) -> None:
+        self._graph = dg.Definitions(assets=assets).resolve_asset_graph()
+        self._instance = instance
+        self._ticking = Ticking(self._graph)
+        self._cursor: str | None = None
+        self._now = NOON
+
+    def tick(self) -> Ticked:
+        self._now += timedelta(minutes=2)
+        found = self._ticking.tick(
+            self._instance,
+            self._cursor,
+            tags={},
+            logger=logging.getLogger("automation"),
+            now=self._now,
+        )
+        self._cursor = found.cursor
+        return found
+
+    def settle(self) -> None:
+        while self.tick().looked_at:
+            pass
+
+    def publish(self, name: str) -> None:
+        event = dg.AssetMaterialization(name, partition="2024-01-10")
+        self._instance.report_runless_asset_event(event)
+
+    def restart(self) -> None:
+        self._ticking = Ticking(self._graph)
+
+
+@pytest.fixture
+def nothing() -> Iterator[dg.DagsterInstance]:
+    """An instance in memory, where nothing has happened."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def test_a_tick_without_news_looks_at_nothing(nothing: dg.DagsterInstance) -> None:
+    platform = Platform(nothing, orders, sales, customers, report)
+    platform.settle()
+    assert platform.tick().looked_at == 0
+
+
+def test_an_event_wakes_what_reads_the_asset(nothing: dg.DagsterInstance) -> None:
+    platform = Platform(nothing, orders, sales, customers, report)
+    platform.settle()
+    platform.publish("report")
+    found = platform.tick()
+    assert set(found.results) == {dg.AssetKey("report")}
+
+
+def test_pipelines_run_apart_unless_one_reads_the_other(nothing: dg.DagsterInstance) -> None:
+    platform = Platform(nothing, orders, sales, customers, report)
+    platform.settle()
+    platform.publish("orders")
+    runs = platform.tick().requests
+    names = {frozenset(key.to_user_string() for key in run.asset_selection or ()) for run in runs}
+    assert names == {frozenset({"sales"}), frozenset({"customers", "report"})}
+    assert {run.tags["data_platform/cause"] for run in runs} == {"automation: eager"}
+
+
+def test_a_condition_that_nobody_knows_is_asked_in_every_tick(
+    nothing: dg.DagsterInstance,
+) -> None:
+    platform = Platform(nothing, orders, sales, odd)
+    for _ in range(4):
+        found = platform.tick()
+    assert set(found.results) == {dg.AssetKey("odd")}
+
+
+def test_a_process_that_begins_requests_nothing_again(nothing: dg.DagsterInstance) -> None:
+    platform = Platform(nothing, orders, sales)
+    platform.settle()
+    platform.publish("orders")
+    assert platform.tick().requests
+    platform.restart()
+    found = platform.tick()
+    assert found.looked_at == 1
+    assert not found.requests
+
+
+def test_the_cursor_of_another_sensor_is_begun_anew(nothing: dg.DagsterInstance) -> None:
+    platform = Platform(nothing, orders, sales)
+    platform._cursor = "Dagster's own"
+    assert platform.tick().cursor.startswith("data_platform/")
+
+
+def test_dagster_takes_more_assets_than_its_limit_and_makes_no_second_sensor() -> None:
+    many = [dg.AssetSpec(f"asset_{n}") for n in range(600)]
+    definitions = dg.Definitions(assets=[*many, orders, sales], sensors=[AutomationSensor()])
+    repository = definitions.get_repository_def()
+    assert [sensor.name for sensor in repository.sensor_defs] == [NAME]
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance, repository_def=repository) as context,
+    ):
+        ticked = repository.get_sensor_def(NAME).evaluate_tick(context)
+    assert ticked.cursor
