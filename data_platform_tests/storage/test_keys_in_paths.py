@@ -1,0 +1,73 @@
+"""Keys of any partition in the paths of a lake: written, read, replaced, told of, vacuumed."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from factories import Project
+from object_storage import Bucket
+
+from data_platform.keeping.vacuum import Keep, plan_vacuum, vacuum
+from data_platform.plan.keys import Key
+from data_platform.spec.platform import S3Connection
+from data_platform.storage.commits import data_files, read_log
+from data_platform.storage.lake import lake_at
+from data_platform.storage.workbench import Workbench
+
+KEYS = [
+    "2024-03-31-05:00",
+    "2024-10-27-02:00+0100",
+    "2024-01-01|us",
+    "a b",
+    "Ünï: côdé",
+    "日本",
+    "50% off",
+    "a=b",
+    "#1 & [x]",
+    'it\'s "y"',
+    "..",
+    "*?",
+]
+ORDERS = Key("raw", "shop", "orders")
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def lake_project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    project = Project(tmp_path)
+    if request.param == "bucket":
+        bucket = Bucket()
+        connection = bucket.connection()
+        assert isinstance(connection, S3Connection)
+        lake = lake_at(f"{bucket.url}/a/lake", tmp_path, tmp_path / "data", connection)
+        project.workbench = Workbench(lake, threads=1)
+    return project
+
+
+def test_any_key_is_written_read_replaced_and_vacuumed(lake_project: Project) -> None:
+    project = lake_project
+    project.land_all("raw/orders", {key: [{"id": n}] for n, key in enumerate(KEYS)})
+    assert {key: project.column("raw/orders", "id", key) for key in KEYS} == {
+        key: [n] for n, key in enumerate(KEYS)
+    }
+
+    project.land_all("raw/orders", {key: [{"id": 100 + n}] for n, key in enumerate(KEYS)})
+    table = project.table("raw/orders")
+    snapshot = table.snapshot()
+    assert snapshot is not None
+    assert [*snapshot.partitions] == sorted(KEYS)
+    assert project.column("raw/orders", "id") == [100 + n for n in range(len(KEYS))]
+
+    log = read_log(table)
+    assert log is not None
+    there = set(data_files(table))
+    assert {life.file.relative for life in log.lives} == there
+    assert {file.partition for file in log.files(log.current).values()} == {*KEYS}
+
+    later = datetime.now(UTC) + timedelta(days=9)
+    keep = Keep(None)
+    planned = plan_vacuum(project.workbench.lake, ORDERS, timedelta(days=1), later, keep)
+    assert planned is not None
+    assert len(planned.files) == len(KEYS)
+    vacuum(project.workbench.lake, planned, timedelta(days=1), later, keep, "test")
+    assert len(data_files(table)) == len(KEYS)
+    assert project.column("raw/orders", "id") == [100 + n for n in range(len(KEYS))]
