@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 import pytest
+from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.remote_origin import (
     GrpcServerCodeLocationOrigin,
     InProcessCodeLocationOrigin,
@@ -19,6 +20,7 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
+from dagster._daemon.auto_run_reexecution.auto_run_reexecution import should_retry
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
@@ -128,8 +130,38 @@ def test_limits_are_read_from_the_plan(project: Project) -> None:
     assert json.loads(tags["dagster-k8s/config"])["container_config"]["resources"] == {
         "limits": {"memory": "2Gi", "cpu": "1"}
     }
-    assert limits.tags(["raw/shop/orders"]) == {SHOP: "2", "dagster/priority": "1"}
+    assert limits.tags(["raw/shop/orders"]) == {
+        SHOP: "2",
+        "dagster/priority": "1",
+        "dagster/max_retries": "3",
+    }
+    assert "dagster/max_retries" not in limits.tags(["analytics/shop/all"])
     assert limits.tags(["platform"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("retries", "reason", "again"),
+    [
+        ("3", None, True),
+        ("3", RunFailureReason.STEP_FAILURE, False),  # its steps had their tries
+        ("3", RunFailureReason.START_TIMEOUT, True),
+        (None, None, False),
+    ],
+)
+def test_run_whose_process_died_is_made_anew(
+    instance: dg.DagsterInstance,
+    retries: str | None,
+    reason: RunFailureReason | None,
+    again: bool,
+) -> None:
+    tags = {"dagster/max_retries": retries} if retries else {}
+    made = instance.get_run_by_id(run(instance, STARTED, tags))
+    assert made is not None
+    data = JobFailureData(error=None, failure_reason=reason) if reason else None
+    instance.report_run_failed(made, "gone", data)
+    ended = instance.get_run_by_id(made.run_id)
+    assert ended is not None
+    assert should_retry(ended, instance) == again
 
 
 def test_limits_are_the_same_out_of_metadata() -> None:

@@ -9,6 +9,7 @@ from data_platform.asset_specs import priority_of
 from data_platform.instance.pool_limits import apply_limits
 from data_platform.instance.run_limits import RunLimits
 from data_platform.plan.nodes import Plan
+from data_platform.plan.retrying import tries_after_the_first
 from data_platform.spec.platform import Platform
 
 
@@ -25,6 +26,7 @@ def limits_of(plan: Plan, platform: Platform) -> RunLimits:
             for node in nodes
             if node.resources
         },
+        {str(node.key): tries for node in nodes if (tries := tries_after_the_first(node.retries))},
     )
 
 

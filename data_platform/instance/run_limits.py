@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dagster._core.storage.tags import PRIORITY_TAG
+from dagster._core.storage.tags import MAX_RETRIES_TAG, PRIORITY_TAG
 
 from data_platform.instance.pods import KUBERNETES_TAG, container_config
 from data_platform.spec.limits import Resources
@@ -29,6 +29,7 @@ class RunLimits:
         active_runs: by pipeline.
         priorities: by asset, those that aren't 0.
         resources: by asset, as a person wrote them.
+        retries: by asset, tries after the first: so often a run whose process died is made anew.
     """
 
     owner: str = ""
@@ -36,6 +37,8 @@ class RunLimits:
     active_runs: Mapping[str, int] = field(default_factory=dict[str, int])
     priorities: Mapping[str, int] = field(default_factory=dict[str, int])
     resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+
+    retries: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> "RunLimits":
@@ -50,10 +53,12 @@ class RunLimits:
     def tags(self, keys: Collection[str]) -> dict[str, str]:
         """The tags of a run of assets: `layer/pipeline/name` each."""
         priority = max((self.priorities.get(key, 0) for key in keys), default=0)
+        retries = max((self.retries.get(key, 0) for key in keys), default=0)
         wanted = [Resources.model_validate(self.resources[k]) for k in keys if k in self.resources]
         return {
             **active_runs_tags(self.active_runs, (key.split("/")[1] for key in keys if "/" in key)),
             **({PRIORITY_TAG: str(priority)} if priority else {}),
+            **({MAX_RETRIES_TAG: str(retries)} if retries else {}),
             **({KUBERNETES_TAG: json.dumps(container_config(wanted))} if wanted else {}),
         }
 
