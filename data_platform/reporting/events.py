@@ -20,6 +20,7 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 from dagster._core.definitions.metadata import normalize_metadata
+from dagster._core.definitions.partitions.utils import get_tags_from_multi_partition_key
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 
@@ -100,7 +101,7 @@ def record_materializations(
                 asset_key(key),
                 partition=None if partition == WHOLE else partition,
                 metadata=normalize_metadata(dict(event.metadata)),
-                tags=_tags(event, code_version),
+                tags={**_tags(event, code_version), **_dimensions(context, partition)},
             )
             in_batch = (
                 DagsterEventBatchMetadata(batch_id, number == len(batch) - 1)
@@ -236,6 +237,14 @@ def inputs_of(
         )
         found[given.key] = InputVersion(version, events.get(given.key))
     return found
+
+
+def _dimensions(context: dg.AssetExecutionContext, partition: str) -> Mapping[str, str]:
+    """A key of two dimensions as Dagster tags it: without them its pages show no partition."""
+    definition = context.assets_def.partitions_def
+    if not isinstance(definition, dg.MultiPartitionsDefinition):
+        return {}
+    return get_tags_from_multi_partition_key(definition.get_partition_key_from_str(partition))
 
 
 def _tags(event: PartitionEvent, code_version: str) -> dict[str, str]:

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import dagster as dg
 import pytest
+from dagster._core.storage.partition_status_cache import get_materialized_multipartitions
 from dagster_steps import assets_of, failure_of, materialized, run_assets
 from factories import Project
 
+from data_platform.asset_specs import asset_key
+from data_platform.partition_definitions import definition_of
 from data_platform.resources import LAKE, LakeResource, platform_resources
 
 FEEDS = """
@@ -39,6 +42,17 @@ def run_range(
     return run_assets(project, instance, *LAYERS, tags=tags)
 
 
+def shown_in_dagster(project: Project, instance: dg.DagsterInstance, name: str) -> set[str]:
+    """The materialized partitions, as Dagster's pages ask for them."""
+    node = project.node(name)
+    assert node.partitions is not None
+    definition = definition_of(node.partitions)
+    key = asset_key(node.key)
+    if isinstance(definition, dg.MultiPartitionsDefinition):
+        return set(get_materialized_multipartitions(instance, key, definition))
+    return instance.get_materialized_partitions(key)
+
+
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [
@@ -69,6 +83,7 @@ def test_a_range_goes_through_all_layers(
     for layer in LAYERS:
         assert materialized(instance, project, layer) == keys
         assert sorted(project.column(layer, "key")) == sorted(keys)
+    assert shown_in_dagster(project, instance, "staging/sales") == set(keys)
     result = run_assets(project, instance, *LAYERS, partition_key=keys[-1])
     assert result.success, failure_of(result)
     assert project.column("analytics/totals", "key", keys[-1]) == [keys[-1]]
