@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance
+from dagster import (
+    AssetMaterialization,
+    AssetRecordsFilter,
+    DagsterEventType,
+    DagsterInstance,
+    EventLogRecord,
+)
 from dagster._core.definitions.data_version import CODE_VERSION_TAG
 
 from data_platform.asset_specs import asset_key
@@ -20,7 +26,9 @@ from data_platform.storage.lake import Lake
 
 LAYERS = ("raw", "staging", "analytics", "destinations")
 _EVENTS = 20
-"""Materializations from which the time of a partition is taken."""
+"""Partitions from whose last materializations the time of one is taken."""
+_AT_ONCE = 1000
+"""Materializations that are fetched by one query."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,8 @@ def recorded_of(node: AnyNode, instance: DagsterInstance, lake: Lake) -> Recorde
         lake: with the tables.
     """
     snapshot = None if isinstance(node, DestinationNode) else lake.table(node.key).snapshot()
-    code = _code(node, instance)
+    newest = _newest(node, instance)
+    code = _code(newest)
     rows: dict[str, int] = {}
     columns = None
     if snapshot is not None:
@@ -62,7 +71,7 @@ def recorded_of(node: AnyNode, instance: DagsterInstance, lake: Lake) -> Recorde
         code = {key: version for key, version in code.items() if key in rows}
     elif not isinstance(node, DestinationNode):
         code = {}
-    return Recorded(code, rows, columns, _seconds(node, instance))
+    return Recorded(code, rows, columns, _seconds(newest))
 
 
 def known_keys(instance: DagsterInstance) -> list[Key]:
@@ -73,23 +82,32 @@ def known_keys(instance: DagsterInstance) -> list[Key]:
     )
 
 
-def _code(node: AnyNode, instance: DagsterInstance) -> dict[str, str]:
+def _newest(node: AnyNode, instance: DagsterInstance) -> dict[str, AssetMaterialization]:
+    """The newest materialization of each partition."""
     key = asset_key(node.key)
     if node.partitions is None:
-        event = instance.get_latest_materialization_event(key)
-        made = event.asset_materialization if event else None
-        version = (made.tags or {}).get(CODE_VERSION_TAG) if made else None
-        return {WHOLE: version} if version else {}
-    tags = instance.event_log_storage.get_latest_tags_by_partition(
-        key, DagsterEventType.ASSET_MATERIALIZATION, [CODE_VERSION_TAG]
-    )
-    return {one: said[CODE_VERSION_TAG] for one, said in tags.items() if CODE_VERSION_TAG in said}
+        records = instance.fetch_materializations(key, 1).records
+    else:
+        ids = instance.event_log_storage.get_latest_storage_id_by_partition(
+            key, DagsterEventType.ASSET_MATERIALIZATION
+        )
+        wanted, records = sorted(ids.values()), list[EventLogRecord]()
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = AssetRecordsFilter(key, storage_ids=wanted[start : start + _AT_ONCE])
+            records += instance.fetch_materializations(some, _AT_ONCE).records
+    made = {record.partition_key or WHOLE: record.asset_materialization for record in records}
+    return {key: one for key, one in made.items() if one is not None}
 
 
-def _seconds(node: AnyNode, instance: DagsterInstance) -> float | None:
-    records = instance.fetch_materializations(asset_key(node.key), _EVENTS).records
-    told = [record.asset_materialization for record in records]
-    found = [value for one in told if one and (value := _number(one.metadata)) is not None]
+def _code(newest: Mapping[str, AssetMaterialization]) -> dict[str, str]:
+    tags = {key: (one.tags or {}).get(CODE_VERSION_TAG) for key, one in newest.items()}
+    return {key: version for key, version in tags.items() if version}
+
+
+def _seconds(newest: Mapping[str, AssetMaterialization]) -> float | None:
+    """Of a partition; those on which no work was done don't tell it."""
+    told = [newest[key].metadata for key in sorted(newest)[-_EVENTS:]]
+    found = [value for one in told if (value := _number(one)) is not None]
     return sum(found) / len(found) if found else None
 
 

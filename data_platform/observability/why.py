@@ -140,6 +140,7 @@ class _Question:
             self._going()
             or self._not_due()
             or (self._failed(failure) if failure and failure.own else None)
+            or self._held_up_since()
             or (self._done() if self._built and not failure else None)
             or self._not_started()
             or self._waits()
@@ -228,7 +229,7 @@ class _Question:
         which = f" {self._partition}" if self._partition else ""
         found = _Found(
             "built",
-            f"It built{which} {self._ago(built.timestamp)} in run {built.run_id[:8]}{cause}.",
+            f"It was built{which} {self._ago(built.timestamp)} in run {built.run_id[:8]}{cause}.",
             built.run_id,
         )
         if "why" in metadata:
@@ -262,7 +263,18 @@ class _Question:
             )
         return None
 
-    def _waits(self) -> _Found | None:
+    def _held_up_since(self) -> _Found | None:
+        """Something above failed after the last build; of partitions that may be another one."""
+        found = None if self._node.partitions else self._failed_above()
+        if found is None or self._built is None:
+            return None
+        failed = self._instance.get_run_record_by_id(found.run_id or "")
+        if failed is None or _began(failed).timestamp() < self._built.timestamp:
+            return None
+        found.facts.append(f"its last version is of {self._ago(self._built.timestamp)}, and stands")
+        return found
+
+    def _failed_above(self) -> _Found | None:
         for key in self._ancestors_in_order():
             failure = self._failures.get(key)
             if failure is not None and failure.own:
@@ -270,6 +282,12 @@ class _Question:
                 found = _Found("waits", f"{text} in run {failure.run_id[:8]}.", failure.run_id)
                 found.advice.append(f"data-platform why {key}")
                 return found
+        return None
+
+    def _waits(self) -> _Found | None:
+        above = self._failed_above()
+        if above is not None:
+            return above
         if isinstance(self._node, LakeNode):
             asked = self._partition or WHOLE
             snapshots = snapshots_of(self._node, self._lake)
@@ -291,10 +309,10 @@ class _Question:
             )
         lost = lost_daemons(self._instance, self._now)
         if lost:
+            which = f"{', '.join(lost)} of dagster-daemon" if len(lost) == 1 else "dagster-daemon"
             return _Found(
                 "paused",
-                f"Nothing is started: {', '.join(lost)} of dagster-daemon haven't been heard of "
-                "for minutes.",
+                f"Nothing is started: {which} hasn't been heard of for minutes.",
                 advice=["start it: dagster-daemon run, or dagster dev", "data-platform doctor"],
             )
         return None
