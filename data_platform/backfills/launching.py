@@ -6,6 +6,7 @@ Called by `backfills.driving`.
 import asyncio
 import logging
 import time
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from dagster._core.utils import make_new_run_id
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import (
     ModuleTarget,
+    PyProjectFileTarget,
     WorkspaceFileTarget,
     WorkspaceLoadTarget,
 )
@@ -115,17 +117,12 @@ class ThroughTheQueue:
 
 @contextmanager
 def workspace_of(instance: dg.DagsterInstance, home: Path) -> Iterator[WorkspaceProcessContext]:
-    """Where the daemon finds the code: `workspace.yaml` of the project, else the package's own.
+    """Where the daemon finds the code.
 
     Raises:
         PermanentError: the code can't be loaded.
     """
-    file = home / "workspace.yaml"
-    target: WorkspaceLoadTarget = (
-        WorkspaceFileTarget([str(file)])
-        if file.is_file()
-        else ModuleTarget("data_platform.definitions", None, str(home), LOCATION)
-    )
+    target = _target(home)
     with WorkspaceProcessContext(instance, target) as workspace:
         entries = workspace.create_request_context().get_code_location_entries()
         for name, entry in entries.items():
@@ -133,3 +130,13 @@ def workspace_of(instance: dg.DagsterInstance, home: Path) -> Iterator[Workspace
                 first = entry.load_error.message.strip().splitlines()[-1]
                 raise PermanentError(f"code location {name} can't be loaded: {first}")
         yield workspace
+
+
+def _target(home: Path) -> WorkspaceLoadTarget:
+    """As `dagster dev` looks for it in the project: the queue knows locations by their names."""
+    file, project = home / "workspace.yaml", home / "pyproject.toml"
+    if file.is_file():
+        return WorkspaceFileTarget([str(file)])
+    if project.is_file() and "dagster" in tomllib.loads(project.read_text()).get("tool", {}):
+        return PyProjectFileTarget(str(project))
+    return ModuleTarget("data_platform.definitions", None, str(home), LOCATION)

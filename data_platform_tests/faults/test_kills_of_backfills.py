@@ -28,6 +28,10 @@ from data_platform.settings import PACKAGE_DIR
 KILLS = 3
 PARTITIONS = int(os.environ.get("CAMPAIGN_PARTITIONS", "1000"))
 ASSETS = ("raw/paid", "staging/paid", "analytics/daily", "analytics/recent")
+WORKSPACE = """
+load_from:
+  - python_module: {module_name: data_platform.definitions, location_name: data_platform}
+"""
 LONG = HEAD.replace("2024-02-10", "2026-09-27").replace("2024-01-01", "2020-01-01")
 
 
@@ -98,12 +102,13 @@ class Daemon:
         # What was about to start when the daemon died is tried again sooner.
         text = text.replace("start_timeout_seconds: 180", "start_timeout_seconds: 20")
         (history.folder / "dagster.yaml").write_text(text)
+        (history.folder / "workspace.yaml").write_text(WORKSPACE)
         self._thread.start()
 
     def _torment(self) -> None:
         command = [
             str(Path(sys.executable).with_name("dagster-daemon")),
-            "run", "-m", "data_platform.definitions", "-d", str(self._folder),
+            "run", "-w", "workspace.yaml",
         ]  # fmt: skip
         with (self._folder / "daemon.log").open("w") as log:
             while not self._over.is_set():
