@@ -13,7 +13,9 @@ from data_platform.observability.failures import Cause, Failure
 from data_platform.plan.freshness import Judgement, judge_freshness, published_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode
+from data_platform.plan.nodes import AnyNode, RawNode
+from data_platform.plan.sources.deadlines import late_partitions
+from data_platform.plan.sources.kinds import Files
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class AssetStatus:
         failure: its last try, where it failed and nothing was built since.
         cause: what holds it up, itself included.
         circuit: that the system which it asks is left alone for now, since it failed.
+        late: partitions of a source of files that aren't published a deadline after their end.
     """
 
     key: Key
@@ -75,6 +78,7 @@ class AssetStatus:
     failure: Failure | None = None
     cause: Cause | None = None
     circuit: str | None = None
+    late: tuple[str, ...] = ()
 
     @property
     def waits(self) -> bool:
@@ -119,7 +123,16 @@ def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
         judged,
         facts,
         node.enabled,
+        late=_late(node, facts, now),
     )
+
+
+def _late(node: AnyNode, facts: Facts, now: datetime) -> tuple[str, ...]:
+    if not isinstance(node, RawNode) or not isinstance(node.source, Files) or not node.enabled:
+        return ()
+    if node.source.deadline is None or node.partitions is None:
+        return ()
+    return tuple(late_partitions(node.partitions, node.source.deadline, facts.rows, now))
 
 
 def as_json(status: AssetStatus) -> dict[str, Any]:
@@ -143,6 +156,7 @@ def as_json(status: AssetStatus) -> dict[str, Any]:
         "unknown": facts.unknown,
         "position": dict(facts.position) if facts.position else None,
         "circuit": status.circuit,
+        "late": list(status.late),
         "failure": _failure(status.failure) if status.failure else None,
         "cause": _cause(status.cause) if status.cause else None,
     }

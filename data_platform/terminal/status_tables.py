@@ -124,6 +124,10 @@ def _remarks(status: AssetStatus) -> Iterator[tuple[str, str]]:
         yield f"{key}: {facts.unknown}", POOR
     elif status.freshness.state in {"warn", "fail"} and not status.waits:
         yield f"{key}: {status.freshness.reason}", _STYLES[status.freshness.state]
+    if status.late:
+        *others, newest = status.late
+        more = f" and {len(others)} more" if others else ""
+        yield f"{key}: files are late of {newest}{more}", POOR
     if facts.failed_checks:
         yield f"{key}: failed {', '.join(facts.failed_checks)}", BAD
     if facts.warned_checks:

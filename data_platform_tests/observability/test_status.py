@@ -110,6 +110,7 @@ def test_json_holds_what_was_found(daily: StagingNode):
         "unknown": None,
         "position": None,
         "circuit": None,
+        "late": [],
         "failure": None,
         "cause": None,
     }
@@ -152,3 +153,19 @@ def test_partitions_of_every_kind_are_counted(
     facts = Facts(dict.fromkeys(rows, 1), BUILT, registered=tuple(registered))
     status = status_of(project.staging("orders"), facts, NOW)
     assert (status.newest, status.published, status.due) == told
+
+
+def test_files_that_are_late_are_named(project: Project) -> None:
+    days = "partitions: {every: day, start: 2024-01-01, end: 2024-02-01}"
+    project.declare(
+        "sources:\n  orders:\n    type: file\n    path: in/{partition_key}.csv\n"
+        f"    deadline: 5h\n    {days}\n"
+    )
+    node = project.node("raw/orders")
+    at_five = datetime(2024, 1, 4, 5, tzinfo=UTC)
+    status = status_of(node, Facts({"2024-01-02": 3}), at_five)
+    assert status.late == ("2024-01-01", "2024-01-03")
+    assert status_of(node, Facts({"2024-01-02": 3}), at_five - timedelta(minutes=1)).late == (
+        "2024-01-01",
+    )
+    assert status_of(replace(node, enabled=False), Facts(), at_five).late == ()
