@@ -3,7 +3,8 @@
 Called by `definitions`. What is published has passed its audit, so none of them asks for checks.
 
 Each preset is what starts a run, held until all that it waits for is true. The labels are what
-people read in Dagster's UI and in `data-platform why`. Functions say what can change their answers.
+people read in Dagster's UI and in `data-platform why`: each says what must be so. Functions say
+what can change their answers.
 """
 
 from typing import Any
@@ -41,9 +42,9 @@ def condition_of(node: AnyNode, schedule: Schedule | None = None) -> AutomationC
     if block.catchup:
         condition = condition | history(node)
     if block.depends_on_past and node.partitions:
-        condition = condition & ~after_past(node)
+        condition = condition & (~after_past(node)).with_label("the past is there")
     if block.canary and node.partitions:
-        condition = condition & ~behind_canary(node, block)
+        condition = condition & (~behind_canary(node, block)).with_label("the canary has passed")
     if block.catchup and node.partitions:
         condition = Oldest(operand=condition, partitions=node.partitions, at_most=_at_once(node))
     return condition.with_label(_label(block))
@@ -127,7 +128,7 @@ def after_past(node: AnyNode) -> _Condition:
     if node.partitions is None:
         raise AssertionError(node)
     unfinished = _is.missing() | Busy()
-    return Others(operand=unfinished, partitions=node.partitions).with_label("past isn't there")
+    return Others(operand=unfinished, partitions=node.partitions)
 
 
 def behind_canary(node: AnyNode, block: AutomationBlock) -> _Condition:
@@ -142,9 +143,7 @@ def behind_canary(node: AnyNode, block: AutomationBlock) -> _Condition:
     unproved = _is.missing() | Asked() | Busy()
     if block.when == "eager":
         unproved = unproved | _wanted(node, block)
-    return Others(
-        operand=unproved, partitions=node.partitions, canary=tuple(block.canary)
-    ).with_label("canary hasn't passed")
+    return Others(operand=unproved, partitions=node.partitions, canary=tuple(block.canary))
 
 
 def changed_inputs() -> _Condition:
@@ -167,9 +166,9 @@ def ready(node: AnyNode) -> _Condition:
         missing = missing.ignore(AssetSelection.assets(*histories))
     busy = _is.any_deps_match(Busy())
     return (
-        ~missing.with_label("an input is missing")
-        & ~busy.with_label("an input is in progress")
-        & ~Busy()
+        (~missing).with_label("inputs are there")
+        & (~busy).with_label("inputs are at rest")
+        & (~Busy()).with_label("at rest")
     )
 
 
