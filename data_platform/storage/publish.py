@@ -116,7 +116,7 @@ def _kept(name: str, kind: str, stored: str) -> str:
     return quoted(name)
 
 
-def write(
+def write(  # noqa: PLR0913 -- options of one statement
     session: Session, select: str, tail: str, folder: Path, keys: Sequence[str], *, computed: bool,
     unversioned: Iterable[str] = (), streamed: bool = True, stray: bool = False,
 ) -> Written:  # fmt: skip
