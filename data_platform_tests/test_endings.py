@@ -30,6 +30,7 @@ version: 1
 pipeline: shop
 owner: team:shop
 on_finish: telling:tell
+max_active_runs: 1
 sources:
   orders: {type: file, path: "${ORDERS}", settle: 0s}
 staging:
@@ -128,6 +129,7 @@ def test_function_learns_what_came_of_each_asset(shop: Shop, facts: list[RunFact
     [told] = facts
     assert (told.pipeline, told.run_id, told.outcome) == ("shop", run_id, "success")
     assert told.link == f"/runs/{run_id}"
+    assert shop.instance.get_run_by_id(run_id).tags["data_platform/max_active_runs.shop"] == "1"
     assert [(one.key, one.rows_out) for one in told.assets] == [
         ("raw/shop/orders", 3),
         ("staging/shop/orders", 3),

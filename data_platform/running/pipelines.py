@@ -13,6 +13,7 @@ from data_platform.automation.pools import set_pools
 from data_platform.endings.telling import tell_end
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
+from data_platform.instance.run_limits import active_runs_tags
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
 from data_platform.plan.run_settings import run_values
@@ -57,6 +58,9 @@ def run_pipeline(
     reap_dead_runs(instance)
     set_pools(instance, loaded.workspace.platform)
     tags = {CAUSE_TAG: request.cause, **({FORCE_TAG: "true"} if request.force else {})}
+    if pipeline.max_active_runs:
+        # It doesn't wait, but the queue counts it.
+        tags |= active_runs_tags({pipeline.name: pipeline.max_active_runs}, [pipeline.name])
     runner = Runner(definitions, instance, progress, values, tags)
     reports: dict[Key, AssetReport] = {}
     standing = Standing()
