@@ -4,7 +4,7 @@ import pytest
 from backfill_history import BODY, HEAD, History, Watched, wanted_of
 
 from data_platform.backfills.commanding import Limits, begin, cancel
-from data_platform.backfills.records import close, recorded
+from data_platform.backfills.records import recorded
 from data_platform.errors import PermanentError
 from data_platform.observability.querying import ask
 
@@ -172,11 +172,3 @@ def test_figures_of_the_last_runs_tell_what_it_will_take(history: History) -> No
     rows = {one.key.layer: one.rows for one in planned.estimates}
     assert rows == {"raw": 8, "staging": 8, "analytics": 4}
     assert all(one.seconds is not None for one in planned.estimates)
-
-
-def test_a_closed_record_says_so(history: History) -> None:
-    backfill_id, _ = history.backfill(partition=FIRST)
-    close(history.instance, backfill_id, "failed")
-    [one] = recorded(history.instance)
-    assert one.status == "failed"
-    assert one.ended is not None
