@@ -186,7 +186,7 @@ def _wrong_placeholders(path: str, partitions: Partitions | None) -> str | None:
 def _arrival(asset: Declared[WrittenSource], spec: FileSource) -> FileArrival | None:
     """How its files start it: where nobody said, unless something else does."""
     pipeline = asset.file.spec
-    started = pipeline.schedule is not None or spec.automation is not None
+    started = pipeline.schedule or spec.automation is not None or spec.after
     said = spec.model_fields_set & {"poll", "queue"}
     if (spec.arrival or ("none" if started else "sensor")) == "none":
         if said and spec.arrival is None:
