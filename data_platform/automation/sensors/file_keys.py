@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import unquote
 
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.partitions import Partitions
@@ -49,7 +50,8 @@ class FileKeys:
             return ()
         written = found.groups()
         if self.registers:
-            return written[:1] if len(set(written)) == 1 else ()
+            # What can't be in a name is written with a percent sign, see `file_paths`.
+            return (unquote(written[0]),) if len(set(written)) == 1 else ()
         return self._keys.get(written, ())
 
     def is_ahead(self, name: str) -> bool:
