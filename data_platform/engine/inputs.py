@@ -14,7 +14,6 @@ from data_platform.plan.nodes import Input, Node
 from data_platform.plan.relations import relation_of
 from data_platform.plan.sql.expressions import literal, quoted
 
-
 _NO_PAIR = "(CAST(NULL AS VARCHAR), NULL)"
 
 

@@ -45,7 +45,7 @@ def read_event_log(instance: DagsterInstance, nodes: Iterable[AnyNode]) -> dict[
             times.get(key),
             tuple(failed.get(key, ())),
             tuple(warned.get(key, ())),
-            tuple(registered.get(node.partitions.dynamic, ())) if node.partitions else (),
+            tuple(registered.get(node.partitions.dynamic or "", ())) if node.partitions else (),
         )
         for key, node in asked.items()
     }

@@ -109,7 +109,7 @@ class Giving:
             message = f"{key} has no partitions: leave {PARTITION} out"
             wrong = [p for p, name in zip(table.places, named, strict=True) if name is not None]
             return [WHOLE] * len(named), [Problem(place, message) for place in wrong]
-        usual = self._usual(key, partitions)
+        usual = self._usual(partitions)
         found: list[str] = []
         problems: list[Problem] = []
         for name, place in zip(named, table.places, strict=True):
@@ -122,7 +122,7 @@ class Giving:
             found.append(str(name or usual))
         return found, problems
 
-    def _usual(self, key: Key, partitions: Partitions) -> str | None:
+    def _usual(self, partitions: Partitions) -> str | None:
         """The partition of a row that doesn't say; None where it may be of several."""
         own = self.node.partitions
         if own is None:

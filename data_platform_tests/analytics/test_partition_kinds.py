@@ -191,7 +191,7 @@ analytics:
     declare(project, {"past": f"start: 2024-01-01, {kind}"}, body)
     partitions = project.node("raw/past").partitions
     assert partitions is not None
-    keys = [one for one in partitions.within("2024-01-01", "2024-04-01", LATE)][:60]
+    keys = partitions.within("2024-01-01", "2024-04-01", LATE)[:60]
     land(project, "past", {one: n for n, one in enumerate(keys)})
     assert not project.compute("analytics/window", key).failed
     assert project.column("analytics/window", "v") == [wanted]

@@ -83,3 +83,15 @@ def test_checks_of_a_source_that_the_platform_makes_count_too(
 def test_checks_that_an_asset_no_longer_has_are_left_out(instance: dg.DagsterInstance, plan: Plan):
     evaluate(instance, "removed_last_week", passed=False)
     assert logged(instance, plan).failed_checks == ()
+
+
+def test_keys_that_are_registered_are_known(instance: dg.DagsterInstance, project: Project):
+    project.declare(
+        "sources:\n  orders: {type: python, function: feeds:fetch, partitions: {dynamic: customers}}\n"
+        "staging:\n  orders: {from: raw.orders}\n"
+    )
+    (project.pipelines / "shop" / "feeds.py").write_text("def fetch(partition): ...\n")
+    plan = project.build().plan
+    assert logged(instance, plan).registered == ()
+    instance.add_dynamic_partitions("customers", ["ben", "anna"])
+    assert sorted(logged(instance, plan).registered) == ["anna", "ben"]
