@@ -1,7 +1,7 @@
 """The sensor of dynamic partitions: each new value of a column is a key, and its sources run.
 
-One for each pipeline that says where keys come from; called by `building`. The asset is looked at when its
-table has another version. Keys aren't taken away: what was made of them stays.
+One for each pipeline that says where keys come from; called by `building`. The asset is looked at
+when its table has another version. Keys aren't taken away: what was made of them stays.
 """
 
 import json
