@@ -87,7 +87,8 @@ def test_checks_that_an_asset_no_longer_has_are_left_out(instance: dg.DagsterIns
 
 def test_keys_that_are_registered_are_known(instance: dg.DagsterInstance, project: Project):
     project.declare(
-        "sources:\n  orders: {type: python, function: feeds:fetch, partitions: {dynamic: customers}}\n"
+        "sources:\n"
+        "  orders: {type: python, function: feeds:fetch, partitions: {dynamic: customers}}\n"
         "staging:\n  orders: {from: raw.orders}\n"
     )
     (project.pipelines / "shop" / "feeds.py").write_text("def fetch(partition): ...\n")
