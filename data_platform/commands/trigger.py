@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Until the run has ended.")
 @click.option("--cause", default="", metavar="TEXT", help="Why, for whoever looks at the run.")
 @click.option(
-    "--key", metavar="TEXT",
+    "--key", "once", metavar="TEXT",
     help="Launch once for all calls with the same text; the others find that run.",
 )  # fmt: skip
 @click.option(
@@ -41,7 +41,7 @@ def trigger(
     partition: str | None,
     wait: bool,  # noqa: FBT001 -- click's
     cause: str,
-    key: str | None,
+    once: str | None,
     url: str | None,
 ) -> None:
     """Let Dagster run a pipeline, and wait for the end.
@@ -51,7 +51,7 @@ def trigger(
     """
     from data_platform.triggering.asked import Asked  # noqa: PLC0415
 
-    asked = Asked(pipeline, select, partition, cause or "by command", key)
+    asked = Asked(pipeline, select, partition, cause or "by command", once)
     if url is not None:
         from data_platform.triggering.over_http import OverHttp  # noqa: PLC0415
 
