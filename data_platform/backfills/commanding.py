@@ -262,8 +262,12 @@ def _launcher(
 ) -> Launcher:
     values = run_values(backfill.settings, nodes)
     if backfill.at_once is None:
-        runner = Runner(ground.definitions, ground.instance, shown, values, backfill.run_tags)
-        return InThisProcess(runner)
+        names = {node.key.pipeline for node in nodes}
+        pipelines = [one for one in ground.loaded.plan.pipelines if one.name in names]
+        tags = backfill.run_tags
+        return InThisProcess(
+            Runner(ground.definitions, ground.instance, shown, values, tags, pipelines)
+        )
     workspace = stack.enter_context(workspace_of(ground.instance, ground.home))
     tags = backfill.run_tags
     return ThroughTheQueue(ground.instance, workspace, backfill.at_once, values, tags)

@@ -10,10 +10,8 @@ from datetime import datetime
 import dagster as dg
 
 from data_platform.automation.pools import set_pools
-from data_platform.endings.telling import tell_end
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
-from data_platform.instance.run_limits import active_runs_tags
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
 from data_platform.plan.run_settings import run_values
@@ -58,22 +56,15 @@ def run_pipeline(
     reap_dead_runs(instance)
     set_pools(instance, loaded.workspace.platform)
     tags = {CAUSE_TAG: request.cause, **({FORCE_TAG: "true"} if request.force else {})}
-    if pipeline.max_active_runs:
-        # It doesn't wait, but the queue counts it.
-        tags |= active_runs_tags({pipeline.name: pipeline.max_active_runs}, [pipeline.name])
-    runner = Runner(definitions, instance, progress, values, tags)
+    runner = Runner(definitions, instance, progress, values, tags, [pipeline])
     reports: dict[Key, AssetReport] = {}
     standing = Standing()
-    try:
-        while parts := parts_of(nodes, open_work(nodes, wanted, standing)):
-            for part in parts:
-                made = runner.run(part)
-                reports = merged(reports, made)
-                if take_down(standing, part, made):
-                    break
-    finally:
-        for run_id in runner.run_ids:
-            tell_end(instance, run_id, [pipeline])
+    while parts := parts_of(nodes, open_work(nodes, wanted, standing)):
+        for part in parts:
+            made = runner.run(part)
+            reports = merged(reports, made)
+            if take_down(standing, part, made):
+                break
     return RunReport(
         tuple(runner.run_ids),
         tuple(reports.get(node.key, AssetReport(node.key)) for node in nodes),

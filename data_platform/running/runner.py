@@ -4,7 +4,7 @@ Called by `running.pipelines` and `backfills`. Runs are recorded in Dagster's ev
 other.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol, cast, runtime_checkable
 
@@ -14,9 +14,11 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.utils import make_new_run_id
 
 from data_platform.asset_specs import asset_key
+from data_platform.endings.telling import tell_end
 from data_platform.engine.work import Moved
+from data_platform.instance.run_limits import active_runs_tags
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode
+from data_platform.plan.nodes import AnyNode, PipelinePlan
 from data_platform.plan.run_settings import Values
 from data_platform.range_runs.parts import Part
 from data_platform.range_runs.tags import partition_tags
@@ -63,6 +65,8 @@ class Runner:
         progress: told of each step.
         values: of parameters, by asset.
         tags: of all runs.
+        pipelines: of the assets. Runs count for their limits without waiting, and what they have
+            as a last step is called after each.
 
     Attributes:
         run_ids: of the runs so far.
@@ -75,12 +79,15 @@ class Runner:
         progress: Progress,
         values: Values,
         tags: Mapping[str, str],
+        pipelines: Sequence[PipelinePlan],
     ) -> None:
+        limits = {one.name: one.max_active_runs for one in pipelines if one.max_active_runs}
+        self._pipelines = pipelines
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
         self._progress = progress
         self._values = values
-        self._given_tags = {ORIGIN_TAG: "command", **tags}
+        self._given_tags = {ORIGIN_TAG: "command", **tags, **active_runs_tags(limits, limits)}
         self.run_ids: list[str] = []
 
     def run(self, part: Part) -> dict[Key, AssetReport]:
@@ -96,6 +103,7 @@ class Runner:
             raise
         finally:
             watching.reset(watcher)
+            tell_end(self._instance, run_id, self._pipelines)
 
     def _execute(self, run_id: str, part: Part) -> dict[Key, AssetReport]:
         wanted = {asset_key(node.key) for node in part.nodes}
