@@ -11,6 +11,13 @@ from data_platform.observability.querying import ask
 FIRST, END = "2024-01-01", "2024-01-07"
 DAYS = [f"2024-01-0{day}" for day in range(1, 7)]
 OTHER_CODE = BODY.replace("daily: {query: SELECT COUNT(*)", "daily: {query: SELECT 2 * COUNT(*)")
+TELLING = """
+from pathlib import Path
+
+def tell(facts):
+    with (Path(__file__).parent / "told.txt").open("a") as file:
+        print(facts.run_id, facts.outcome, file=file)
+"""
 ASSETS = ("raw/paid", "staging/paid", "analytics/daily", "analytics/recent")
 
 
@@ -34,6 +41,14 @@ def test_the_asset_says_how_many_partitions_a_run_has(history: History) -> None:
     assert [part.keys for part in planned.parts] == [
         tuple(DAYS[start : start + 2]) for start in (0, 2, 4)
     ]
+
+
+def test_the_last_step_is_called_after_each_of_its_runs(history: History) -> None:
+    (history.pipeline / "telling.py").write_text(TELLING)
+    history.declare(HEAD + "on_finish: telling:tell\n" + BODY)
+    _, result = history.backfill(None, Limits(size=3), first=FIRST, end=END)
+    told = (history.pipeline / "told.txt").read_text().splitlines()
+    assert told == [f"{run_id} success" for run_id in result.report.run_ids]
 
 
 def test_a_bad_day_stops_nothing_but_what_reads_it(history: History) -> None:
