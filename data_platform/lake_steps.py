@@ -129,7 +129,7 @@ def report(
     standing = snapshot.partitions if snapshot else {}
     once = _once(node, passage, snapshot, table, text) if snapshot else {}
     _record(context, node, passage, events, seconds, once)
-    record_unchanged(context, node, passage.unchanged, passage.upstreams, events)
+    record_unchanged(context, node, passage.unchanged, passage.upstreams, events, once)
     versions = {key: version.data_version for key, version in standing.items()}
     yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage), text)
     why = UNCHANGED if passage.unchanged else "nothing came that could be judged"
@@ -179,13 +179,12 @@ def _record(
     passage: Passage,
     events: Mapping[Key, int | None],
     seconds: float,
-    once: Mapping[str, Any],
+    once: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Materializations of what was published; quarantine is a by-product with its own."""
     publication = passage.publication
     if publication is None:
         return
-    newest = max(publication.versions)
     changed = changed_metadata(node, given_values(context, node))
     published: dict[str, PartitionEvent] = {}
     for key, version in publication.versions.items():
@@ -196,8 +195,7 @@ def _record(
             # As text: a number would be plotted.
             "delta_version": str(publication.lake_version),
         }
-        if key == newest:
-            metadata |= once
+        metadata |= once.get(key, {})
         inputs = inputs_of(node, key, passage.upstreams, events) if passage.upstreams else {}
         published[key] = PartitionEvent(version.data_version, metadata, inputs)
     record_materializations(context, node.key, node.code_version, published)
@@ -212,12 +210,13 @@ def _once(
     snapshot: Snapshot,
     table: LakeTable,
     text: str | None,
-) -> dict[str, Any]:
-    """What a step tells once, at its newest partition: a range costs no more than a day."""
-    newest = max(passage.publication.versions) if passage.publication else None
+) -> dict[str, dict[str, Any]]:
+    """What a step tells once, by its newest partition: a range costs no more than a day."""
+    published = passage.publication.versions if passage.publication else {}
+    newest = max([*published, *passage.unchanged], default=None)
     if newest is None or newest not in snapshot.partitions:
         return {}
-    return {
+    told = {
         "preview": dg.MetadataValue.md(
             preview_of(snapshot.partitions[newest], node.masking, table.place)
         ),
@@ -226,6 +225,7 @@ def _once(
         **({"report": dg.MetadataValue.md(text)} if text else {}),
         "dagster/uri": table.uri,
     }
+    return {newest: told}
 
 
 def _columns(node: LakeAsset, snapshot: Snapshot) -> dict[str, Any]:

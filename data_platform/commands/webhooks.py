@@ -19,7 +19,7 @@ from data_platform.settings import environment
     help="To listen on; 0.0.0.0 listens to the network, behind something that speaks TLS.",
 )  # fmt: skip
 def webhooks(port: int, host: str) -> None:
-    """Take signed webhooks that tell of new versions of external assets.
+    """Take signed news of external assets.
 
     `POST /assets/<key>` with the headers X-Timestamp and X-Signature; the secret and the assets are
     in platform.yaml. What follows such an asset runs by its automation.

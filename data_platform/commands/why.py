@@ -18,7 +18,7 @@ from data_platform.settings import environment
 
 @click.command(epilog="Example: data-platform why staging/transactions 2017-03-01")
 @click.argument("key", shell_complete=completion.selectable)
-@click.argument("partition", required=False)
+@click.argument("partition", required=False, shell_complete=completion.partitions)
 @format_option
 def why(key: str, partition: str | None, style: str) -> None:
     """Say why an asset ran last, or why it doesn't.

@@ -55,7 +55,7 @@ class Partition:
     key: str
     start: datetime | None
     end: datetime | None
-    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    values: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
 
 @dataclass(frozen=True)

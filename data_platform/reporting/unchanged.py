@@ -5,6 +5,7 @@ its data version is the old one, so nothing below it is taken for stale.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -50,6 +51,7 @@ def record_unchanged(
     standing: Mapping[str, PartitionVersion],
     upstreams: Mapping[str, Snapshot],
     events: Mapping[Key, int | None],
+    once: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Write a materialization of each partition that stands.
 
@@ -59,12 +61,18 @@ def record_unchanged(
         standing: the versions.
         upstreams: the snapshots of its inputs, by relation.
         events: as `newest_events` gave them before the lake was read.
+        once: what partitions tell besides.
     """
     rows = rows_label(node)
     found = {
         key: PartitionEvent(
             version.data_version,
-            {rows: version.rows, "unchanged": True, "why": UNCHANGED},
+            {
+                **once.get(key, {}),
+                rows: version.rows,
+                "unchanged": True,
+                "why": UNCHANGED,
+            },
             inputs_of(node, key, upstreams, events),
         )
         for key, version in standing.items()

@@ -16,7 +16,7 @@ from versions_of_rows import version_of as named
 
 from data_platform.engine.outside import Outside
 from data_platform.engine.work import Work
-from data_platform.plan.destinations.kinds import AnyTarget, added_column
+from data_platform.plan.destinations.kinds import AnyTarget, added_columns
 from data_platform.plan.nodes import DestinationNode
 from data_platform.spec.platform import DatabaseConnection
 from data_platform.targets.answering import deliver as to_target
@@ -105,5 +105,5 @@ class Sending:
         if self.reading is not None and self.go_on is not None:
             self.reading.set()
             assert self.go_on.wait(PATIENCE)
-        column = added_column(self.node.target)
+        [column] = added_columns(self.node.target, self.node.partitions, COLUMNS) or [None]
         return arrow_of({key: self.numbers[key] for key in due}, column)
