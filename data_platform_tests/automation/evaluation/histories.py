@@ -1,7 +1,7 @@
 """Random histories of a small platform, told to Dagster tick by tick: what moves automation.
 
-`test_evaluated_histories` plays them; nothing runs, each move writes what a run, a person or a daemon
-would.
+`test_evaluated_histories` plays them; nothing runs, each move writes what a run, a person or a
+daemon would.
 """
 
 import random
