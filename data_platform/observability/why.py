@@ -226,10 +226,10 @@ class _Question:
         metadata = built.asset_materialization.metadata
         run = self._instance.get_run_by_id(built.run_id)
         cause = f", started by {cause_of(run)}" if run else ""
-        which = f" {self._partition}" if self._partition else ""
+        which = self._partition or "It"
         found = _Found(
             "built",
-            f"It was built{which} {self._ago(built.timestamp)} in run {built.run_id[:8]}{cause}.",
+            f"{which} was built {self._ago(built.timestamp)} in run {built.run_id[:8]}{cause}.",
             built.run_id,
         )
         if "why" in metadata:

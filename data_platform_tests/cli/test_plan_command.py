@@ -140,7 +140,7 @@ def test_a_reference_that_git_does_not_know_is_a_message(command):
 def test_why_names_what_is_built(command):
     result = command("why", "staging/orders", DAY)
     assert result.exit_code == 0, result.output
-    assert result.output.splitlines()[0].startswith(f"It was built {DAY} ")
+    assert result.output.splitlines()[0].startswith(f"{DAY} was built ")
 
 
 def test_why_tells_that_nothing_starts_an_asset(command):
