@@ -148,15 +148,16 @@ def _unchanged(
 
 
 def _said(table: LakeTable, wanted: Mapping[str, Kept]) -> set[str]:
-    """The partitions of which some commit says just this."""
-    found: set[str] = set()
+    """The partitions of which the newest commit that tells of them says just this."""
+    told: dict[str, bool] = {}
     for limit in (_COMMITS, None):
-        if not wanted.keys() - found:
+        if told.keys() >= wanted.keys():
             break
         commits = table.history(limit)
         for commit in commits:
             kept = kept_in(commit)
-            found |= {key for key, one in wanted.items() if kept.get(key) == one}
+            for key in kept.keys() & (wanted.keys() - told.keys()):
+                told[key] = kept[key] == wanted[key]
         if limit is None or len(commits) < limit:
             break
-    return found
+    return {key for key, same in told.items() if same}
