@@ -102,8 +102,24 @@ async def _last(context: Context, key: AssetKey) -> Any:
     return found.asset_entry.last_materialization_record if found else None
 
 
+class OfOne(BuiltinAutomationCondition[AssetKey]):
+    """What remembers nothing itself, over one operand."""
+
+    operand: AutomationCondition[Any]
+
+    @property
+    @override
+    def children(self) -> Sequence[AutomationCondition[AssetKey]]:
+        return [self.operand]
+
+    @property
+    @override
+    def requires_cursor(self) -> bool:
+        return False
+
+
 @record
-class Others(BuiltinAutomationCondition[AssetKey]):
+class Others(OfOne):
     """True for partitions of which another one, or several, of the same asset match.
 
     Attributes:
@@ -119,16 +135,6 @@ class Others(BuiltinAutomationCondition[AssetKey]):
     @override
     def name(self) -> str:
         return f"CANARY {', '.join(self.canary)}" if self.canary else "THE ONE BEFORE"
-
-    @property
-    @override
-    def children(self) -> Sequence[AutomationCondition[AssetKey]]:
-        return [self.operand]
-
-    @property
-    @override
-    def requires_cursor(self) -> bool:
-        return False
 
     @override
     async def evaluate(self, context: Context) -> AutomationResult[AssetKey]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -151,7 +157,7 @@ class Others(BuiltinAutomationCondition[AssetKey]):
 
 
 @record
-class Oldest(BuiltinAutomationCondition[AssetKey]):
+class Oldest(OfOne):
     """The first partitions of those that match: as many as there is room for.
 
     Attributes:
@@ -167,16 +173,6 @@ class Oldest(BuiltinAutomationCondition[AssetKey]):
     @override
     def name(self) -> str:
         return f"OLDEST {self.at_most}"
-
-    @property
-    @override
-    def children(self) -> Sequence[AutomationCondition[AssetKey]]:
-        return [self.operand]
-
-    @property
-    @override
-    def requires_cursor(self) -> bool:
-        return False
 
     @override
     async def evaluate(self, context: Context) -> AutomationResult[AssetKey]:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -3,10 +3,11 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from days import daily
 
 from data_platform.plan.freshness import Judgement, Published
 from data_platform.plan.freshness import judge_freshness as judge
-from data_platform.plan.partitions import Partitions, daily
+from data_platform.plan.partitions import Partitions
 from data_platform.spec.automation import Freshness
 
 DAILY = daily(date(2024, 1, 1), None, "UTC")

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from days import daily
 from factories import Project
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,6 @@ from data_platform.plan.checks.kinds import Effect
 from data_platform.plan.functions import UserFunction
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
-from data_platform.plan.partitions import daily
 from data_platform.plan.relations import relation_of
 from data_platform.plan.sql.expressions import quoted
 from data_platform.quality.audit import Auditor

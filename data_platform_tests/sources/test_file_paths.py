@@ -5,10 +5,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from days import daily
 from factories import DAY, NEXT_DAY, Project
 
 from data_platform.errors import SourceError
-from data_platform.plan.partitions import daily
 from data_platform.sources.files.finding import find, folder_of, pattern_of
 
 BERLIN = daily(date(2024, 1, 1), None, "Europe/Berlin")

@@ -1,9 +1,9 @@
 from datetime import date
 
 import pytest
+from days import daily
 
 from data_platform.errors import SourceError
-from data_platform.plan.partitions import daily
 from data_platform.sources.topics.spans import (
     Bounds,
     Span,

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from days import daily as days
 from factories import DAY, NEXT_DAY, database_outside
 
 from data_platform.engine.postgres import connected
@@ -18,7 +19,6 @@ from data_platform.plan.destinations.narrowing import Range
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import DestinationNode
-from data_platform.plan.partitions import daily as days
 from data_platform.plan.schemas import NO_MASKING, Column, Masking, Schema
 from data_platform.targets import answering
 from data_platform.targets.deliveries import Delivery, Judge, Version

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from days import daily
 from factories import DAY, NEXT_DAY, database_outside
 
 from data_platform.engine.postgres import connected
@@ -13,7 +14,6 @@ from data_platform.errors import Location, StorageUnavailable
 from data_platform.plan.destinations.kinds import TableTarget
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import DestinationNode
-from data_platform.plan.partitions import daily
 from data_platform.targets import answering
 from data_platform.targets.deliveries import Delivery, Rows, Version
 

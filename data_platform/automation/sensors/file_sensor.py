@@ -37,14 +37,18 @@ def arrival_of(node: object) -> FileArrival | None:
     return node.source.arrival
 
 
+def least_poll(nodes: Sequence[RawNode]) -> int:
+    """Seconds between two looks at the source that is looked at most often."""
+    return max(1, int(min(one.poll for node in nodes if (one := arrival_of(node)))))
+
+
 def file_sensor(loaded: Pipelines, pipeline: str, nodes: Sequence[RawNode]) -> dg.SensorDefinition:
     """The sensor of a pipeline's files, on from the first start."""
-    polls = [arrival.poll for node in nodes if (arrival := arrival_of(node))]
 
     @dg.sensor(
         name=f"{pipeline}_files",
         target=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
-        minimum_interval_seconds=max(1, int(min(polls))),
+        minimum_interval_seconds=least_poll(nodes),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"New and changed files start the sources of {pipeline}.",
     )

@@ -14,7 +14,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from data_platform.asset_specs import asset_key
-from data_platform.automation.sensors.file_sensor import arrival_of, look_at_all, result_of
+from data_platform.automation.sensors.file_sensor import (
+    arrival_of,
+    least_poll,
+    look_at_all,
+    result_of,
+)
 from data_platform.automation.sensors.file_states import State, cursor_of, states_of
 from data_platform.automation.sensors.queues import Message, Queue
 from data_platform.automation.sensors.reached import Pipelines
@@ -79,12 +84,11 @@ def queue_sensor(
         url: of it, as written.
         nodes: the sources that it tells of.
     """
-    polls = [arrival.poll for node in nodes if (arrival := arrival_of(node))]
 
     @dg.sensor(
         name=f"queue_{number}_files",
         target=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
-        minimum_interval_seconds=max(1, int(min(polls))),
+        minimum_interval_seconds=least_poll(nodes),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Objects that {url} tells of start their sources.",
     )

@@ -7,7 +7,7 @@ sort as their times do.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from itertools import product
 
 from data_platform.plan.partitions.times import TimePartitions
@@ -260,8 +260,3 @@ class Partitions:
 
     def _key(self, values: Mapping[str, str]) -> str:
         return BETWEEN.join(values[name] for name in self.dimensions)
-
-
-def daily(start: date, end: date | None, timezone: str) -> Partitions:
-    """One partition a day."""
-    return Partitions(TimePartitions("day", start, end, timezone))
