@@ -5,6 +5,7 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from factories import DAY, NEXT_DAY, Project, verdict
 
 from data_platform.plan.describing import describe_asset
 from data_platform.plan.explaining import explain_text
@@ -20,7 +21,6 @@ from data_platform.spec.parameters import (
     read_value,
     value_of,
 )
-from data_platform_tests.factories import DAY, NEXT_DAY, Project, verdict
 
 KNOWN = {
     "id": "BIGINT",

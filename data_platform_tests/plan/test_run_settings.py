@@ -3,11 +3,11 @@
 import datetime as dt
 
 import pytest
+from factories import Project
 
 from data_platform.errors import PermanentError
 from data_platform.plan.keys import Key
 from data_platform.plan.run_settings import run_values
-from data_platform_tests.factories import Project
 
 A, B = Key("analytics", "shop", "a"), Key("analytics", "shop", "b")
 BODY = """
