@@ -34,7 +34,7 @@ from measuring import Contestant, Results, contestant_program
 from others import python_of_others
 from tables import above, cpu_seconds, rate, seconds, table
 
-from data_platform.retail_data import FIRST_DAY
+from data_platform.demo.retail_data import FIRST_DAY
 
 NAME = "destinations"
 SHARE_ROWS = 20_000

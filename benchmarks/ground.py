@@ -22,9 +22,9 @@ from measuring import Contestant, Results, Runs, compete
 from others import HOW_TO_INSTALL, installed
 from tables import load_average, report, write_docs
 
+from data_platform.demo.retail_data import AFTER_LAST_DAY, FIRST_DAY, lay_files, load_shop
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.loading import Loaded, load
-from data_platform.retail_data import AFTER_LAST_DAY, FIRST_DAY, lay_files, load_shop
 from data_platform.settings import Settings
 
 PIPELINES = Path(__file__).parent / "pipelines"

@@ -6,6 +6,7 @@ Called by benchmarks whose contestants start from published tables.
 from datetime import timedelta
 from pathlib import Path
 
+from data_platform.demo.retail_data import FIRST_DAY
 from data_platform.engine.outside import Outside
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
@@ -13,7 +14,6 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import RawNode, StagingNode
 from data_platform.quality.gate import Passage
 from data_platform.raw.extraction import extract
-from data_platform.retail_data import FIRST_DAY
 from data_platform.staging.computing import compute
 
 METADATA = {"run_id": "benchmark"}

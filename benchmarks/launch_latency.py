@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "data_platform_tests"))
 
 from dagster_dev import DagsterDev
 
+from data_platform.demo.retail_data import lay_files
 from data_platform.embedded.server import stop_server
-from data_platform.retail_data import lay_files
 from data_platform.settings import PACKAGE_DIR
 
 LOCATION = "data_platform.definitions"

@@ -19,7 +19,7 @@ from measuring import Contestant, Results, contestant_program
 from others import python_of_others
 from tables import above, cpu_seconds, process_seconds, rate, seconds, table
 
-from data_platform.retail_data import FIRST_DAY
+from data_platform.demo.retail_data import FIRST_DAY
 
 NAME = "parquet_to_postgres"
 SHARE_ROWS = 20_000

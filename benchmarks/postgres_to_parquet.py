@@ -28,7 +28,7 @@ from measuring import Contestant, Results, contestant_program
 from others import python_of_others
 from tables import above, cpu_seconds, process_seconds, ratio, seconds, table
 
-from data_platform.retail_data import FIRST_DAY
+from data_platform.demo.retail_data import FIRST_DAY
 
 NAME = "postgres_to_parquet"
 COPY = "psycopg binary COPY, rows thrown away"

@@ -29,7 +29,7 @@ from measuring import Contestant, Results, Runs, contestant_program
 from others import python_of_others
 from tables import peak, process_cpu_seconds, ratio, seconds, table, whole
 
-from data_platform.retail_data import FIRST_DAY
+from data_platform.demo.retail_data import FIRST_DAY
 
 NAME = "year"
 BY_HAND, PLATFORM = "by hand", "platform"

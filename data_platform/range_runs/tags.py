@@ -14,7 +14,7 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from data_platform.partition_definitions import definition_of
+from data_platform.partitioning.definitions import definition_of
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.partitions import Partitions
 

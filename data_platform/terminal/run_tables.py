@@ -21,7 +21,7 @@ from data_platform.terminal.console import is_watched, room, say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, cut, print_table
 
 if TYPE_CHECKING:
-    from data_platform.demo import Reconciliation
+    from data_platform.demo.year import Reconciliation
 
 _MARKS = {"success": ("✓", GOOD), "failed": ("✗", BAD), "skipped": ("-", QUIET)}
 _COLUMNS = (

@@ -9,7 +9,7 @@ from dagster_steps import assets_of, failure_of, materialized, run_assets
 from factories import Project
 
 from data_platform.asset_specs import asset_key
-from data_platform.partition_definitions import definition_of
+from data_platform.partitioning.definitions import definition_of
 from data_platform.resources import LAKE, LakeResource, platform_resources
 
 FEEDS = """

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 from retail_platform import END, FIRST, Databases, RetailPlatform, outcome_of, retail_platform
 
+from data_platform.demo.retail_api import RetailApi, serving
+from data_platform.demo.retail_data import data_file, lay_targets
 from data_platform.plan.keys import Key
-from data_platform.retail_api import RetailApi, serving
-from data_platform.retail_data import data_file, lay_targets
 from data_platform.run_reports import RunReport
 
 CAMPAIGNS = f"""

@@ -15,7 +15,7 @@ from retail_platform import (
     outcome_of,
 )
 
-from data_platform.retail_data import data_file
+from data_platform.demo.retail_data import data_file
 from data_platform.run_reports import RunReport
 
 CHRISTMAS = "2017-12-25"

@@ -26,7 +26,7 @@ from data_platform.instance.freshness import (
     limits_of,
     partitions_of,
 )
-from data_platform.partition_definitions import definition_of
+from data_platform.partitioning.definitions import definition_of
 from data_platform.plan.freshness import judge_freshness, published_of
 from data_platform.plan.partitions import Dimension, Every, Partitions, TimePartitions
 

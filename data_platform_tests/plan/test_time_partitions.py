@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from data_platform.partition_definitions import definition_of
+from data_platform.partitioning.definitions import definition_of
 from data_platform.plan.partitions import Every, Partitions, TimePartitions
 
 START, END = date(2016, 1, 1), date(2026, 1, 1)

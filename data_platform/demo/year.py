@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from data_platform.demo.retail_api import HOST, PORT, RetailApi, serving
+from data_platform.demo.retail_data import lay_files, lay_targets, load_shop
 from data_platform.engine.postgres import connected
 from data_platform.errors import PermanentError
 from data_platform.loading import Loaded
@@ -21,8 +23,6 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources.kinds import Files
-from data_platform.retail_api import HOST, PORT, RetailApi, serving
-from data_platform.retail_data import lay_files, lay_targets, load_shop
 from data_platform.running import Request
 
 PIPELINE, MARKETING = "retail", "marketing"

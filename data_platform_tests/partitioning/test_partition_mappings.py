@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from data_platform.partition_definitions import definition_of
-from data_platform.partition_mappings import mapping_of
+from data_platform.partitioning.definitions import definition_of
+from data_platform.partitioning.mappings import mapping_of
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
 from data_platform.plan.partitions import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data_platform.retail_api import LARGEST_PAGE, TOKEN, RetailApi, serving
+from data_platform.demo.retail_api import LARGEST_PAGE, TOKEN, RetailApi, serving
 
 
 @pytest.fixture(scope="module")
