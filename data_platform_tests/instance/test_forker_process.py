@@ -1,6 +1,7 @@
 """The forker by itself, without a `dagster dev`: its life, and what goes wrong with it."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 import psutil
@@ -8,6 +9,7 @@ import pytest
 from dagster._serdes import serialize_value
 from dagster_dev import clean_environment, wait_until
 
+import data_platform
 from data_platform.instance import forker_process
 from data_platform.instance.forker_process import ForkerProcess, ForkerUnavailable
 from data_platform.instance.worker import RunRequest
@@ -76,15 +78,21 @@ def test_process_that_wasnt_announced_does_nothing_and_ends(
     assert instance.get_runs() == []
 
 
-def test_forker_is_started_anew_when_a_module_changed(
+def test_forker_is_started_anew_when_a_module_of_any_package_changed(
     forker: Callable[..., ForkerProcess],
     request_of_run: RunRequest,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    assert forker_process.PACKAGE_DIR == Path(data_platform.__file__).parent
+    module = tmp_path / "engine" / "work.py"
+    module.parent.mkdir()
+    module.write_text("")
+    monkeypatch.setattr(forker_process, "PACKAGE_DIR", tmp_path)
     changing = forker()
     forked = changing.fork(request_of_run, lambda pid: None)
     first = changing.pid
-    monkeypatch.setattr(forker_process, "_sources", lambda: -1)
+    module.write_text("changed = True")
     assert changing.fork(request_of_run, lambda pid: None) != forked
     assert changing.pid != first
     wait_until(lambda: not psutil.pid_exists(first), 10)
