@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from data_platform.instance.worker import GO, RunRequest
-from data_platform.settings import PACKAGE_DIR
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -32,6 +32,7 @@ ENVIRONMENT = {
 }
 """Keeps imports from starting threads. Runs have the environment of the launcher."""
 
+_PACKAGE = Path(__file__).parents[1]
 _logger = logging.getLogger("dagster.data_platform.forker")
 
 
@@ -219,5 +220,5 @@ def _received(connection: Connection, seconds: float) -> object:
 
 def _sources() -> int:
     """What the modules of the platform look like now; another number after any change."""
-    files = ((path, path.stat()) for path in sorted(PACKAGE_DIR.rglob("*.py")))
+    files = ((path, path.stat()) for path in sorted(_PACKAGE.rglob("*.py")))
     return hash(tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in files))

@@ -84,11 +84,11 @@ def test_forker_is_started_anew_when_a_module_of_any_package_changed(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    assert forker_process.PACKAGE_DIR == Path(data_platform.__file__).parent
+    assert Path(data_platform.__file__).parent == forker_process._PACKAGE
     module = tmp_path / "engine" / "work.py"
     module.parent.mkdir()
     module.write_text("")
-    monkeypatch.setattr(forker_process, "PACKAGE_DIR", tmp_path)
+    monkeypatch.setattr(forker_process, "_PACKAGE", tmp_path)
     changing = forker()
     forked = changing.fork(request_of_run, lambda pid: None)
     first = changing.pid
