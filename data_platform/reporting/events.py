@@ -144,7 +144,8 @@ def results(
         yield check_result(node, outcome, failed, standing or {})
     if failed:
         metadata = {**told, FAILED: dg.MetadataValue.json(sorted(failed))}
-        text = why or failure_text(node, failed, standing)
+        rows_shown = any(outcome.offending for outcome in outcomes)
+        text = why or failure_text(node, failed, standing, rows_shown=rows_shown)
         raise dg.Failure(text, metadata, allow_retries=False)
 
 

@@ -3,6 +3,7 @@
 Called by `reporting.events` for the failure that Dagster shows and the command prints.
 """
 
+import shlex
 from collections.abc import Mapping
 
 from data_platform.plan.destinations.kinds import FileTarget
@@ -14,7 +15,11 @@ MAX_NAMED = 10
 
 
 def failure_text(
-    node: Node, failed: Mapping[str, str], standing: Mapping[str, str] | None = None
+    node: Node,
+    failed: Mapping[str, str],
+    standing: Mapping[str, str] | None = None,
+    *,
+    rows_shown: bool = False,
 ) -> str:
     """The text of a failure.
 
@@ -22,6 +27,7 @@ def failure_text(
         node: the asset.
         failed: why a partition wasn't published, by partition.
         standing: the data version that stands instead, by partition; None where that isn't known.
+        rows_shown: whether a check found rows that break its rule, and so shows some.
     """
     stands = _stands(failed, standing)
     if list(failed) == [WHOLE]:
@@ -33,7 +39,7 @@ def failure_text(
         if len(failed) > MAX_NAMED:
             lines.append(f"  and {len(failed) - MAX_NAMED} more")
         text = "\n".join(lines)
-    return f"{text}\n{_next_step(node, failed)}"
+    return f"{text}\n{_next_step(node, failed, rows_shown=rows_shown)}"
 
 
 def rollback_text(
@@ -59,7 +65,7 @@ def rollback_text(
             lines.append(f"  and {len(broken) - MAX_NAMED} more")
         lines.append(_as_before(node))
         text = "\n".join(lines)
-    return f"{text}\n{_next_step(node, broken)}"
+    return f"{text}\n{_next_step(node, broken, rows_shown=True)}"
 
 
 def _as_before(node: Node) -> str:
@@ -79,11 +85,13 @@ def _stands(failed: Mapping[str, str], standing: Mapping[str, str] | None) -> st
     return "the last good version stands"
 
 
-def _next_step(node: Node, failed: Mapping[str, str]) -> str:
-    """The command that tries it again, for the first partition where there are several."""
-    first = min(failed)
-    partition = f" --partition {first}" if first != WHOLE else ""
-    others = ", and the other partitions likewise" if len(failed) > 1 else ""
-    look = "Its checks show offending rows. " if node.checks else ""
-    command = f"data-platform run {node.key.pipeline}{partition}"
-    return f"{look}Mend what is named, then: {command}{others}"
+def _next_step(node: Node, failed: Mapping[str, str], *, rows_shown: bool) -> str:
+    """The command that tries it again."""
+    look = "Its checks show offending rows. " if rows_shown else ""
+    if len(failed) > 1:
+        command = f"backfill {node.key.pipeline} --failed-only"
+    elif list(failed) == [WHOLE]:
+        command = f"run {node.key.pipeline}"
+    else:
+        command = f"run {node.key.pipeline} --partition {shlex.quote(min(failed))}"
+    return f"{look}Mend what is named, then: data-platform {command}"

@@ -1,6 +1,5 @@
 """A failure says what, why, what stands, and what to do next."""
 
-from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -30,12 +29,13 @@ def test_an_asset_without_partitions(
 ) -> None:
     assert failure_text(node, {WHOLE: "row_count: 3 rows, wanted at least 10"}, standing) == (
         f"staging/shop/orders was not published ({stands}): row_count: 3 rows, wanted at least 10\n"
-        "Its checks show offending rows. Mend what is named, then: data-platform run shop"
+        "Mend what is named, then: data-platform run shop"
     )
 
 
 def test_one_partition(node: LakeNode) -> None:
-    assert failure_text(node, {DAY: "unique: 7 of 10 rows"}, {DAY: "v"}) == (
+    text = failure_text(node, {DAY: "unique: 7 of 10 rows"}, {DAY: "v"}, rows_shown=True)
+    assert text == (
         "staging/shop/orders: 1 partition was not published (the last good version stands):\n"
         f"  {DAY}: unique: 7 of 10 rows\n"
         "Its checks show offending rows. Mend what is named, then: "
@@ -47,7 +47,7 @@ def test_several_partitions_of_which_some_never_stood(node: LakeNode) -> None:
     text = failure_text(node, {NEXT_DAY: "b", DAY: "a"}, {DAY: "v"})
     assert "2 partitions were not published (the last good version of 1 stands, the others" in text
     assert f":\n  {DAY}: a\n  {NEXT_DAY}: b\n" in text
-    assert text.endswith(f"run shop --partition {DAY}, and the other partitions likewise")
+    assert text.endswith("then: data-platform backfill shop --failed-only")
 
 
 def test_ten_partitions_are_named_at_most(node: LakeNode) -> None:
@@ -55,5 +55,10 @@ def test_ten_partitions_are_named_at_most(node: LakeNode) -> None:
     assert "\n  2024-01-10: bad\n  and 21 more\n" in text
 
 
-def test_an_asset_without_checks_points_to_none(node: LakeNode) -> None:
-    assert "checks" not in failure_text(replace(node, checks=()), {DAY: "bad"}, {})
+def test_a_key_that_a_shell_would_read_is_quoted(node: LakeNode) -> None:
+    text = failure_text(node, {f"{DAY}|eu": "bad"}, {})
+    assert text.endswith(f"then: data-platform run shop --partition '{DAY}|eu'")
+
+
+def test_where_no_row_broke_a_rule_none_is_pointed_to(node: LakeNode) -> None:
+    assert "checks" not in failure_text(node, {DAY: "no file matches"}, {})
