@@ -23,10 +23,6 @@ from dagster import (
     StringSource,
 )
 from dagster._config import UserConfigSchema
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationPlanned,
-)
-from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.base import EventLogStorage
@@ -37,17 +33,14 @@ from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from dagster._core.storage.schedules.base import ScheduleStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.concurrency import ConcurrencyClaimStatus
-from dagster_postgres import (
-    PostgresEventLogStorage,
-    PostgresRunStorage,
-    PostgresScheduleStorage,
-)
+from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 from dagster_shared.check import CheckError
 from sqlalchemy.engine import Engine
 
 from data_platform.embedded.server import resolve_url
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
+from data_platform.instance.event_log import BriefEventLog
 from data_platform.instance.freshness import judge_by_newest_due
 from data_platform.instance.liveness import RunLocks
 from data_platform.instance.pool_slots import claim
@@ -141,32 +134,12 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
         self._engine.dispose()
 
 
-class PlatformEventLogStorage(_Pooled, PostgresEventLogStorage):
+class PlatformEventLogStorage(_Pooled, BriefEventLog):
     """Events, over the pooled connections."""
 
     def __init__(self, url: str, engine: Engine) -> None:
         super().__init__(url, should_autocreate_tables=False)
         self._engine = engine
-
-    def _store_asset_check_evaluation_planned(
-        self, event: EventLogEntry, event_id: int | None
-    ) -> None:
-        """One planned evaluation a check, not one for each partition of a range.
-
-        A range gives one result a check, so that rows for its partitions would stay planned for
-        ever: 8,000 of them for a year of a small pipeline, and seconds before the run begins.
-        """
-        planned = event.dagster_event.event_specific_data if event.dagster_event else None
-        if event.dagster_event and isinstance(planned, AssetCheckEvaluationPlanned):
-            subset = planned.partitions_subset
-            if subset is not None and len(subset) > 1:
-                data = AssetCheckEvaluationPlanned(
-                    asset_key=planned.asset_key, check_name=planned.check_name
-                )
-                event = event._replace(
-                    dagster_event=event.dagster_event._replace(event_specific_data=data)
-                )
-        super()._store_asset_check_evaluation_planned(event, event_id)
 
     def claim_concurrency_slot(
         self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None

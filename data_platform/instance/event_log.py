@@ -1,0 +1,123 @@
+"""Dagster's event log in PostgreSQL, where making a run takes few statements.
+
+Called by `storage`. A run tells of each asset and check that it is going to compute, one after
+another in Dagster's own storage: for ten assets with their checks a second of this process and of
+the database, before the run is in the queue. The rows are the same here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagster import DagsterEventType
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationPlanned,
+)
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetKeyTable,
+    SqlEventLogStorageTable,
+)
+from dagster_postgres import PostgresEventLogStorage
+from dagster_shared.serdes import serialize_value
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection
+
+_PLANNED = {
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+}
+
+
+class BriefEventLog(PostgresEventLogStorage):
+    """Events; what a run plans is written at once."""
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Whether the table of assets has a column: it was made by this version, or migrated.
+
+        Dagster's asks the database, several times for each asset that it looks at.
+        """
+        return column_name in AssetKeyTable.c
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events of which some may be plans of a run."""
+        if {event.get_dagster_event().event_type for event in events} <= _PLANNED:
+            self._store_planned(events)
+        else:
+            super().store_event_batch(events)
+
+    def _store_planned(self, events: Sequence[EventLogEntry]) -> None:
+        """What Dagster's storage writes for each of these, all or none."""
+        with self.index_transaction() as connection:
+            written = connection.execute(
+                self.prepare_insert_event_batch(events).returning(SqlEventLogStorageTable.c.id)
+            )
+            numbers = [int(number) for number in written.scalars()]
+            self._store_assets(connection, events, numbers)
+            checks = [
+                row
+                for event, number in zip(events, numbers, strict=True)
+                for row in self._check_rows(event, number)
+            ]
+            if checks:
+                connection.execute(AssetCheckExecutionsTable.insert().values(checks))
+
+    def _store_assets(
+        self, connection: Connection, events: Sequence[EventLogEntry], numbers: Sequence[int]
+    ) -> None:
+        values: dict[str, dict[str, Any]] = {}
+        for event, number in zip(events, numbers, strict=True):
+            planned = event.get_dagster_event()
+            if planned.is_asset_materialization_planned and planned.asset_key:
+                entry = self._get_asset_entry_values(event, number, has_asset_key_index_cols=True)
+                values[planned.asset_key.to_string()] = entry
+        if not values:
+            return
+        rows = [{"asset_key": key, **entry} for key, entry in values.items()]
+        insert = postgresql.insert(AssetKeyTable).values(rows)
+        changed = {name: insert.excluded[name] for name in rows[0] if name != "asset_key"}
+        keys = [AssetKeyTable.c.asset_key]
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
+
+    def _check_rows(self, event: EventLogEntry, number: int | None) -> list[dict[str, Any]]:
+        event = _of_whole_range(event)
+        planned = event.get_dagster_event().event_specific_data
+        if not isinstance(planned, AssetCheckEvaluationPlanned):
+            return []
+        subset = planned.partitions_subset
+        row = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": number,
+        }
+        keys = subset.get_partition_keys() if subset is not None else [None]
+        return [{**row, "partition": key} for key in keys]
+
+    def _store_asset_check_evaluation_planned(
+        self, event: EventLogEntry, event_id: int | None
+    ) -> None:
+        with self.index_connection() as connection:
+            rows = self._check_rows(event, event_id)
+            connection.execute(AssetCheckExecutionsTable.insert().values(rows))
+
+
+def _of_whole_range(event: EventLogEntry) -> EventLogEntry:
+    """One planned evaluation a check, not one for each partition of a range.
+
+    A range gives one result a check, so that rows for its partitions would stay planned for ever:
+    8,000 of them for a year of a small pipeline, and seconds before the run begins.
+    """
+    planned = event.dagster_event.event_specific_data if event.dagster_event else None
+    if not event.dagster_event or not isinstance(planned, AssetCheckEvaluationPlanned):
+        return event
+    subset = planned.partitions_subset
+    if subset is None or len(subset) <= 1:
+        return event
+    data = AssetCheckEvaluationPlanned(asset_key=planned.asset_key, check_name=planned.check_name)
+    changed = event.dagster_event._replace(event_specific_data=data)
+    return event._replace(dagster_event=changed)
