@@ -37,6 +37,7 @@ from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 from dagster_shared.check import CheckError
 from sqlalchemy.engine import Engine
 
+import data_platform.partitioning.windows  # noqa: F401 -- all who read Dagster's graph know it
 from data_platform.embedded.server import resolve_url
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine

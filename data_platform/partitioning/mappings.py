@@ -2,13 +2,13 @@
 
 Called by `asset_specs` for the dependencies of an asset. They give what `Partitions.reads` gives,
 which a test compares over random partitions. Of a window in which hours or days are counted for
-longer partitions Dagster sees whole ones; of a window over days of one asset into days by named
-values it sees the newest day, since none of its mappings has both.
+longer partitions Dagster sees whole ones.
 """
 
 import dagster as dg
 from dagster._utils.warnings import disable_dagster_warnings
 
+from data_platform.partitioning.windows import TimeAloneMapping
 from data_platform.plan.nodes import Input
 from data_platform.plan.partitions import TIME, Partitions, TimePartitions
 
@@ -42,20 +42,20 @@ def _between(upstream: Partitions, reader: Partitions, last: int) -> dg.Partitio
     shared = [name for name in upstream.dimensions if name in reader.dimensions]
     if not shared:
         return dg.AllPartitionMapping()
+    ways = {name: _of_dimension(name, upstream, reader, last) for name in shared}
     match len(upstream.dimensions), len(reader.dimensions):
         case 1, 1:
-            return _of_dimension(shared[0], upstream, reader, last)
+            return ways[shared[0]]
         case 2, 2:
-            return dg.MultiPartitionMapping(
-                {
-                    name: dg.DimensionPartitionMapping(
-                        name, _of_dimension(name, upstream, reader, last)
-                    )
-                    for name in shared
-                }
-            )
-        case _:
+            return dg.MultiPartitionMapping(_named(ways))
+        case _ if TIME not in ways or (last == 1 and upstream.time == reader.time):
             return dg.MultiToSingleDimensionPartitionMapping(shared[0])
+        case _:
+            return TimeAloneMapping(_named(ways))
+
+
+def _named(ways: dict[str, dg.PartitionMapping]) -> dict[str, dg.DimensionPartitionMapping]:
+    return {name: dg.DimensionPartitionMapping(name, way) for name, way in ways.items()}
 
 
 def _of_dimension(

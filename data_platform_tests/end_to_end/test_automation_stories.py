@@ -111,6 +111,24 @@ def test_a_total_over_an_incomplete_history_is_built(
     assert not any("analytics/weekly" in found for found in asked)
 
 
+def test_an_older_day_of_a_window_requests_each_region(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """Between a day and a day by region, of which none of Dagster's mappings knows a window."""
+    by = "partitions: {every: day, start: 2024-01-01, by: {region: {values: [eu, us]}}}"
+    regional = "query: select count(*) as orders from staging.orders\n    inputs: "
+    window = f"  regional:\n    {by}\n    {regional}{{staging.orders: {{last: 3}}}}\n"
+    story = Story(tmp_path, instance, body() + window)
+    newest = [f"{NEWEST}|{region}" for region in ("eu", "us")]
+    story.publish("staging/orders", *DAYS)
+    story.publish("analytics/regional", *(f"{day}|{one}" for day in DAYS for one in ("eu", "us")))
+    story.ticks(2)
+    story.publish("staging/orders", DAYS[-4], version="two")
+    assert "analytics/regional" not in story.tick()
+    story.publish("staging/orders", DAYS[-3], version="two")
+    assert story.tick()["analytics/regional"] == {*newest}
+
+
 def test_history_is_not_filled(story: Story) -> None:
     story.publish("raw/orders", DAYS[3], version="two")
     requested = story.tick()

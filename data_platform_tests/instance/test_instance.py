@@ -21,8 +21,10 @@ from data_platform.settings import Settings, load_settings
 
 OPEN = """
 import sys
+from dagster_shared.serdes.serdes import _WHITELIST_MAP
 from data_platform.instance.storage import PlatformStorage
 PlatformStorage(sys.argv[1])
+assert "TimeAloneMapping" in _WHITELIST_MAP.object_deserializers
 """
 
 
@@ -137,6 +139,7 @@ def test_forked_child_has_connections_of_its_own(instance: dg.DagsterInstance) -
 
 
 def test_processes_that_start_at_once_make_the_tables_once(postgres_url: str) -> None:
+    """And each knows the mapping of ours that may be in Dagster's graph."""
     command = [sys.executable, "-W", "error", "-c", OPEN, postgres_url]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     errors = [process.communicate(timeout=120)[1].decode() for process in processes]
