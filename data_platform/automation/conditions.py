@@ -17,15 +17,12 @@ from dagster._core.definitions.declarative_automation.automation_condition impor
 from data_platform.asset_specs import asset_key
 from data_platform.automation.operands import Asked, BeforeLastTick, Busy, NotOver, Stale
 from data_platform.automation.operators import Oldest, Others, Wanted
-from data_platform.plan.automating import AT_ONCE, automation_of
+from data_platform.plan.automating import AT_ONCE, RETRY_CRON, automation_of
 from data_platform.plan.nodes import AnyNode, RawNode
 from data_platform.spec.automation import AutomationBlock, Schedule
 
 _Condition = BuiltinAutomationCondition[Any]
 _is = AutomationCondition
-
-RETRY_CRON = "*/15 * * * *"
-"""How often a stale asset whose rebuild failed is tried again."""
 
 
 def condition_of(node: AnyNode, schedule: Schedule | None = None) -> AutomationCondition | None:

@@ -28,18 +28,22 @@ def why(key: str, partition: str | None, style: str) -> None:
     """
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from data_platform.observability.why import why as why_of  # noqa: PLC0415
-    from data_platform.plan.finding import find_asset  # noqa: PLC0415
+    from data_platform.observability.reasons.question import Records  # noqa: PLC0415
+    from data_platform.observability.reasons.why import why as why_of  # noqa: PLC0415
+    from data_platform.plan.finding import check_partition, find_asset  # noqa: PLC0415
     from data_platform.terminal.console import make_console  # noqa: PLC0415
     from data_platform.terminal.why_text import print_why, why_json  # noqa: PLC0415
 
     loaded = load_all()
     node = find_asset(loaded.plan, key)
-    if partition is not None and not (node.partitions and node.partitions.is_key(partition)):
-        what = "has no such partition" if node.partitions else "has no partitions"
-        raise click.UsageError(f"{node.key} {what}: {partition}")
+    now = datetime.now(UTC)
     with dagster_instance(settings_of_machine()) as instance:
-        found = why_of(loaded.plan, node, partition, instance, loaded.lake(), datetime.now(UTC))
+        if partition is not None:
+            dynamic = node.partitions.dynamic if node.partitions else None
+            keys = instance.get_dynamic_partitions(dynamic) if dynamic else ()
+            check_partition(node, partition, keys, now)
+        records = Records(loaded.plan, instance, loaded.lake(), now)
+        found = why_of(records, node, partition)
     if style == "json":
         print_json(why_json(found))
     else:

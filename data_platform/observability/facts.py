@@ -7,6 +7,7 @@ hides nothing else.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from data_platform.engine.outside import Outside
 from data_platform.errors import PlatformError
@@ -19,9 +20,6 @@ from data_platform.storage.commits import KEEPING, ROWS_STAY
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench
 from data_platform.targets.answering import held as held_by
-
-NEWEST = 5
-"""Commits among which one of rows is looked for."""
 
 
 def gather_facts(
@@ -62,7 +60,7 @@ def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: in
         table = lake.table(node.key)
         if snapshot := table.snapshot():
             rows = {key: version.rows for key, version in snapshot.partitions.items()}
-            committed_at = _moment(table.history(NEWEST))
+            committed_at = _moment(table.history(snapshot))
             position = snapshot.batches.position if snapshot.batches else None
     moments = [moment for moment in (committed_at, logged.materialized_at) if moment]
     return Facts(
@@ -77,11 +75,11 @@ def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: in
     )
 
 
-def _moment(history: list[dict[str, object]]) -> datetime | None:
+def _moment(history: Iterable[dict[str, Any]]) -> datetime | None:
     """When rows were committed last; Delta counts milliseconds.
 
     Whoever only keeps a table in order makes its rows no newer.
     """
-    rows = [one for one in history if one.get(KEEPING) not in ROWS_STAY]
-    stamp = rows[0].get("timestamp") if rows else None
+    newest = next((one for one in history if one.get(KEEPING) not in ROWS_STAY), {})
+    stamp = newest.get("timestamp")
     return datetime.fromtimestamp(stamp / 1000, UTC) if isinstance(stamp, int) else None

@@ -80,6 +80,18 @@ def last_failures(instance: DagsterInstance, nodes: Iterable[AnyNode]) -> dict[K
     return found
 
 
+def failure_in(instance: DagsterInstance, record: RunRecord, node: AnyNode) -> Failure:
+    """How an asset, or a partition of it, failed in a run that was to build it.
+
+    Args:
+        instance: Dagster's.
+        record: of a run that ended badly.
+        node: the asset.
+    """
+    run_id = record.dagster_run.run_id
+    return _failure(record, _reasons(instance, run_id), node.step_name)
+
+
 def _planned(entry: AssetEntry) -> str | None:
     """The run that was to build an asset last."""
     return entry.last_planned_materialization_run_id or entry.last_run_id

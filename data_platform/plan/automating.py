@@ -11,6 +11,8 @@ from data_platform.plan.partitions.kinds import BETWEEN
 from data_platform.spec.automation import AutomationBlock
 from data_platform.spec.wording import nearest
 
+RETRY_CRON = "*/15 * * * *"
+"""How often a stale asset whose rebuild failed is tried again."""
 AT_ONCE = 30
 """Partitions of an asset that may be filled at once, where `backfill` doesn't say."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from data_platform.observability.why import Why
+from data_platform.observability.reasons.why import Why
 from data_platform.terminal.console import say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET
 
@@ -16,8 +16,9 @@ _STYLES = {"built": GOOD, "runs": GOOD, "failed": BAD, "paused": BAD}
 
 def print_why(console: Console, why: Why) -> None:
     """Print the answer, then what it stands on, then what to do."""
-    say(console, why.answer, _STYLES.get(why.state, POOR))
-    for fact in why.facts:
+    answer = why.answer
+    say(console, why.sentence, _STYLES.get(answer.state, POOR))
+    for fact in answer.facts:
         say(console, f"  {fact}")
     evaluation = why.evaluation
     if evaluation is not None:
@@ -26,22 +27,24 @@ def print_why(console: Console, why: Why) -> None:
         for part in evaluation.parts:
             sign, style = ("✓", GOOD) if part.true else ("·", QUIET)
             say(console, f"  {'  ' * part.depth}{sign} {part.label}", style)
-    for advice in why.advice:
+    for advice in answer.advice:
         say(console, f"-> {advice}", QUIET)
 
 
 def why_json(why: Why) -> dict[str, Any]:
     """The same as plain values."""
-    evaluation = why.evaluation
+    answer, evaluation = why.answer, why.evaluation
     return {
         "format": 1,
         "key": str(why.key),
         "partition": why.partition,
-        "state": why.state,
-        "answer": why.answer,
-        "facts": list(why.facts),
-        "advice": list(why.advice),
-        "run": why.run_id,
+        "state": answer.state,
+        "answer": why.sentence,
+        "facts": list(answer.facts),
+        "advice": list(answer.advice),
+        "run": answer.run_id,
+        "waits_for": str(answer.waits_for) if answer.waits_for else None,
+        "next_at": answer.next_at.isoformat() if answer.next_at else None,
         "evaluation": {
             "at": evaluation.at.isoformat(),
             "requested": evaluation.requested,

@@ -154,5 +154,7 @@ def test_why_tells_that_nothing_starts_an_asset(command):
 def test_why_names_what_is_missing_above(command):
     told = json.loads(command("why", "analytics/prices", "2024-01-09", "--format", "json").stdout)
     assert told["state"] == "waits"
-    assert told["answer"] == "It waits: staging/shop/orders has no published partition 2024-01-09."
-    assert told["advice"] == ["data-platform why staging/shop/orders 2024-01-09"]
+    assert told["answer"].startswith("2024-01-09 waits: raw/shop/orders 2024-01-09 is started by ")
+    assert told["facts"][0] == "staging/shop/orders has no published partition 2024-01-09"
+    assert told["advice"] == ["data-platform why raw/shop/orders 2024-01-09"]
+    assert told["waits_for"] == "raw/shop/orders"
