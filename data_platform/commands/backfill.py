@@ -13,6 +13,17 @@ import click
 
 from data_platform import completion
 from data_platform.commands.opened import dagster_instance, fail, load_all, settings_of_machine
+from data_platform.commands.options import (
+    dry_run_option,
+    end_option,
+    first_option,
+    force_option,
+    partition_option,
+    require_one_way,
+    select_option,
+    settings_option,
+    yes_option,
+)
 from data_platform.errors import PermanentError
 from data_platform.settings import environment
 
@@ -32,22 +43,10 @@ _ACTIONS = "--list, --resume and --cancel go without a pipeline and its options"
     epilog="Example: data-platform backfill retail --from 2017-01-01 --to 2018-01-01 --batch 30"
 )
 @click.argument("pipeline", required=False, shell_complete=completion.pipelines)
-@click.option(
-    "--partition", metavar="KEY", shell_complete=completion.partitions, help="One partition."
-)
-@click.option(
-    "--from", "first", metavar="KEY", shell_complete=completion.starts,
-    help="The first partition of a range of time.",
-)  # fmt: skip
-@click.option(
-    "--to", "end", metavar="KEY", shell_complete=completion.ends,
-    help="The end of the range, itself not included. Without partitions and range: all that is "
-    "due.",
-)  # fmt: skip
-@click.option(
-    "--select", multiple=True, metavar="KEY", shell_complete=completion.selectable,
-    help="Only this asset, such as staging/transactions; may be given again.",
-)  # fmt: skip
+@partition_option
+@first_option
+@end_option
+@select_option
 @click.option("--failed-only", "which", flag_value="failed", help="Only where the last run failed.")
 @click.option("--missing-only", "which", flag_value="missing", help="Only what isn't published.")
 @click.option(
@@ -67,13 +66,10 @@ _ACTIONS = "--list, --resume and --cancel go without a pipeline and its options"
     "--max-failures", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
     help="Stop after N runs that failed.",
 )  # fmt: skip
-@click.option("--force", is_flag=True, help="Compute though nothing changed.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", shell_complete=completion.parameters,
-    help="The value of a parameter, as for `run`; may be given again.",
-)  # fmt: skip
-@click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option("--dry-run", is_flag=True, help="Show what it would do, and do nothing.")
+@settings_option
+@force_option
+@yes_option
+@dry_run_option
 @click.option("--list", "listed", is_flag=True, help="Show the backfills that there are.")
 @click.option("--resume", metavar="ID", help="Go on with one; what failed is tried again.")
 @click.option("--cancel", metavar="ID", help="End one and its runs; what they published stays.")
@@ -103,7 +99,8 @@ def backfill(  # noqa: PLR0913, PLR0917 -- one argument an option
 ) -> None:
     """Fill a pipeline's history, in runs of a number of partitions.
 
-    Shows first what it will do, and asks. All runs read the inputs that they don't make as these
+    Without partition and range it fills all that is due. Shows first what it will do, and asks. All
+    runs read the inputs that they don't make as these
     stood when it began. Killed at any moment it goes on by --resume. Exits with 1 if anything
     failed or is left.
     """
@@ -113,8 +110,7 @@ def backfill(  # noqa: PLR0913, PLR0917 -- one argument an option
     actions = [listed, resume is not None, cancel is not None]
     if sum(actions) + (pipeline is not None) != 1:
         raise click.UsageError(f"name a pipeline, or say what is to be done; {_ACTIONS}")
-    if partition and (first or end):
-        raise click.UsageError("--partition goes without --from and --to")
+    require_one_way(partition, first, end)
     if listed:
         _list()
     elif cancel is not None:

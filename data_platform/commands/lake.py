@@ -20,6 +20,7 @@ from data_platform.commands.opened import (
     print_json,
     settings_of_machine,
 )
+from data_platform.commands.options import by_option, dry_run_option
 from data_platform.errors import PermanentError
 from data_platform.settings import environment
 
@@ -63,8 +64,8 @@ def history(key: str, limit: int, style: str) -> None:
 
 @lake.command(epilog="Example: data-platform lake optimize raw/retail/transactions")
 @click.argument("key", required=False, shell_complete=completion.assets)
-@click.option("--dry-run", is_flag=True, help="Show what would happen, and end.")
-@click.option("--by", metavar="NAME", help="Who does it; whoever is logged in, left out.")
+@dry_run_option
+@by_option
 @format_option
 def optimize(key: str | None, *, dry_run: bool, by: str | None, style: str) -> None:
     """Put small files together, of one asset or of all.
@@ -104,7 +105,7 @@ def optimize(key: str | None, *, dry_run: bool, by: str | None, style: str) -> N
     help="How long versions are kept, such as 30d; what platform.yaml says, left out.",
 )  # fmt: skip
 @click.option("--apply", is_flag=True, help="Remove them; without it nothing is.")
-@click.option("--by", metavar="NAME", help="Who does it; whoever is logged in, left out.")
+@by_option
 @format_option
 def vacuum(
     key: str | None, retention: str | None, *, apply: bool, by: str | None, style: str

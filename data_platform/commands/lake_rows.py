@@ -16,6 +16,7 @@ from data_platform.commands.opened import (
     print_json,
     settings_of_machine,
 )
+from data_platform.commands.options import by_option, dry_run_option, yes_option
 from data_platform.errors import PermanentError
 from data_platform.settings import environment
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from data_platform.plan.nodes import LakeNode, Node
     from data_platform.storage.lake import Lake
 
-_by = click.option("--by", metavar="NAME", help="Who does it; whoever is logged in, left out.")
-
 
 @click.command(epilog="Example: data-platform lake rollback raw/retail/transactions --to 3")
 @click.argument("key", shell_complete=completion.assets)
@@ -39,9 +38,9 @@ _by = click.option("--by", metavar="NAME", help="Who does it; whoever is logged 
     "--partition", "partitions", multiple=True, metavar="KEY",
     help="Only this partition; may be given again.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show what would change, and end.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
-@_by
+@dry_run_option
+@yes_option
+@by_option
 @format_option
 def rollback(
     key: str,
@@ -146,7 +145,7 @@ def _held(node: "LakeNode") -> bool:
     "--where", required=True, metavar="SQL", help="True of the rows that go, over their columns."
 )
 @click.option("--apply", is_flag=True, help="Erase them; without it nothing is.")
-@_by
+@by_option
 @format_option
 def erase(keys: tuple[str, ...], where: str, *, apply: bool, by: str | None, style: str) -> None:
     """Erase rows of a person from assets, in all their versions.

@@ -20,6 +20,7 @@ from data_platform.commands.opened import (
     print_json,
     settings_of_machine,
 )
+from data_platform.commands.options import by_option, dry_run_option, yes_option
 from data_platform.commands.replays import Desk
 from data_platform.settings import environment
 
@@ -34,8 +35,6 @@ _id = click.option(
     "--id", "identities", multiple=True, metavar="ID",
     help="This row, by its _row_id; may be given again.",
 )  # fmt: skip
-_yes = click.option("--yes", is_flag=True, help="Don't ask.")
-_by = click.option("--by", metavar="NAME", help="Who decides; whoever is logged in, left out.")
 
 
 @click.group()
@@ -145,9 +144,9 @@ def export(
 @_asset
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @_partition
-@click.option("--dry-run", is_flag=True, help="Show what would happen, and end.")
-@_yes
-@_by
+@dry_run_option
+@yes_option
+@by_option
 def replay(
     key: str,
     file: Path | None,
@@ -182,8 +181,8 @@ def replay(
 @click.option("--reason", metavar="RULE", help="Rows that broke this rule.")
 @click.option("--all", "everything", is_flag=True, help="All rows that wait.")
 @click.option("--because", required=True, metavar="TEXT", help="Why; it is kept.")
-@_yes
-@_by
+@yes_option
+@by_option
 def discard(
     key: str,
     identities: tuple[str, ...],
@@ -218,8 +217,8 @@ def discard(
 @_id
 @_partition
 @click.option("--all", "everything", is_flag=True, help="All rows that were decided about.")
-@_yes
-@_by
+@yes_option
+@by_option
 def restore(
     key: str,
     identities: tuple[str, ...],

@@ -8,38 +8,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data_platform import completion
+from data_platform.commands.opened import dagster_instance, fail, load_all, settings_of_machine
+from data_platform.commands.options import (
+    end_option,
+    first_option,
+    force_option,
+    partition_option,
+    pipeline_argument,
+    require_one_way,
+    select_option,
+    settings_option,
+)
 from data_platform.settings import environment, set_environment_defaults
 
 if TYPE_CHECKING:
     from data_platform.loading import Loaded
     from data_platform.running import Request
-from data_platform.commands.opened import dagster_instance, fail, load_all, settings_of_machine
 
 
 @click.command(epilog="Example: data-platform run retail --from 2017-03-01 --to 2017-04-01")
-@click.argument("pipeline", shell_complete=completion.pipelines)
-@click.option(
-    "--partition", metavar="KEY", shell_complete=completion.partitions, help="One partition."
-)
-@click.option(
-    "--from", "first", metavar="KEY", shell_complete=completion.starts,
-    help="The first partition of a range.",
-)  # fmt: skip
-@click.option(
-    "--to", "end", metavar="KEY", shell_complete=completion.ends,
-    help="The end of the range, itself not included.",
-)  # fmt: skip
-@click.option(
-    "--select", multiple=True, metavar="KEY", shell_complete=completion.selectable,
-    help="Only this asset, such as staging/transactions; may be given again.",
-)  # fmt: skip
-@click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", shell_complete=completion.parameters,
-    help="The value of a parameter, for all assets that have it, or of one asset: "
-    "layer/name.parameter=value; may be given again.",
-)  # fmt: skip
-@click.option("--force", is_flag=True, help="Compute though nothing changed.")
+@pipeline_argument
+@partition_option
+@first_option
+@end_option
+@select_option
+@settings_option
+@force_option
 @click.option(
     "--register", is_flag=True,
     help="Register the partition first, of assets whose keys are registered as they come.",
@@ -57,13 +51,12 @@ def run(
 ) -> None:
     """Run a pipeline for a range of partitions.
 
-    Left out, it runs the newest partition that is due. The run is recorded in Dagster like any
-    other. Exits with 1 if anything failed.
+    Without partition and range it runs the newest partition that is due. The run is recorded in
+    Dagster like any other. Exits with 1 if anything failed.
     """
     from data_platform.running import Request  # noqa: PLC0415
 
-    if partition and (first or end):
-        raise click.UsageError("--partition goes without --from and --to")
+    require_one_way(partition, first, end)
     loaded = load_all()
     disabled = [node for node in loaded.pipeline(pipeline).nodes if not node.enabled]
     for node in disabled:

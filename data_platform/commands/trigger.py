@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data_platform import completion
 from data_platform.commands.opened import dagster_instance, fail, load_all, settings_of_machine
+from data_platform.commands.options import (
+    force_option,
+    partition_option,
+    pipeline_argument,
+    select_option,
+)
 
 if TYPE_CHECKING:
     from data_platform.triggering.asked import Asked, Launcher
@@ -17,15 +22,10 @@ if TYPE_CHECKING:
 @click.command(
     epilog='Example: data-platform trigger retail --key "$DAG_RUN_ID" --cause "airflow: nightly"'
 )
-@click.argument("pipeline", shell_complete=completion.pipelines)
-@click.option(
-    "--select", multiple=True, metavar="KEY", shell_complete=completion.selectable,
-    help="Only this asset, such as staging/transactions; may be given again.",
-)  # fmt: skip
-@click.option(
-    "--partition", metavar="KEY", shell_complete=completion.partitions,
-    help="One partition; left out, the newest that is due.",
-)  # fmt: skip
+@pipeline_argument
+@partition_option
+@select_option
+@force_option
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Until the run has ended.")
 @click.option("--cause", default="", metavar="TEXT", help="Why, for whoever looks at the run.")
 @click.option(
@@ -37,21 +37,24 @@ if TYPE_CHECKING:
 )
 def trigger(
     pipeline: str,
-    select: tuple[str, ...],
     partition: str | None,
-    wait: bool,  # noqa: FBT001 -- click's
+    select: tuple[str, ...],
     cause: str,
     once: str | None,
     url: str | None,
+    *,
+    force: bool,
+    wait: bool,
 ) -> None:
     """Let Dagster run a pipeline, and wait for the end.
 
-    For other orchestrators. The run is launched where Dagster's daemon takes it up, like one of a
-    schedule. Exits with 1 if it doesn't succeed. Whoever stops waiting doesn't stop the run.
+    For other orchestrators. Without a partition it runs the newest that is due. The run is launched
+    where Dagster's daemon takes it up, like one of a schedule. Exits with 1 if it doesn't succeed.
+    Whoever stops waiting doesn't stop the run.
     """
     from data_platform.triggering.asked import Asked  # noqa: PLC0415
 
-    asked = Asked(pipeline, select, partition, cause or "by command", once)
+    asked = Asked(pipeline, select, partition, cause or "by command", once, force=force)
     if url is not None:
         from data_platform.triggering.over_http import OverHttp  # noqa: PLC0415
 

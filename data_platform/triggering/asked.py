@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from data_platform.run_tags import CAUSE_TAG
+from data_platform.run_tags import CAUSE_TAG, FORCE_TAG
 
 _KEYS = uuid.UUID("6c1f7bd2-54a6-4c0e-8f0a-6f3a3a6a2c11")
 SUCCESS = "SUCCESS"
@@ -30,6 +30,7 @@ class Asked:
         partition: None means the newest that is due.
         cause: why, in words.
         key: the same one asks for the same run; None means another run.
+        force: compute though nothing changed.
     """
 
     pipeline: str
@@ -37,6 +38,7 @@ class Asked:
     partition: str | None
     cause: str
     key: str | None = None
+    force: bool = False
 
     @property
     def run_id(self) -> str:
@@ -47,7 +49,8 @@ class Asked:
     def tags(self) -> dict[str, str]:
         """That tell of it: why, and by which key."""
         known = {TRIGGER_TAG: f"{self.pipeline}/{self.key}"} if self.key else {}
-        return {CAUSE_TAG: self.cause_text, **known}
+        forced = {FORCE_TAG: "true"} if self.force else {}
+        return {CAUSE_TAG: self.cause_text, **known, **forced}
 
     @property
     def cause_text(self) -> str:
