@@ -29,6 +29,7 @@ from dagster._core.remote_origin import (
     GrpcServerCodeLocationOrigin,
     ManagedGrpcPythonEnvCodeLocationOrigin,
 )
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClassData, serialize_value
 from dagster._utils.env import using_dagster_dev
 
@@ -110,17 +111,23 @@ class PlatformRunLauncher(DefaultRunLauncher):
         """Interrupt the run's process."""
         run = self._instance.get_run_by_id(run_id)
         worker = RunWorker.of(run) if run else None
-        if run is None or worker is None:
+        if run is None or (worker is None and not self._sees_it_itself(run)):
             return super().terminate(run_id)
         if run.is_finished:
             return False
         self._instance.report_run_canceling(run)
+        if worker is None:
+            return True
         try:
             # Who is gone ended the run, or somebody sees to it; here it is known to be cancelled.
             return worker.interrupt() or end_dead_run(self._instance, run_id, DEAD)
         except RuntimeError as error:
             self._instance.report_engine_event(f"Can't stop it: {error}.", run, cls=type(self))
             return False
+
+    def _sees_it_itself(self, run: DagsterRun) -> bool:
+        """Whether nobody can tell the run's process, a command's: it looks every few seconds."""
+        return self.supports_check_run_worker_health and GRPC_INFO_TAG not in run.tags
 
     def _may_fork(self, run: DagsterRun) -> bool:
         """Whether a process forked here would be as one that the code server starts."""

@@ -23,6 +23,10 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
+from data_platform.instance.overruled import Ending, Overruled
+
+WORKER_TAG = ".dagster/data_platform_worker"
+"""Of a run: which process was forked for it. Hidden in the UI, like Dagster's own."""
 CHECK_SECONDS = 2.0
 """How often a holder looks whether its connection still stands, and takes its locks anew."""
 
@@ -52,11 +56,18 @@ class RunLocks:
 
     A thread watches the connection, because a restart of the server frees the locks of runs that
     go on: it connects again and takes them anew within seconds, sooner than anybody may call a
-    run dead (see `Absences`).
+    run dead (see `Absences`). It looks besides whether somebody else has ended a run.
+
+    Args:
+        url: of the server.
+        overruled: says which runs somebody else has ended.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, overruled: Overruled = lambda _: set()) -> None:
         self._url = url
+        self._overruled = overruled
+        self._ending = Ending()
+        self._open: set[str] = set()
         self._runs: set[str] = set()
         self._locked: set[str] = set()
         self._connection: psycopg2.extensions.connection | None = None
@@ -73,6 +84,7 @@ class RunLocks:
         with self._mutex:
             first = not self._runs
             self._runs.add(run_id)
+            self._open.add(run_id)
             try:
                 self._take_missing()
             except psycopg2.Error:
@@ -85,9 +97,15 @@ class RunLocks:
                     target=self._watch, args=arguments, name="run-locks", daemon=True
                 ).start()
 
+    def ends(self, run_id: str) -> None:
+        """Say that this process is about to record the run's end, which is nobody else's then."""
+        with self._mutex:
+            self._open.discard(run_id)
+
     def release(self, run_id: str) -> None:
         """Say that the run has ended. A run that isn't held is fine."""
         with self._mutex:
+            self._open.discard(run_id)
             if run_id not in self._runs:
                 return
             self._runs.discard(run_id)
@@ -111,6 +129,7 @@ class RunLocks:
             os.dup2(nothing, self._connection.fileno())
             os.close(nothing)
         self._runs = set()
+        self._open = set()
         self._locked = set()
         self._connection = None
         self._mutex = threading.Lock()
@@ -143,6 +162,19 @@ class RunLocks:
                 except psycopg2.Error as error:
                     _logger.warning("lost the connection that holds run locks: %s", error)
                     self._disconnect()
+            self._end_overruled()
+
+    def _end_overruled(self) -> None:
+        with self._mutex:
+            asked = set(self._open)
+        try:
+            over = self._overruled(asked)
+        except Exception as error:  # noqa: BLE001 -- of whatever storage; it is asked again
+            _logger.warning("can't see whether runs were ended: %s", error)
+            return
+        with self._mutex:
+            over &= self._open
+        self._ending.end(over)
 
 
 class Absences:

@@ -6,7 +6,7 @@ deployment behave the same; compute logs and artefacts are below the data folder
 pipelines, nor be imported by anything below `cli`: Dagster loads it by name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs.base import RunStorage
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from dagster._core.storage.schedules.base import ScheduleStorage
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.concurrency import ConcurrencyClaimStatus
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
@@ -43,7 +44,7 @@ from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
 from data_platform.instance.event_log import BriefEventLog
 from data_platform.instance.freshness import judge_by_newest_due
-from data_platform.instance.liveness import RunLocks
+from data_platform.instance.liveness import WORKER_TAG, RunLocks
 from data_platform.instance.pool_slots import claim
 from data_platform.settings import (
     PACKAGE_DIR,
@@ -71,6 +72,9 @@ _RUN_ENDS = {
     DagsterEventType.RUN_FAILURE,
     DagsterEventType.RUN_CANCELED,
 }
+_ENDED = (DagsterRunStatus.FAILURE.value, DagsterRunStatus.CANCELED.value)
+_TOLD_OTHERWISE = (GRPC_INFO_TAG, WORKER_TAG)
+"""Of runs whose process a launcher tells to end; a command's sees it here alone."""
 
 
 class _Pooled:
@@ -94,7 +98,7 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
     def __init__(self, url: str, engine: Engine) -> None:
         super().__init__(url, should_autocreate_tables=False)
         self._engine = engine
-        self._locks = RunLocks(url)
+        self._locks = RunLocks(url, self._overruled)
 
     def handle_run_event(
         self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None
@@ -102,9 +106,22 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
         """Hold the lock before the run becomes STARTED: no started run is ever without one."""
         if event.event_type == DagsterEventType.RUN_START:
             self._locks.hold(run_id)
+        elif event.event_type in _RUN_ENDS:
+            self._locks.ends(run_id)
         super().handle_run_event(run_id, event, update_timestamp)
         if event.event_type in _RUN_ENDS:
             self._locks.release(run_id)
+
+    def _overruled(self, run_ids: Collection[str]) -> set[str]:
+        """Those of runs of this process that others ended, or that only it can end."""
+        tags, runs = RunTagsTable.c, RunsTable.c
+        told = sa.exists().where(tags.run_id == runs.run_id, tags.key.in_(_TOLD_OTHERWISE))
+        query = sa.select(runs.run_id).where(
+            runs.run_id.in_(run_ids),
+            runs.status.in_(_ENDED) | ((runs.status == DagsterRunStatus.CANCELING.value) & ~told),
+        )
+        with self.connect() as connection:
+            return set(connection.scalars(query))
 
     def tags_in_queue(self, prefix: str) -> dict[str, str]:
         """Tags of runs that wait in the queue, by name; where several have one, the newest run's.

@@ -33,9 +33,9 @@ from dagster._utils import get_run_crash_explanation
 from dagster._utils.hosted_user_process import recon_job_from_origin
 from dagster._utils.interrupts import capture_interrupts
 
+from data_platform.instance.liveness import WORKER_TAG
+
 GO = b"go"
-TAG = ".dagster/data_platform_worker"
-"""Of a run: which process executes it. Hidden in the UI, like Dagster's own."""
 
 _INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 _logger = logging.getLogger("dagster.data_platform.worker")
@@ -81,13 +81,13 @@ class RunWorker:
     @classmethod
     def of(cls, run: DagsterRun) -> "RunWorker | None":
         """Which process was forked for the run; None if none was."""
-        text = run.tags.get(TAG)
+        text = run.tags.get(WORKER_TAG)
         worker = cls(**json.loads(text)) if text else None
         return worker if worker and worker.run_id == run.run_id else None
 
     def tags(self) -> dict[str, str]:
         """For the run."""
-        return {TAG: json.dumps(asdict(self))}
+        return {WORKER_TAG: json.dumps(asdict(self))}
 
     def interrupt(self) -> bool:
         """Do as Ctrl-C does. False if the process is gone.

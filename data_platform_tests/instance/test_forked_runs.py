@@ -234,6 +234,15 @@ def test_killed_process_fails_its_run_and_says_how_it_died(launching: Launching)
     wait_until(lambda: not psutil.pid_exists(worker.pid), 10)
 
 
+def test_process_of_a_run_that_somebody_else_ended_ends(launching: Launching) -> None:
+    # As the daemon does where a machine slept, and a person by "mark as canceled".
+    run_id, worker = launching.slow_run()
+    launching.instance.report_run_failed(launching.instance.get_run_by_id(run_id), "taken for dead")
+    wait_until(lambda: not psutil.pid_exists(worker.pid), 60)
+    assert launching.dev.status(run_id) == "FAILURE"
+    assert "already in a failure state" in launching.messages(run_id)
+
+
 def test_dead_forker_is_started_anew_and_its_run_goes_on(launching: Launching) -> None:
     run_id, worker = launching.slow_run()
     [forker] = launching.forkers()

@@ -24,6 +24,22 @@ time.sleep(300)
 """
 
 
+DEAF = """
+import signal, sys, time
+from data_platform.instance import liveness, overruled
+liveness.CHECK_SECONDS = overruled.GRACE_SECONDS = 0.1
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(print("heard", flush=True)))
+locks = liveness.RunLocks(sys.argv[1], lambda runs: {"canceled"} & set(runs))
+locks.hold("other")
+time.sleep(0.5)
+print("lives", flush=True)
+locks.hold("canceled")
+while True:
+    time.sleep(60)
+"""
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
@@ -140,6 +156,30 @@ def test_forked_child_doesnt_keep_a_killed_process_alive(postgres_url: str) -> N
         os.kill(child, signal.SIGKILL)
         process.kill()
         process.stdout.close()
+
+
+def test_process_of_a_run_that_others_ended_is_interrupted_and_then_killed(
+    postgres_url: str,
+) -> None:
+    command = [sys.executable, "-c", DEAF, postgres_url]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ended.stdout.split() == ["lives", "heard"]
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_run_whose_end_this_process_records_is_not_looked_at(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "CHECK_SECONDS", 60)
+    locks = RunLocks(postgres_url, set)
+    ended: list[set[str]] = []
+    monkeypatch.setattr(locks._ending, "end", ended.append)
+    locks.hold("a")
+    locks._end_overruled()
+    locks.ends("a")
+    locks._end_overruled()
+    locks.release("a")
+    assert ended == [{"a"}, set()]
 
 
 def test_run_without_a_lock_is_dead_only_after_a_while(postgres_url: str, clock: Clock) -> None:

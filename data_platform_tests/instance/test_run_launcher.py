@@ -19,6 +19,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from data_platform.instance import launcher as run_launcher
 from data_platform.instance.forker_process import ForkerProcess
 from data_platform.instance.launcher import DEFINITIONS, reap_dead_runs
+from data_platform.instance.liveness import WORKER_TAG
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +125,30 @@ def test_health_is_unknown_while_the_server_is_away(
     monkeypatch.setattr(instance.run_storage, "postgres_url", "postgresql://x@/x?host=/nowhere")
     with pytest.raises(psycopg2.OperationalError):
         instance.run_launcher.check_run_worker_health(run)
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "over"),
+    [
+        (DagsterRunStatus.STARTED, {}, False),
+        (DagsterRunStatus.FAILURE, {WORKER_TAG: "{}"}, True),
+        (DagsterRunStatus.CANCELED, {}, True),
+        (DagsterRunStatus.CANCELING, {}, True),  # a command's: nobody else tells its process
+        (DagsterRunStatus.CANCELING, {WORKER_TAG: "{}"}, False),
+    ],
+)
+def test_process_sees_that_others_ended_its_run(
+    instance: dg.DagsterInstance, status: DagsterRunStatus, tags: dict[str, str], over: bool
+) -> None:
+    run_id = create_run_for_test(instance, status=status, tags=tags).run_id
+    assert instance.run_storage._overruled([run_id]) == ({run_id} if over else set())
+    assert instance.run_storage._overruled([]) == set()
+
+
+def test_run_of_a_command_is_told_that_it_is_to_end(instance: dg.DagsterInstance) -> None:
+    run_id = started_run(instance)
+    assert instance.run_launcher.terminate(run_id)
+    assert instance.get_run_by_id(run_id).status == DagsterRunStatus.CANCELING
 
 
 SOCKET = GrpcServerCodeLocationOrigin("localhost", socket="/tmp/socket", location_name="x")
