@@ -30,6 +30,15 @@ analytics:
     partitions: none
 """
 
+HEADLESS = """
+partitions: {{every: day, start: 2024-01-01}}
+sources:
+  orders: {{type: database, connection: shop, table: orders, cursor: at}}
+staging:
+  orders: {{from: raw.orders}}
+analytics:
+{assets}"""
+
 
 def body(automation: str = "") -> str:
     return BODY.replace("AUTOMATION", automation)
@@ -253,6 +262,45 @@ def test_a_diamond_over_other_partitions_is_built_once(
     story.publish("analytics/daily", NEWEST, version="two")
     assert story.tick() == {"analytics/total": {""}}
     assert story.ticks(2) == []
+
+
+def test_paths_of_different_length_build_their_end_after_each(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """One step more shares a run with the end; what is two steps longer isn't waited for."""
+    told = HEADLESS.format(
+        assets="".join(
+            f"  {name}: {{query: select count(*) as n from {given}}}\n"
+            for name, given in (
+                ("short", "staging.orders"),
+                ("one", "staging.orders"),
+                ("two", "analytics.one"),
+                ("soon", "analytics.two cross join analytics.short"),
+                ("three", "analytics.two"),
+                ("late", "analytics.three cross join analytics.short"),
+            )
+        )
+    )
+    story = Story(tmp_path, instance, told)
+    names = [f"analytics/{name}" for name in ("short", "one", "two", "soon", "three", "late")]
+    for name in ("raw/orders", "staging/orders", *names):
+        story.publish(name, *DAYS)
+    story.ticks(2)
+    story.publish("staging/orders", NEWEST, version="changed")
+    asked: list[list[str]] = []
+    while requested := story.tick():
+        asked.append([name for name in names if name in requested])
+        run = story.start(*asked[-1], partition=NEWEST)
+        story.begin(run)
+        for name in asked[-1]:
+            story.publish(name, NEWEST, version=f"{len(asked)}", run=run)
+        story.end(run)
+    assert [[name.partition("/")[2] for name in one] for one in asked] == [
+        ["short", "one"],
+        ["two", "soon", "late"],
+        ["three"],
+        ["late"],
+    ]
 
 
 def test_on_missing_builds_what_lacks_and_not_what_changed(
