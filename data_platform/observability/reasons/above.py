@@ -63,7 +63,7 @@ def _missing(question: Question, ask: Ask) -> Iterator[Answer]:
             case "waits" if answer.waits_for:
                 yield Answer("waits", answer.text, (what,), answer.advice, answer.run_id,
                              answer.waits_for, answer.next_at)  # fmt: skip
-            case "built" | "paused" | "waits":
+            case "built" | "paused":
                 yield Answer("waits", f"waits: {what}", (f"{above.name} {answer.text}",), advice,
                              waits_for=given.key, next_at=answer.next_at)  # fmt: skip
             case _:

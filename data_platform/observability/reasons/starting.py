@@ -87,7 +87,7 @@ def unasked(question: Question, evaluation: Evaluation | None) -> Answer:
     """What would ask for it, and what its condition said."""
     starts = starts_of(question)
     moments = [one.at for one in starts if one.at]
-    facts = [one.words for one in starts]
+    facts = [f"it is asked for by {one.words}" for one in starts]
     by_condition = automation_of(question.node) is not None
     if evaluation is None and by_condition:
         text = "was never looked at by the automation; the next look does, twice a minute"
@@ -96,7 +96,7 @@ def unasked(question: Question, evaluation: Evaluation | None) -> Answer:
         first, *more = [_NO.get(label, f"not {label}") for label in no] or ["its turn comes"]
         text, facts = f"wasn't asked for: {first}", [*more, *facts]
     else:
-        text, facts = f"isn't asked for yet: {facts[0]}", facts[1:]
+        text, facts = f"has to wait for {starts[0].words}", facts[1:]
     advice = ("to build it now:", question.command)
     return Answer("waits", text, tuple(facts), advice, next_at=min(moments, default=None))
 

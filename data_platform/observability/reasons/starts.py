@@ -50,7 +50,8 @@ def tried_again(question: Question) -> Start:
         why = "it says `enabled: false`" if not node.enabled else "only a person starts it"
         return Start(f"nothing tries it again: {why}", None)
     if block is None:
-        return Start(f"it is tried again by {starts[0].words}", starts[0].by, at=starts[0].at)
+        by = ", or by ".join(start.words for start in starts)
+        return Start(f"it is tried again by {by}", starts[0].by, at=starts[0].at)
     if block.cron is not None:
         at = next_tick(block.cron, block.timezone, now)
         return Start(f"it is tried again at {_moment(at)}, by its cron", SENSOR, at=at)

@@ -38,7 +38,7 @@ def _queued(question: Question, record: RunRecord) -> Answer:
     first, *more = *_limits(question, run), ""
     facts = [one for one in (*more, *_before(question, run)) if one]
     told = f": {first}" if first else ""
-    return Answer("queued", f"is in the queue{told} ({about})", tuple(facts), run_id=run.run_id)
+    return Answer("queued", f"is in the queue{told}; {about}", tuple(facts), run_id=run.run_id)
 
 
 def _at_work(question: Question, record: RunRecord) -> Answer:
@@ -47,7 +47,7 @@ def _at_work(question: Question, record: RunRecord) -> Answer:
     about = f"run {run.run_id[:8]}, begun {since}, started by {cause_of(run)}"
     held = _slot(question, run) or _next_try(question, run)
     if held:
-        return Answer("runs", f"{held} ({about})", run_id=run.run_id)
+        return Answer("runs", f"{held}; {about}", run_id=run.run_id)
     return Answer("runs", f"is in {about}", run_id=run.run_id)
 
 
