@@ -6,8 +6,10 @@ test says only what it is about.
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -15,7 +17,7 @@ import pyarrow as pa
 
 from data_platform.analytics.computing import compute as compute_analytics
 from data_platform.engine.outside import Outside
-from data_platform.engine.session import open_session
+from data_platform.engine.session import Session, open_session
 from data_platform.plan.building import BuiltPlan, build_plan
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
@@ -33,6 +35,7 @@ from data_platform.storage.lake import Lake, LakeTable
 from data_platform.storage.places.folder import Folder
 from data_platform.storage.places.opening import place_of
 from data_platform.storage.publish import Publication, publish, stored_select, write
+from data_platform.storage.scratch import scratch_folder
 from data_platform.storage.workbench import Workbench
 
 PIPELINE = "shop"
@@ -157,7 +160,7 @@ class Project:
 
     def land_all(self, text: str, rows: Mapping[str, Rows]) -> Publication:
         """Publish several partitions in one commit."""
-        with self.workbench.open() as (session, scratch):
+        with self._writing() as (session, scratch):
             parts = []
             for number, (partition, some) in enumerate(rows.items()):
                 session.register(f"_rows{number}", arrow(some))
@@ -192,10 +195,7 @@ class Project:
         snapshot = self.table(text).snapshot()
         if snapshot is None:
             return []
-        # Not the workbench's: that clears up what a killed process left.
-        lake = self.workbench.lake
-        bucket = lake.place.objects
-        with open_session(self.folder, [lake.root], "1GB", threads=1, bucket=bucket) as session:
+        with self._reading() as session:
             session.show("_rows", snapshot.files(keys or snapshot.partitions), hidden=False)
             found = session.connection.sql("SELECT * FROM _rows").to_arrow_table()
         return sorted(found.to_pylist(), key=str)
@@ -203,6 +203,28 @@ class Project:
     def column(self, text: str, name: str, *keys: str) -> list[object]:
         """One column of `rows`."""
         return [row[name] for row in self.rows(text, *keys)]
+
+    @contextmanager
+    def _writing(self) -> Generator[tuple[Session, Path]]:
+        lake = self.workbench.lake
+        if lake.place.objects is not None:
+            with self.workbench.open() as opened:
+                yield opened
+            return
+        with scratch_folder(lake.scratch_root) as scratch, self._reading() as session:
+            yield session, scratch
+
+    @contextmanager
+    def _reading(self) -> Generator[Session]:
+        # Not the workbench's: that clears up what a killed process left.
+        lake = self.workbench.lake
+        bucket = lake.place.objects
+        if bucket is None:
+            with closing(Session(shared_duckdb())) as session:
+                yield session
+            return
+        with open_session(self.folder, [lake.root], "1GB", threads=1, bucket=bucket) as session:
+            yield session
 
     def _columns(self, node: RawNode) -> Schema | None:
         if node.key.name not in self._known:
@@ -230,11 +252,27 @@ def key_of(text: str) -> Key:
     return Key(parts[0], PIPELINE, parts[1]) if len(parts) == 2 else Key(*parts)
 
 
+def shared_duckdb() -> duckdb.DuckDBPyConnection:
+    """A connection of the caller's own; close it.
+
+    All of one process are to one DuckDB in memory: starting one costs 10 ms, which is most of what
+    landing or reading a few rows takes.
+    """
+    connection = _duckdb_of(os.getpid()).cursor()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@cache
+def _duckdb_of(pid: int) -> duckdb.DuckDBPyConnection:
+    # What was forked has none of the threads of the process it was forked from.
+    return duckdb.connect(config={"threads": "1"})
+
+
 def arrow(rows: Rows) -> pa.Table:
     """Rows as Arrow: from a SELECT, from dicts, or as they are."""
     if isinstance(rows, str):
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with shared_duckdb() as connection:
             return connection.sql(rows).to_arrow_table()
     return rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows))
 
