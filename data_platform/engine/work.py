@@ -21,6 +21,8 @@ STOP_AGAIN = 0.2
 """Seconds between two calls of what stops: one that came between two queries met none."""
 PATIENCE = 5.0
 """Seconds after which the thread that works is interrupted itself, if it is the main one."""
+LAST_PATIENCE = 30.0
+"""Seconds from then until the last resort: a function may catch whatever interrupts it."""
 _ENDS = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
@@ -111,19 +113,21 @@ def ended_after(
     seconds: float | None,
     reason: Callable[[Moved], PlatformError],
     patience: float = PATIENCE,
+    last_resort: Callable[[PlatformError], object] | None = None,
 ) -> Generator[None]:
     """Stop the work if the block takes longer than its limit.
 
     First everything that is stoppable is stopped, again and again until the block ends. What
     doesn't hear of that, such as a person's function in this process, is interrupted as by Ctrl-C,
     where the block runs in the main thread; what computes outside of Python goes on until it comes
-    back.
+    back, or until the last resort.
 
     Args:
         work: of the step.
         seconds: the limit; None means that there is none.
         reason: of the end, from how far the work was.
         patience: seconds from the first until the second.
+        last_resort: called once with the reason, when nothing of that has ended the block.
     """
     if seconds is None:
         yield
@@ -134,12 +138,16 @@ def ended_after(
         def watch() -> None:
             if done.wait(seconds):
                 return
-            error = reason(work.moved)
-            limit = time.monotonic() + patience
+            error, began = reason(work.moved), time.monotonic()
+            resort = last_resort
             while not done.is_set():
                 work.stop(error)
-                if time.monotonic() >= limit:
+                waited = time.monotonic() - began
+                if waited >= patience:
                     interrupt()
+                if resort and waited >= patience + LAST_PATIENCE:
+                    resort(error)
+                    resort = None
                 done.wait(STOP_AGAIN)
 
         watcher = threading.Thread(target=watch, name="time limit", daemon=True)

@@ -89,6 +89,11 @@ class RunWorker:
         """For the run."""
         return {WORKER_TAG: json.dumps(asdict(self))}
 
+    @property
+    def is_this_process(self) -> bool:
+        """Whether it is the one that asks."""
+        return (self.host, self.pid) == (socket.gethostname(), os.getpid())
+
     def interrupt(self) -> bool:
         """Do as Ctrl-C does. False if the process is gone.
 

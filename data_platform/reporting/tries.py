@@ -5,7 +5,9 @@ know no cap and no list; without a policy of Dagster's, a step that somebody end
 """
 
 import functools
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from data_platform.engine.calls import passes
 from data_platform.engine.discretion import UNSAID, discreet_error, unreached
 from data_platform.engine.work import Moved, Work, ended_after, ended_by_signals
 from data_platform.errors import PermanentError, PlatformError, SecretsUnavailable, TimedOut
+from data_platform.instance.worker import RunWorker, end_dead_run
 from data_platform.plan.nodes import Node
 from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first
 from data_platform.reporting.events import asks_for_end, failure_of
@@ -44,7 +47,8 @@ def trying(context: dg.AssetExecutionContext, node: Node) -> Generator[Work]:
         as `give_up` does.
     """
     try:
-        with limited(node, Telling(node.key, context.log.info)) as work:
+        kill = functools.partial(_kill, context.instance, context.run.run_id)
+        with limited(node, Telling(node.key, context.log.info), kill) as work:
             yield work
     except Exception as error:  # noqa: BLE001 -- judged by its type
         give_up(context, node.retries, _told(node, error))
@@ -82,20 +86,40 @@ def _told(node: Node, error: Exception) -> Exception:
 
 
 @contextmanager
-def limited(node: Node, tell: Callable[[Moved], None] | None = None) -> Generator[Work]:
+def limited(
+    node: Node,
+    tell: Callable[[Moved], None] | None = None,
+    last_resort: Callable[[PlatformError], object] | None = None,
+) -> Generator[Work]:
     """The work of a step, ended after its asset's time limit.
 
     Args:
         node: the asset.
         tell: called with how far it is.
+        last_resort: called where the work doesn't end.
 
     Raises:
         TimedOut: it took longer.
     """
     work = Work(tell)
     limit = node.timeout.total_seconds() if node.timeout else None
-    with ended_by_signals(work), ended_after(work, limit, functools.partial(_timed_out, node)):
+    reason = functools.partial(_timed_out, node)
+    with (
+        ended_by_signals(work),
+        ended_after(work, limit, reason, last_resort=last_resort),
+    ):
         yield work
+
+
+def _kill(instance: dg.DagsterInstance, run_id: str, error: PlatformError) -> None:
+    """Fail the run, and kill its process where it is of this run alone."""
+    run = instance.get_run_by_id(run_id)
+    worker = RunWorker.of(run) if run else None
+    if worker and worker.is_this_process:
+        try:
+            end_dead_run(instance, run_id, f"{error}. Its process didn't listen, and was killed")
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _timed_out(node: Node, moved: Moved) -> TimedOut:

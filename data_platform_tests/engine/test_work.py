@@ -4,12 +4,14 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import duckdb
 import pytest
 
+from data_platform.engine import work as engine_work
 from data_platform.engine.work import Moved, Work, ended_after
-from data_platform.errors import SourceUnavailable, TimedOut
+from data_platform.errors import PlatformError, SourceUnavailable, TimedOut
 
 
 def reason(moved: Moved) -> TimedOut:
@@ -75,6 +77,21 @@ def test_an_error_of_its_own_stays_what_it_is() -> None:
 def test_python_that_never_asks_is_interrupted_in_the_main_thread() -> None:
     with pytest.raises(TimedOut), ended_after(Work(), 0.1, reason, patience=0.1):
         time.sleep(600)
+
+
+def test_what_catches_every_interruption_comes_to_the_last_resort(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_work, "LAST_PATIENCE", 0.2)
+    told: list[PlatformError] = []
+    with (
+        suppress(TimedOut),
+        ended_after(Work(), 0.1, reason, patience=0.1, last_resort=told.append),
+    ):
+        while not told:
+            with suppress(Exception):
+                time.sleep(600)
+    assert [str(error) for error in told] == ["ended after 0 rows"]
 
 
 def test_a_thread_that_is_not_the_main_one_ends_where_it_asks() -> None:

@@ -1,5 +1,7 @@
 """`timeout`: what a step does outside really ends, nothing half-written stays, and it is told."""
 
+import os
+import signal
 import socket
 import threading
 from collections.abc import Generator
@@ -8,8 +10,13 @@ from contextlib import closing
 import dagster as dg
 import psycopg2
 import pytest
+from dagster._core.test_utils import create_run_for_test
 from dagster_steps import failure_of, materialized, retries_of, run_assets
 from factories import Project
+
+from data_platform.errors import TimedOut
+from data_platform.instance.worker import RunWorker
+from data_platform.reporting import tries
 
 SLEEPING = "SELECT 1 AS id, pg_sleep(600)::text AS slept"
 
@@ -102,6 +109,29 @@ def test_a_function_is_ended_wherever_it_runs(
     result = run_assets(project, instance, "staging/orders")
     assert "staging/shop/orders: not done within its timeout of 2 s" in failure_of(result)
     assert project.table("staging/orders").snapshot() is None
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_process_of_one_run_that_does_not_listen_is_killed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(tries.os, "kill", lambda *told: killed.append(told))
+    run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED)
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("pool", 1)
+    storage.claim_concurrency_slot("pool", run.run_id, "step")
+    worker = RunWorker.on_this_machine(run.run_id, os.getpid() if own else os.getppid())
+    instance.add_run_tags(run.run_id, worker.tags())
+    tries._kill(instance, run.run_id, TimedOut("not done within its timeout of 30 min"))
+    assert killed == ([(os.getpid(), signal.SIGKILL)] if own else [])
+    ended = instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.is_finished == own
+    assert storage.get_concurrency_info("pool").active_slot_count == (0 if own else 1)
+    if own:
+        text = instance.all_logs(run.run_id)[-1].message
+        assert "within its timeout of 30 min. Its process didn't listen, and was killed" in text
 
 
 def test_a_load_that_waits_is_rolled_back(
