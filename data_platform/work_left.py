@@ -47,6 +47,7 @@ class WorkLeft:
             passage,
             upstreams=passage.upstreams or one.upstreams,
             unchanged={key: one.unchanged[key] for key in self.unchanged},
+            standing=None if self.keys else one.own,
         )
 
 

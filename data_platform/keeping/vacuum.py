@@ -16,12 +16,12 @@ from data_platform.plan.keys import Key
 from data_platform.storage.commits import (
     KEEPING,
     KEPT_FROM,
-    LOG,
     PINNED,
     data_files,
     read_log,
     snapshot_at,
 )
+from data_platform.storage.delta import LOG
 from data_platform.storage.lake import Lake, LakeTable
 from data_platform.storage.places.place import FRESH
 from data_platform.storage.rewriting import Layout, MovedOnError, mark

@@ -5,7 +5,7 @@ So a later run reads no rows of the past; a version of before the rule is measur
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_platform.engine.session import Session
@@ -18,8 +18,6 @@ from data_platform.storage.versions import PartitionVersion, Snapshot
 KEPT = "figures"
 """In the metadata of a commit: `{figure: {partition: [[data version, value], ...]}}` as JSON."""
 EARLIER = "_earlier"
-_COMMITS = 100
-"""Looked at first: those of the last partitions are mostly among them."""
 
 Values = Mapping[str, float | None]
 """By partition; None where there is nothing to measure."""
@@ -93,11 +91,11 @@ class History:
     """
 
     def __init__(self, session: Session, table: LakeTable, checks: Sequence[DriftCheck]) -> None:
-        self._session, self._table, self._checks = session, table, checks
+        self._session, self._checks = session, checks
         self._snapshot: Snapshot | None = table.snapshot()
         self._known: dict[str, dict[str, float | None]] = {c.figure: {} for c in checks}
-        self._kept: list[_Kept] | None = None
-        self._all = False
+        self._history = table.history(self._snapshot)
+        self._kept: list[_Kept] = []
         self.computed: dict[str, dict[str, tuple[str, float | None]]] = {}
         """Measured from rows just now, with the data version."""
 
@@ -135,12 +133,11 @@ class History:
         if snapshot is None or key not in snapshot.partitions:
             return []
         found: list[tuple[str, float | None]] = []
-        for limit in (_COMMITS, None):
-            kept = [commit.get(figure, {}).get(key, []) for commit in self._commits(limit)]
-            every = [(version, value) for pairs in kept for version, value in reversed(pairs)]
-            # One that was measured late stands in its own commit or in that of the next.
-            before = [None, *(version for version, _ in every)]
-            found = [pair for pair, last in zip(every, before, strict=False) if pair[0] != last]
+        for commit in self._commits():
+            for version, value in reversed(commit.get(figure, {}).get(key, [])):
+                # One that was measured late stands in its own commit or in that of the next.
+                if not found or found[-1][0] != version:
+                    found.append((version, value))
             if len(found) >= most:
                 break
         standing = snapshot.partitions[key].data_version
@@ -154,26 +151,25 @@ class History:
         self, figure: str, keys: Sequence[str], snapshot: Snapshot
     ) -> dict[str, float | None]:
         found: dict[str, float | None] = {}
-        for limit in (_COMMITS, None):
-            for commit in self._commits(limit):
-                for key in keys:
-                    if key in found:
-                        continue
-                    standing = snapshot.partitions[key].data_version
-                    for version, value in commit.get(figure, {}).get(key, []):
-                        if version == standing:
-                            found[key] = value
+        for commit in self._commits():
+            for key in keys:
+                if key in found:
+                    continue
+                standing = snapshot.partitions[key].data_version
+                for version, value in commit.get(figure, {}).get(key, []):
+                    if version == standing:
+                        found[key] = value
             if len(found) == len(keys):
                 break
         return found
 
-    def _commits(self, limit: int | None) -> list[_Kept]:
-        """What commits kept, the newest first."""
-        if self._kept is None or (limit is None and not self._all):
-            history = self._table.history(limit)
-            self._all = limit is None or len(history) < limit
-            self._kept = [json.loads(str(one[KEPT])) for one in history if KEPT in one]
-        return self._kept
+    def _commits(self) -> Iterator[_Kept]:
+        """What commits kept, the newest first; none is read twice."""
+        yield from self._kept
+        for commit in self._history:
+            if KEPT in commit:
+                self._kept.append(json.loads(str(commit[KEPT])))
+                yield self._kept[-1]
 
     def _measure(self, keys: Sequence[str], snapshot: Snapshot) -> None:
         """From rows; a column that wasn't there yet has no figure."""

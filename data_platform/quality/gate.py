@@ -48,6 +48,7 @@ class Passage:
         discarded: rows of quarantine that somebody discarded, by partition.
         unchanged: what stands of partitions on which no work was done, since they would be built
             from the same again.
+        standing: the asset's own snapshot, as it was found before, where it is still that.
     """
 
     publication: Publication | None
@@ -64,6 +65,7 @@ class Passage:
     said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     discarded: Mapping[str, int] = field(default_factory=dict)
     unchanged: Mapping[str, PartitionVersion] = field(default_factory=dict)
+    standing: Snapshot | None = None
 
 
 class Gate:

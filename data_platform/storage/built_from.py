@@ -32,8 +32,6 @@ from data_platform.storage.workbench import Workbench
 
 FORM = "1"
 """Of a print; another one makes every partition be built once more."""
-_COMMITS = 50
-"""Looked at first: those of the last partitions are mostly among them."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,14 @@ class Standing:
 
     Attributes:
         prints: of what its partitions would be built from.
+        own: the asset's snapshot.
         inputs: the snapshots of what it reads, but of itself.
         upstreams: the snapshots of all that it reads, by relation.
         unchanged: partitions that stand as they would be built again.
     """
 
     prints: Prints
+    own: Snapshot | None
     inputs: Mapping[Key, Snapshot]
     upstreams: Mapping[str, Snapshot]
     unchanged: Mapping[str, PartitionVersion]
@@ -73,7 +73,7 @@ def standing_of(
     prints = _prints(node, ready, snapshots, workbench, configuration)
     pinned = {given.key: snapshots.get(relation_of(given)) for given in node.inputs}
     found = {key: one for key, one in pinned.items() if one is not None and key != node.key}
-    return Standing(prints, found, snapshots, _unchanged(table, own, prints))
+    return Standing(prints, own, found, snapshots, _unchanged(table, own, prints))
 
 
 def _prints(
@@ -83,16 +83,20 @@ def _prints(
     workbench: Workbench,
     configuration: str,
 ) -> Prints:
+    if not keys:
+        return Prints()
     common = "|".join([*_common(node, workbench), configuration])
+    tables = {given.key: _table_words(snapshots[relation_of(given)]) for given in node.inputs}
     shared = {
-        given.key: _input_words(node, given, keys[0], snapshots)
+        given.key: _versions_read(node, given, keys[0], snapshots)
         for given in node.inputs
-        if keys and given.reads in {"whole", "all"}
+        if given.reads in {"whole", "all"}
     }
     found: dict[str, str] = {}
     for key in keys:
         inputs = [
-            shared.get(given.key) or _input_words(node, given, key, snapshots)
+            f"{given.key} {tables[given.key]} "
+            f"{shared.get(given.key) or _versions_read(node, given, key, snapshots)}"
             for given in node.inputs
         ]
         text = "|".join([common, key, _window(node, key), *inputs])
@@ -121,13 +125,18 @@ def _window(node: LakeNode, key: str) -> str:
     return f"{partitions.timezone} {partitions.local_window(key)}"
 
 
-def _input_words(node: LakeNode, given: Input, key: str, snapshots: Mapping[str, Snapshot]) -> str:
-    """What a partition reads of an input: the columns of the table, and the versions of rows."""
-    snapshot = snapshots[relation_of(given)]
-    read = partitions_read(given, node, [key], snapshot.partitions)
-    versions = [f"{one} {snapshot.partitions[one].data_version}" for one in sorted(read)]
-    batches = snapshot.batches.newest if snapshot.batches else ""
-    return f"{given.key} {columns_hash(snapshot.schema)} {batches} {versions}"
+def _table_words(snapshot: Snapshot) -> str:
+    """What all partitions read alike of an input: its columns, and which of its rows count."""
+    return f"{columns_hash(snapshot.schema)} {snapshot.batches.newest if snapshot.batches else ''}"
+
+
+def _versions_read(
+    node: LakeNode, given: Input, key: str, snapshots: Mapping[str, Snapshot]
+) -> str:
+    """The versions of the rows that a partition reads of an input."""
+    partitions = snapshots[relation_of(given)].partitions
+    read = partitions_read(given, node, [key], partitions)
+    return str([f"{one} {partitions[one].data_version}" for one in sorted(read)])
 
 
 def _unchanged(
@@ -138,7 +147,7 @@ def _unchanged(
         return {}
     versions = own.partitions
     wanted = {key: prints.of(key, versions) for key in prints.by_key if key in versions}
-    found = _said(table, wanted)
+    found = _said(table, own, wanted)
     # What is built anew may change what the partitions after it are compared with.
     anew = set(prints.by_key) - found
     for key in sorted(found):
@@ -147,17 +156,12 @@ def _unchanged(
     return {key: versions[key] for key in prints.by_key if key not in anew}
 
 
-def _said(table: LakeTable, wanted: Mapping[str, Kept]) -> set[str]:
+def _said(table: LakeTable, own: Snapshot, wanted: Mapping[str, Kept]) -> set[str]:
     """The partitions of which the newest commit that tells of them says just this."""
     told: dict[str, bool] = {}
-    for limit in (_COMMITS, None):
-        if told.keys() >= wanted.keys():
-            break
-        commits = table.history(limit)
-        for commit in commits:
-            kept = kept_in(commit)
-            for key in kept.keys() & (wanted.keys() - told.keys()):
-                told[key] = kept[key] == wanted[key]
-        if limit is None or len(commits) < limit:
-            break
+    history = table.history(own)
+    while told.keys() < wanted.keys() and (commit := next(history, None)) is not None:
+        kept = kept_in(commit)
+        for key in kept.keys() & (wanted.keys() - told.keys()):
+            told[key] = kept[key] == wanted[key]
     return {key for key, same in told.items() if same}

@@ -14,11 +14,11 @@ from urllib.parse import unquote
 
 from data_platform.errors import StorageError
 from data_platform.plan.naming import WHOLE
+from data_platform.storage.delta import LOG
 from data_platform.storage.lake import LakeTable
 from data_platform.storage.places.place import Found
 from data_platform.storage.versions import Snapshot, snapshot_of
 
-LOG = "_delta_log"
 KEEPING = "keeping"
 """In a commit's metadata: that it keeps the table in order, and how; runs don't say it."""
 NOTE = "note"

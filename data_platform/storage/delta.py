@@ -10,9 +10,11 @@ two writers to know of each other.
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
 # deltalake comes without types.
 
+import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -25,6 +27,10 @@ COMMIT_TRIES = 20
 BROKEN_TRIES = 2
 """How often a commit is tried again whose answer didn't come, though the line was tried as often as
 it may be: Delta sends a commit only once."""
+COMMITS_AT_ONCE = 64
+"""That are read together at most; the newest are read one by one, since they mostly tell all."""
+LOG = "_delta_log"
+"""Below a table: a file a commit, named by its version, and checkpoints."""
 CHECKPOINT_EVERY = 10
 """Commits. Whoever opens a table reads each commit since the last checkpoint: requests, on S3."""
 _CONFIGURATION = {"delta.checkpointInterval": f"{CHECKPOINT_EVERY}"}
@@ -167,15 +173,33 @@ class DeltaLog:
             f"{self._path}: other writers kept committing; {COMMIT_TRIES} tries"
         )
 
-    def history(self, limit: int | None = None) -> list[dict[str, object]]:
-        """The commits, newest first."""
-        table = self.opened()
-        if table is None:
-            return []
-        with self._place.in_words(self._relative):
-            return table.history(limit)
+    def commits_from(self, version: int) -> Iterator[dict[str, Any]]:
+        """What a commit and those before it say of themselves, newest first.
+
+        They are read as they are asked for, as far as the log tells them: whoever keeps a log short
+        takes the oldest away. Delta's own way to read them lets no other thread run meanwhile.
+        """
+        at_once = 1
+        while version >= 0:
+            versions = range(version, max(-1, version - at_once), -1)
+            names = [f"{self._relative}/{LOG}/{one:020}.json" for one in versions]
+            for content in self._place.read_all(names):
+                if content is None:
+                    return
+                yield _info_of(content)
+            version -= at_once
+            at_once = min(2 * at_once, COMMITS_AT_ONCE)
 
     @property
     def _options(self) -> dict[str, str] | None:
         options: Mapping[str, str] | None = self._place.storage_options
         return dict(options) if options is not None else None
+
+
+def _info_of(content: bytes) -> dict[str, Any]:
+    """What a commit says of itself; of those of other writers that may be nothing."""
+    for line in content.splitlines():
+        # Lines of files are many, and need not be parsed; no other action is called so.
+        if line.lstrip().startswith(b'{"commitInfo"'):
+            return json.loads(line)["commitInfo"]
+    return {}

@@ -13,9 +13,10 @@ files are is a matter of the lake's place: a folder, or a prefix of a bucket.
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties
@@ -151,9 +152,14 @@ class LakeTable:
         table = self.delta.opened()
         return snapshot_of(table, self.path) if table else None
 
-    def history(self, limit: int | None = None) -> list[dict[str, object]]:
-        """The commits, newest first."""
-        return self.delta.history(limit)
+    def history(self, snapshot: Snapshot | None = None) -> Iterator[dict[str, Any]]:
+        """What commits say of themselves, newest first; they are read as they are asked for.
+
+        Args:
+            snapshot: with whose commit it begins; None means with what is current.
+        """
+        begin = snapshot or self.snapshot()
+        return self.delta.commits_from(begin.version if begin else -1)
 
     def publish(
         self,

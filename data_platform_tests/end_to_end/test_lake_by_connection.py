@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster_steps import assets_of
 from factories import PIPELINE, Project, key_of
-from object_storage import ACCESS_KEY, SECRET_KEY, Bucket, server_apart_url
+from object_storage import ACCESS_KEY, SECRET_KEY, Bucket, server_url
 
 from data_platform.io_manager import LakeIOManager
 from data_platform.loading import load
@@ -86,14 +86,14 @@ def metadata_of(instance: dg.DagsterInstance, name: str) -> Mapping[str, dg.Meta
 def test_it_gives_what_a_lake_in_a_folder_gives(
     tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bucket = Bucket(server_apart_url())
+    bucket = Bucket(server_url())
     monkeypatch.setenv("LAKE", bucket.url)
     monkeypatch.setenv("LAKE_KEY", ACCESS_KEY)
     monkeypatch.setenv("LAKE_SECRET", SECRET_KEY)
     known: dict[str, dict[str, dict[str, str]]] = {}
     for name, text in (
         ("folder", f"lake: {{root: {tmp_path / 'folder' / 'lake'}}}\n"),
-        ("bucket", LAKE_ON_S3.format(url=server_apart_url())),
+        ("bucket", LAKE_ON_S3.format(url=server_url())),
     ):
         home = tmp_path / name
         home.mkdir()

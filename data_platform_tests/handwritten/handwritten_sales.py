@@ -128,7 +128,7 @@ class Sales:
 
     def commits(self, name: str) -> list[dict[str, object]]:
         """The commits of an asset's table, newest first."""
-        return self._table(name).history()
+        return [*self._table(name).history()]
 
     def types(self, name: str) -> dict[str, str]:
         """The columns of an asset's table and their types."""

@@ -445,7 +445,7 @@ def test_what_was_published_before_the_rule_is_measured_from_its_rows(project: P
     )
     project.land("raw/orders", "SELECT i AS v, i % 3 AS w FROM range(10) t(i)", DAYS[5])
     assert not project.compute("staging/orders", DAYS[5]).failed
-    newest = project.table("staging/orders").history(1)[0]
+    newest = next(project.table("staging/orders").history())
     assert str(newest[KEPT]).count("4.5") == 6
 
 

@@ -176,7 +176,7 @@ def test_what_the_source_calls_unchanged_is_materialized_as_it_stands(
         {"etag": '"7"'},
     ]
     assert materialized(instance, project, "raw/orders") == [None, None, None]
-    assert len(project.table("raw/orders").history()) == 1
+    assert len([*project.table("raw/orders").history()]) == 1
     event = instance.get_latest_materialization_event(dg.AssetKey(["raw", "shop", "orders"]))
     assert event is not None
     assert event.asset_materialization is not None

@@ -54,7 +54,7 @@ def test_the_same_partition_twice_is_no_second_commit(project: Project) -> None:
     assert not passage.publication.changed
     assert passage.quarantine is not None
     assert not passage.quarantine.changed
-    assert len(project.table("staging/orders").history()) == 1
+    assert len([*project.table("staging/orders").history()]) == 1
     assert project.column("quarantine/orders", "_run_id") == ["one"]
 
 
