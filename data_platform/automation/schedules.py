@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import dagster as dg
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
 from data_platform.asset_specs import asset_key
 from data_platform.plan.nodes import PipelinePlan, RawNode
@@ -26,11 +27,15 @@ def pipeline_schedule(pipeline: PipelinePlan) -> dg.ScheduleDefinition | None:
     if pipeline.schedule is None or not sources:
         return None
     name = f"{pipeline.name}_sources"
+    crons = pipeline.schedule.crons
+    several = len({node.partitions for node in sources if node.partitions}) > 1
 
     @dg.schedule(
         name=name,
-        target=dg.AssetSelection.assets(*[asset_key(node.key) for node in sources]),
-        cron_schedule=pipeline.schedule.crons,
+        # Dagster shows a target, and makes none of assets with several kinds of partitions.
+        target=None if several else dg.AssetSelection.assets(*[asset_key(n.key) for n in sources]),
+        job_name=IMPLICIT_ASSET_JOB_NAME if several else None,
+        cron_schedule=crons if len(crons) > 1 else crons[0],
         execution_timezone=pipeline.schedule.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"The sources of {pipeline.name}, for the newest due partitions.",

@@ -97,6 +97,39 @@ def test_the_schedule_asks_for_the_newest_due_day_and_for_none_after_the_end(
     assert [request.partition_key for request in others] == [None]
 
 
+@pytest.mark.parametrize("schedule", ["", "schedule: '@daily'\n"])
+def test_sources_of_several_kinds_of_partitions_load_together(
+    tmp_path: Path, schedule: str
+) -> None:
+    pipelines = tmp_path / "pipelines"
+    (pipelines / "shop").mkdir(parents=True)
+    (pipelines / "platform.yaml").write_text(
+        "connections:\n"
+        "  topics: {type: kafka, bootstrap_servers: nowhere}\n"
+        "  store: {type: s3, bucket: exports, queue: https://queue.example/1/exports}\n"
+    )
+    (pipelines / "shop" / "pipeline.yaml").write_text(
+        f"version: 1\npipeline: shop\nowner: team:shop\n{schedule}"
+        "partitions: {every: day, start: 2024-01-01}\n"
+        "dynamic: {customers: {from: raw.names, column: name}}\n"
+        "sources:\n"
+        "  names: {type: file, path: names.csv, partitions: none}\n"
+        "  orders: {type: file, path: '{partition_key}.csv'}\n"
+        "  visits: {type: file, path: '{partition_key}.csv', partitions: {dynamic: customers}}\n"
+        "  more: {type: file, path: '{partition_key}.csv', partitions: {dynamic: customers}}\n"
+        "  clicks: {type: topic, connection: topics, topic: clicks}\n"
+        "  views: {type: topic, connection: topics, topic: views, partitions: {every: hour,"
+        " start: 2024-01-01}}\n"
+        "  sent: {type: file, connection: store, path: 's3://exports/{partition_key}.csv'}\n"
+        "  held: {type: file, connection: store, path: 's3://exports/{partition_key}.csv',"
+        " partitions: {dynamic: customers}}\n"
+    )
+    found = load(Settings(tmp_path, tmp_path / ".data", (pipelines,)), {})
+    assert not found.problems, found.problems
+    # As a code server does: a job that can't be resolved takes the whole location down.
+    definitions_of(found, DUE).get_repository_def().load_all_definitions()
+
+
 def test_a_schedule_with_nothing_due_says_so(tmp_path: Path) -> None:
     pipelines = tmp_path / "pipelines"
     (pipelines / "shop").mkdir(parents=True)

@@ -12,6 +12,7 @@ from dagster._core.asset_graph_view.entity_subset import EntitySubset
 from dagster._core.definitions.asset_key import AssetKey, EntityKey
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.automation_tick_evaluation_context import build_run_requests
+from dagster._core.definitions.partitions.subset import KeyRangesPartitionsSubset
 
 CAUSE = "data_platform/cause"
 
@@ -28,10 +29,21 @@ def runs_for(
         backfills: whether several partitions of an asset become a backfill.
     """
     found: list[RunRequest] = []
-    for part in parts_of(subsets, graph):
+    for part in parts_of([_listed(one) for one in subsets], graph):
         own = {**tags, CAUSE: _cause(part, graph)}
         found += build_run_requests(part, graph, own, emit_backfills=backfills)
     return found
+
+
+def _listed(subset: EntitySubset) -> EntitySubset:
+    """A subset with its keys, where it came out of the cursor as ranges of registered keys.
+
+    A backfill compares subsets of several assets by their form, too, and can't begin otherwise.
+    """
+    if not isinstance(subset.get_internal_value(), KeyRangesPartitionsSubset):
+        return subset
+    keys = subset.expensively_compute_partition_keys()
+    return subset.compute_intersection_with_partition_keys(keys)
 
 
 def parts_of(subsets: Sequence[EntitySubset], graph: AssetGraph) -> list[list[EntitySubset]]:

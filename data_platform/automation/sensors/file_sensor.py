@@ -47,7 +47,7 @@ def file_sensor(loaded: Pipelines, pipeline: str, nodes: Sequence[RawNode]) -> d
 
     @dg.sensor(
         name=f"{pipeline}_files",
-        target=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
+        asset_selection=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
         minimum_interval_seconds=least_poll(nodes),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"New and changed files start the sources of {pipeline}.",

@@ -87,7 +87,7 @@ def queue_sensor(
 
     @dg.sensor(
         name=f"queue_{number}_files",
-        target=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
+        asset_selection=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
         minimum_interval_seconds=least_poll(nodes),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Objects that {url} tells of start their sources.",

@@ -71,7 +71,7 @@ def registering_sensor(
 
     @dg.sensor(
         name=f"{pipeline}_keys",
-        target=dg.AssetSelection.assets(*[asset_key(key) for key in dict.fromkeys(targets)]),
+        asset_selection=dg.AssetSelection.assets(*map(asset_key, dict.fromkeys(targets))),
         minimum_interval_seconds=POLL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Registers the keys that assets of {pipeline} name, and runs new ones.",

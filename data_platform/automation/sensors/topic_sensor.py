@@ -66,7 +66,7 @@ def topic_sensor(loaded: Pipelines, pipeline: str, nodes: Sequence[RawNode]) -> 
 
     @dg.sensor(
         name=f"{pipeline}_topics",
-        target=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
+        asset_selection=dg.AssetSelection.assets(*[asset_key(node.key) for node in nodes]),
         minimum_interval_seconds=POLL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"New messages start the sources of {pipeline}.",

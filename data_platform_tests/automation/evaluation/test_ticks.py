@@ -6,13 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.execution.backfill import PartitionBackfill
 
 from data_platform.automation.evaluation.sensor import NAME, AutomationSensor
 from data_platform.automation.evaluation.ticking import Ticked, Ticking
+from data_platform.automation.operators import Wanted
 
 NOON = datetime(2024, 1, 11, 12, tzinfo=UTC)
 DAYS = dg.DailyPartitionsDefinition("2024-01-01")
+CITIES = dg.DynamicPartitionsDefinition(name="cities")
 EAGER = dg.AutomationCondition.eager()
+ONCE = Wanted(trigger=dg.AutomationCondition.missing().newly_true()) & ~(
+    dg.AutomationCondition.any_deps_missing()
+)
 
 
 @dg.asset(partitions_def=DAYS, group_name="shop")
@@ -29,6 +37,18 @@ def customers() -> None: ...
 
 @dg.asset(partitions_def=DAYS, group_name="board", deps=[customers], automation_condition=EAGER)
 def report() -> None: ...
+
+
+@dg.asset(partitions_def=CITIES, group_name="shop")
+def visits() -> None: ...
+
+
+@dg.asset(partitions_def=CITIES, group_name="shop", deps=[visits], automation_condition=ONCE)
+def guests() -> None: ...
+
+
+@dg.asset(partitions_def=CITIES, group_name="shop", deps=[guests], automation_condition=ONCE)
+def regulars() -> None: ...
 
 
 class Odd(dg.AutomationCondition):
@@ -68,8 +88,8 @@ class Platform:
         while self.tick().looked_at:
             pass
 
-    def publish(self, name: str) -> None:
-        event = dg.AssetMaterialization(name, partition="2024-01-10")
+    def publish(self, name: str, partition: str = "2024-01-10") -> None:
+        event = dg.AssetMaterialization(name, partition=partition)
         self._instance.report_runless_asset_event(event)
 
     def restart(self) -> None:
@@ -105,6 +125,25 @@ def test_pipelines_run_apart_unless_one_reads_the_other(nothing: dg.DagsterInsta
     names = {frozenset(key.to_user_string() for key in run.asset_selection or ()) for run in runs}
     assert names == {frozenset({"sales"}), frozenset({"customers", "report"})}
     assert {run.tags["data_platform/cause"] for run in runs} == {"automation: eager"}
+
+
+def test_registered_keys_that_were_remembered_are_a_backfill_that_begins(
+    nothing: dg.DagsterInstance,
+) -> None:
+    nothing.add_dynamic_partitions("cities", ["Rome", "Bari"])
+    platform = Platform(nothing, visits, guests, regulars)
+    platform.settle()
+    for city in ("Rome", "Bari"):
+        platform.publish("visits", city)
+    [request] = platform.tick().requests
+    backfill = PartitionBackfill.from_asset_graph_subset(
+        "cities", NOON.timestamp(), tags={}, asset_graph_subset=request.asset_graph_subset,
+        dynamic_partitions_store=nothing, title=None, description=None, run_config=None,
+    )  # fmt: skip
+    view = AssetGraphView.for_test(dg.Definitions([visits, guests, regulars]), nothing)
+    with partition_loading_context(NOON, nothing):
+        roots = backfill.asset_backfill_data.get_target_root_asset_graph_subset(view)
+        assert {key.path[-1] for key in roots.asset_keys} == {"guests"}
 
 
 def test_a_condition_that_nobody_knows_is_asked_in_every_tick(
