@@ -3,14 +3,11 @@
 Called by the stages' `assets.py`; nothing here runs.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any, assert_never, cast
 
 import dagster as dg
 
-from data_platform.instance.pods import KUBERNETES_TAG, container_config
-from data_platform.instance.pool_slots import POOL_SLOTS_TAG
 from data_platform.partitioning.definitions import definition_of
 from data_platform.partitioning.mappings import mapping_of
 from data_platform.plan.checks.kinds import Check
@@ -47,12 +44,10 @@ from data_platform.plan.sources.kinds import (
     Topic,
     address_of,
 )
-from data_platform.run_config import config_schema
 from data_platform.spec.outside import ExternalAsset
 
 _LAKE_KIND = "deltalake"
 """Dagster's name for Delta Lake, to which its UI has a sign."""
-_PRIORITY = {"low": -1, "medium": 0, "high": 1, "critical": 2}
 
 
 def asset_key(key: Key) -> dg.AssetKey:
@@ -60,8 +55,18 @@ def asset_key(key: Key) -> dg.AssetKey:
     return dg.AssetKey(list(key))
 
 
-def asset_spec(node: AnyNode) -> dg.AssetSpec:
-    """The spec of a node."""
+def asset_spec(
+    node: AnyNode,
+    condition: dg.AutomationCondition[dg.AssetKey] | None = None,
+    policy: dg.FreshnessPolicy | None = None,
+) -> dg.AssetSpec:
+    """The spec of a node.
+
+    Args:
+        node: the asset.
+        condition: when it runs by itself.
+        policy: how old it may become.
+    """
     return dg.AssetSpec(
         asset_key(node.key),
         deps=_deps(node),
@@ -76,7 +81,8 @@ def asset_spec(node: AnyNode) -> dg.AssetSpec:
         code_version=node.code_version,
         partitions_def=partitions_definition(node.partitions),
         metadata=_metadata(node),
-        freshness_policy=None,
+        automation_condition=condition,
+        freshness_policy=policy,
     )
 
 
@@ -116,45 +122,6 @@ def partitions_definition(
 ) -> dg.PartitionsDefinition[str] | None:
     """Dagster's partitions."""
     return definition_of(partitions) if partitions else None
-
-
-def step_options(node: AnyNode, resources: set[str]) -> dict[str, Any]:
-    """The arguments of `multi_asset` that follow from a node.
-
-    Retries aren't among them: the step asks for each by itself, see `reporting.tries`.
-    """
-    return {
-        "name": node.step_name,
-        "required_resource_keys": resources,
-        "pool": node.pool,
-        "backfill_policy": backfill_policy(node),
-        "config_schema": config_schema(node.run_parameters),
-        "op_tags": step_tags(node),
-    }
-
-
-def backfill_policy(node: AnyNode) -> dg.BackfillPolicy | None:
-    """How Dagster's own backfills put partitions into runs."""
-    if node.partitions is None:
-        return None
-    if node.partitions_per_run is None:
-        return dg.BackfillPolicy.single_run()
-    return dg.BackfillPolicy.multi_run(node.partitions_per_run)
-
-
-def priority_of(node: Node) -> int:
-    """Of its step, and of a run that begins with it: what it says, or its criticality."""
-    return _PRIORITY[node.criticality] if node.priority is None else node.priority
-
-
-def step_tags(node: Node) -> dict[str, str]:
-    """What Dagster and its executors read of a step: priority, slots, CPU and memory."""
-    tags = {"dagster/priority": str(priority_of(node))}
-    if node.pool_slots > 1:
-        tags[POOL_SLOTS_TAG] = str(node.pool_slots)
-    if node.resources:
-        tags[KUBERNETES_TAG] = json.dumps(container_config([node.resources]))
-    return tags
 
 
 def table_schema(schema: Schema) -> dg.TableSchema:

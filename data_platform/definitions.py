@@ -16,7 +16,7 @@ from dagster._core.definitions.definitions_load_context import (
 )
 
 from data_platform.analytics.assets import analytics_asset
-from data_platform.asset_specs import asset_key, external_spec, quarantine_spec
+from data_platform.asset_specs import asset_key, asset_spec, external_spec, quarantine_spec
 from data_platform.automation.conditions import condition_of
 from data_platform.automation.endings import endings_sensor
 from data_platform.automation.evaluation.sensor import AutomationSensor
@@ -132,27 +132,16 @@ def asset_of(
         now: aware; decides whether its partitions have ended.
         schedule: of its pipeline.
     """
-    condition, policy = condition_of(node, schedule), policy_of(node, now)
-    key = asset_key(node.key)
-    return _made(node).map_asset_specs(
-        lambda spec: (
-            spec.replace_attributes(automation_condition=condition, freshness_policy=policy)
-            if spec.key == key
-            else spec
-        )
-    )
-
-
-def _made(node: YamlNode) -> dg.AssetsDefinition:
+    spec = asset_spec(node, condition_of(node, schedule), policy_of(node, now))
     match node:
         case RawNode():
-            return raw_asset(node)
+            return raw_asset(node, spec)
         case StagingNode():
-            return staging_asset(node)
+            return staging_asset(node, spec)
         case AnalyticsNode():
-            return analytics_asset(node)
+            return analytics_asset(node, spec)
         case DestinationNode():
-            return destination_asset(node)
+            return destination_asset(node, spec)
         case _:
             assert_never(node)
 

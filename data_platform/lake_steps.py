@@ -10,7 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_specs import asset_spec, check_specs, step_options, table_schema
+from data_platform.asset_specs import table_schema
+from data_platform.asset_steps import step_asset
 from data_platform.engine.lake_files import duckdb_type
 from data_platform.plan.checks.kinds import Check
 from data_platform.plan.keys import Key
@@ -51,22 +52,22 @@ Work = Callable[[dg.AssetExecutionContext, Sequence[str], Workbench, dict[str, s
 
 
 def lake_asset(
-    node: LakeAsset, work: Work, resources: set[str], further_checks: Sequence[Check] = ()
+    node: LakeAsset,
+    spec: dg.AssetSpec,
+    work: Work,
+    resources: set[str],
+    further_checks: Sequence[Check] = (),
 ) -> dg.AssetsDefinition:
     """The Dagster asset of a node.
 
     Args:
         node: what it is.
+        spec: what Dagster shows of it.
         work: computes partitions and publishes what passed.
         resources: that `work` needs besides the lake.
         further_checks: outcomes that `work` gives besides the node's checks.
     """
 
-    @dg.multi_asset(
-        specs=[asset_spec(node)],
-        check_specs=check_specs(node, further_checks),
-        **step_options(node, {LAKE, *resources}),
-    )
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if node.partitions else [WHOLE]
         given = given_values(context, node)
@@ -84,7 +85,7 @@ def lake_asset(
         seconds = time.monotonic() - started
         yield from report(context, node, passage, workbench, events, seconds)
 
-    return step
+    return step_asset(node, spec, step, {LAKE, *resources}, further_checks)
 
 
 def commit_metadata(node: LakeAsset, run_id: str) -> dict[str, str]:

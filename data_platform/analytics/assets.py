@@ -7,8 +7,11 @@ from data_platform.lake_steps import lake_asset
 from data_platform.plan.nodes import AnalyticsNode
 
 
-def analytics_asset(node: AnalyticsNode) -> dg.AssetsDefinition:
-    """The asset of an analytics node."""
+def analytics_asset(node: AnalyticsNode, spec: dg.AssetSpec) -> dg.AssetsDefinition:
+    """The asset of an analytics node, with its spec."""
     return lake_asset(
-        node, lambda _, keys, workbench, metadata: compute(node, keys, workbench, metadata), set()
+        node,
+        spec,
+        lambda _, keys, workbench, metadata: compute(node, keys, workbench, metadata),
+        set(),
     )

@@ -5,7 +5,7 @@ Called by `definitions` for the metadata and the sensor, and by the command befo
 
 import dagster as dg
 
-from data_platform.asset_specs import priority_of
+from data_platform.asset_steps import priority_of
 from data_platform.instance.pool_limits import apply_limits
 from data_platform.instance.run_limits import RunLimits
 from data_platform.plan.nodes import Plan

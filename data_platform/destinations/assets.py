@@ -8,7 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from data_platform.asset_specs import asset_spec, check_specs, place_metadata, step_options
+from data_platform.asset_specs import place_metadata
+from data_platform.asset_steps import step_asset
 from data_platform.destinations.loading import Loading, deliver
 from data_platform.instance.circuit_store import CircuitStore
 from data_platform.plan.destinations.kinds import circuit_of, resources_of
@@ -32,14 +33,9 @@ from data_platform.resources import LAKE, outside_of
 from data_platform.sources.circuits import guarded
 
 
-def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
-    """The asset of a destination."""
+def destination_asset(node: DestinationNode, spec: dg.AssetSpec) -> dg.AssetsDefinition:
+    """The asset of a destination, with its spec."""
 
-    @dg.multi_asset(
-        specs=[asset_spec(node)],
-        check_specs=check_specs(node),
-        **step_options(node, {LAKE, *resources_of(node.target)}),
-    )
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
         keys = list(context.partition_keys) if node.partitions else [WHOLE]
         workbench = getattr(context.resources, LAKE).workbench()
@@ -92,7 +88,7 @@ def destination_asset(node: DestinationNode) -> dg.AssetsDefinition:
             names = [check.name for check in node.checks]
             yield from as_judged_before(context, node, names, "the table had all that there is")
 
-    return step
+    return step_asset(node, spec, step, {LAKE, *resources_of(node.target)})
 
 
 def _why(node: DestinationNode, loading: Loading) -> str | None:

@@ -14,10 +14,9 @@ import dagster as dg
 from data_platform.asset_specs import (
     asset_key,
     asset_spec,
-    backfill_policy,
     check_specs,
-    step_tags,
 )
+from data_platform.asset_steps import backfill_policy, step_tags
 from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.calls import passes

@@ -23,8 +23,8 @@ from data_platform.sources.circuits import circuit_of, guarded
 from data_platform.storage.workbench import Workbench
 
 
-def raw_asset(node: RawNode) -> dg.AssetsDefinition:
-    """The asset of a source."""
+def raw_asset(node: RawNode, spec: dg.AssetSpec) -> dg.AssetsDefinition:
+    """The asset of a source, with its spec."""
     connection = connection_of(node.source)
     connections = {connection} if connection else set[str]()
 
@@ -58,7 +58,7 @@ def raw_asset(node: RawNode) -> dg.AssetsDefinition:
         return replace(passage, said=_shown(passage.said))
 
     notices = [notice_check(name, node.location) for name in notices_of(node)]
-    return lake_asset(node, work, connections, notices)
+    return lake_asset(node, spec, work, connections, notices)
 
 
 def _discreet(node: RawNode, passage: Passage) -> Passage:

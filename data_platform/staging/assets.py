@@ -8,11 +8,12 @@ from data_platform.plan.nodes import StagingNode
 from data_platform.staging.computing import compute
 
 
-def staging_asset(node: StagingNode) -> dg.AssetsDefinition:
-    """The asset of a staging node."""
+def staging_asset(node: StagingNode, spec: dg.AssetSpec) -> dg.AssetsDefinition:
+    """The asset of a staging node, with its spec."""
     notices = [notice_check(name, node.location) for name in notices_of(node)]
     return lake_asset(
         node,
+        spec,
         lambda _, keys, workbench, metadata: compute(node, keys, workbench, metadata),
         set(),
         notices,

@@ -7,6 +7,7 @@ from dagster_steps import assets_of, failure_of, materialized, run_assets
 from factories import DAY, NEXT_DAY
 from shop_tables import AMOUNTS, RECONCILE, Shop
 
+from data_platform.asset_specs import asset_spec
 from data_platform.destinations.assets import destination_asset
 from data_platform.plan.schemas import Masking
 from data_platform.resources import LAKE, LakeResource, platform_resources
@@ -94,7 +95,7 @@ def test_what_tells_of_a_person_is_in_no_example(shop: Shop, instance: dg.Dagste
     resources = platform_resources(shop.project.workspace().platform)
     lake = LakeResource(root=str(shop.project.workbench.lake.root))
     result = dg.materialize(
-        [destination_asset(node)],
+        [destination_asset(node, asset_spec(node))],
         instance=instance,
         resources={**resources, LAKE: lake},
         partition_key=DAY,

@@ -5,7 +5,7 @@ import json
 import pytest
 from factories import PIPELINE, Project
 
-from data_platform.asset_specs import step_options
+from data_platform.asset_steps import step_tags
 from data_platform.plan.explaining import explain_text
 
 POOLS = "pools: {memory: 4, cpu: 2}"
@@ -22,7 +22,7 @@ def declare(project: Project, said: str, head: str = "") -> None:
 
 
 def tags(project: Project) -> dict[str, str]:
-    return step_options(project.node("raw/orders"), set())["op_tags"]
+    return step_tags(project.node("raw/orders"))
 
 
 def test_step_says_how_many_slots_it_takes(project: Project) -> None:

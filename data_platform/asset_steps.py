@@ -1,0 +1,114 @@
+"""The step of a node in Dagster: one op that makes one asset and judges it by its checks.
+
+Called by the stages' `assets.py` and by `lake_steps`, which say what a step does. Dagster's
+decorator reads the signature of each step a dozen times and the type of each output three times;
+the steps of the platform are all alike, so the two definitions that it makes are made here. A test
+compares them with those of the decorator.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import dagster as dg
+
+from data_platform.asset_specs import check_specs
+from data_platform.instance.pods import KUBERNETES_TAG, container_config
+from data_platform.instance.pool_slots import POOL_SLOTS_TAG
+from data_platform.plan.checks.kinds import Check
+from data_platform.plan.nodes import AnyNode, Node
+from data_platform.run_config import config_schema
+
+Step = Callable[[dg.AssetExecutionContext], Iterator[Any]]
+
+_PRIORITY = {"low": -1, "medium": 0, "high": 1, "critical": 2}
+_UPSTREAM = dg.In(dg.Nothing)
+_OUTCOME = dg.Out(cast("Any", dg.Any))
+"""Of a check; one for all, since an output has its name elsewhere."""
+
+
+def step_asset(
+    node: AnyNode,
+    spec: dg.AssetSpec,
+    step: Step,
+    resources: set[str],
+    further_checks: Sequence[Check] = (),
+) -> dg.AssetsDefinition:
+    """The Dagster asset of a node.
+
+    Retries aren't Dagster's: the step asks for each by itself, see `reporting.tries`.
+
+    Args:
+        node: what it is.
+        spec: what Dagster shows of it.
+        step: makes it.
+        resources: that `step` needs.
+        further_checks: outcomes that `step` gives besides the node's checks.
+    """
+    inputs = {_input_name(dep.asset_key): dep.asset_key for dep in spec.deps}
+    output = spec.key.to_python_identifier()
+    checks = {check.get_python_identifier(): check for check in check_specs(node, further_checks)}
+    op = dg.OpDefinition(
+        compute_fn=_compute(step),
+        name=node.step_name,
+        ins=dict.fromkeys(inputs, _UPSTREAM),
+        outs={output: _made(spec), **dict.fromkeys(checks, _OUTCOME)},
+        config_schema=config_schema(node.run_parameters) or {},
+        required_resource_keys=resources,
+        tags=step_tags(node),
+        pool=node.pool,
+    )
+    return dg.AssetsDefinition(
+        keys_by_input_name=inputs,
+        keys_by_output_name={output: spec.key},
+        node_def=op,
+        backfill_policy=backfill_policy(node),
+        check_specs_by_output_name=checks,
+        specs=[spec],
+    )
+
+
+def backfill_policy(node: AnyNode) -> dg.BackfillPolicy | None:
+    """How Dagster's own backfills put partitions into runs."""
+    if node.partitions is None:
+        return None
+    if node.partitions_per_run is None:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(node.partitions_per_run)
+
+
+def priority_of(node: Node) -> int:
+    """Of its step, and of a run that begins with it: what it says, or its criticality."""
+    return _PRIORITY[node.criticality] if node.priority is None else node.priority
+
+
+def step_tags(node: Node) -> dict[str, str]:
+    """What Dagster and its executors read of a step: priority, slots, CPU and memory."""
+    tags = {"dagster/priority": str(priority_of(node))}
+    if node.pool_slots > 1:
+        tags[POOL_SLOTS_TAG] = str(node.pool_slots)
+    if node.resources:
+        tags[KUBERNETES_TAG] = json.dumps(container_config([node.resources]))
+    return tags
+
+
+def _input_name(key: dg.AssetKey) -> str:
+    return "_".join(key.path).replace("-", "_").replace(".", "_")
+
+
+def _made(spec: dg.AssetSpec) -> dg.Out:
+    return dg.Out(
+        dg.Nothing,
+        description=spec.description,
+        metadata=spec.metadata,
+        code_version=spec.code_version,
+    )
+
+
+def _compute(step: Step) -> Callable[..., Iterator[Any]]:
+    """A step as Dagster calls it, which reads from the signature what the context must be."""
+
+    def compute(context: dg.AssetExecutionContext, inputs: Mapping[str, object]) -> Iterator[Any]:  # noqa: ARG001
+        return step(context)
+
+    return compute
