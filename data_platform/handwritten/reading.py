@@ -191,7 +191,8 @@ class _Reader:
                 self._names.reference(dep.asset_key),
                 window_of(dep.partition_mapping, dep.asset_key),
             )
-            for dep in spec.deps
+            # Dagster keeps them in a set: another order would be another code version.
+            for dep in sorted(spec.deps, key=lambda dep: dep.asset_key.path)
         )
         policy = definition.backfill_policy
         layer, pipeline, name = step.keys[written].path
