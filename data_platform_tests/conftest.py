@@ -9,6 +9,7 @@ folder, but no server.
 """
 
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -37,13 +38,30 @@ TEMPLATE = "template_dagster"
 _OPENED = pytest.StashKey[AbstractContextManager[Path]]()
 SLOWEST_FIRST = (
     "faults/test_kills.py",
+    "instance/test_forked_runs.py",
     "end_to_end/test_bad_days.py",
-    "faults/",
+    "end_to_end/test_triggers_live.py",
+    "instance/test_killed_runs.py",
+    "test_documentation.py",
+    "end_to_end/test_run_parameters.py",
+    "storage/test_faults_of_s3.py",
+    "end_to_end/test_stale_and_rebuilt.py",
     "browser/",
+    "instance/test_instance.py",
+    "test_benchmarks.py",
+    "backfills/test_backfilling.py",
+    "cli/test_init_command.py",
+    "faults/",
     "end_to_end/",
+    "embedded/",
+    "instance/",
+    "handwritten/",
+    "cli/",
+    "analytics/",
     "test_",
 )
-"""Files below this folder whose tests take seconds each, by how their paths begin."""
+"""Files below this folder that take a minute or more, longest first, by how their paths begin; then
+folders whose tests take seconds each."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,7 +95,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
 
 
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected alone when Python looks for garbage: it stays."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    gc.unfreeze()
     if not hasattr(config, "workerinput"):
         stop_server(Path(os.environ.pop(FOLDER_VARIABLE)))
         config.stash[_OPENED].__exit__(None, None, None)

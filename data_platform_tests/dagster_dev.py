@@ -108,7 +108,7 @@ class DagsterDev:
 
     def wait_for_end(self, run_id: str, seconds: float = 60) -> str:
         """The status the run ended with."""
-        wait_until(lambda: self.status(run_id) in _ENDS, seconds, every=0.05)
+        wait_until(lambda: self.status(run_id) in _ENDS, seconds)
         return self.status(run_id)
 
     def processes(self, *words: str) -> list[psutil.Process]:
@@ -135,7 +135,7 @@ class DagsterDev:
                 return False
             return all(entry["loadStatus"] == "LOADED" for entry in entries)
 
-        wait_until(loaded, 180, every=0.05)  # 7 seconds on a machine with nothing else to do
+        wait_until(loaded, 180)  # 7 seconds on a machine with nothing else to do
         for entry in self.graphql(_LOCATIONS)["workspaceOrError"]["locationEntries"]:
             assert entry["locationOrLoadError"]["__typename"] != "PythonError", entry
 
