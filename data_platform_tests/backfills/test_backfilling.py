@@ -187,3 +187,41 @@ def test_figures_of_the_last_runs_tell_what_it_will_take(history: History) -> No
     rows = {one.key.layer: one.rows for one in planned.estimates}
     assert rows == {"raw": 8, "staging": 8, "analytics": 4}
     assert all(one.seconds is not None for one in planned.estimates)
+
+
+KINDS = {
+    "a time and a value": (
+        "partitions: {every: day, start: 2024-01-01, by: {region: {values: [eu, us]}}}",
+        "    inputs: {staging.paid: {last: 2}}\n",
+        ["2024-01-01|eu", "2024-01-01|us", "2024-01-02|eu", "2024-01-02|us"],
+        {"first": FIRST, "end": "2024-01-03"},
+        ("2024-01-01|us", "2024-01-02|us"),
+    ),
+    "registered": ("partitions: {dynamic: customers}", "", ["ada", "bob", "cy"], {}, ("bob",)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_some_partitions_of_other_kinds(history: History, kind: str) -> None:
+    """What failed, lacks or is stale, and what is below; nothing beside it."""
+    partitions, window, keys, ranged, below = KINDS[kind]
+    stale, broken = keys[0], keys[1]
+    body = BODY.replace("    inputs: {staging.paid: {last: 2}}\n", window)
+    history.declare(HEAD.replace(HEAD.splitlines()[-1], partitions) + body)
+    if "dynamic" in partitions:
+        history.instance.add_dynamic_partitions("customers", keys)
+    assert wanted_of(history.plan("missing", **ranged)) == dict.fromkeys(ASSETS, tuple(keys))
+
+    history.set(bad=broken)
+    history.backfill(**ranged)
+    failed = wanted_of(history.plan("failed", **ranged))
+    assert failed == wanted_of(history.plan("missing", **ranged))
+    assert failed == dict.fromkeys(ASSETS[:3], (broken,)) | {"analytics/recent": below}
+
+    history.set(bad="", rows="3")
+    history.run(keys=[stale], select=["raw/paid"])
+    wanted = wanted_of(history.plan("stale", **ranged))
+    assert wanted["staging/paid"] == wanted["analytics/daily"] == (stale,)
+    # The next window reads it too, unless it reads another region.
+    next_one = [key.replace("01|", "02|", 1) for key in (stale,) if window]
+    assert wanted["analytics/recent"] == (stale, *next_one)
