@@ -7,6 +7,7 @@ people read in Dagster's UI and in `data-platform why`: each says what must be s
 what can change their answers.
 """
 
+from functools import cache
 from typing import Any
 
 from dagster import AssetSelection, AutomationCondition
@@ -37,7 +38,8 @@ def condition_of(node: AnyNode, schedule: Schedule | None = None) -> AutomationC
         return _of_schedule(node, schedule)
     condition = _preset(node, block)
     if block.catchup:
-        condition = condition | history(node)
+        asked = block.when or "cron"
+        condition = condition.with_label(asked) | history(node)
     if block.depends_on_past and node.partitions:
         condition = condition & (~after_past(node)).with_label("the past is there")
     if block.canary and node.partitions:
@@ -78,7 +80,8 @@ def on_missing(node: AnyNode) -> _Condition:
 
     Changes with: as `eager`, without what other rows of inputs are.
     """
-    return Wanted(trigger=_newly_missing(node)).with_label("wanted") & ready(node)
+    missing = _newly_missing(partitioned=node.partitions is not None)
+    return Wanted(trigger=missing).with_label("wanted") & ready(node)
 
 
 def at_ticks(node: AnyNode, block: AutomationBlock) -> _Condition:
@@ -104,7 +107,8 @@ def when_stale(node: AnyNode) -> _Condition:
         raise AssertionError(node)
     stale = Stale(policy=node.freshness, partitions=node.partitions).with_label("stale")
     moments: _Condition = stale.newly_true() | _is.cron_tick_passed(RETRY_CRON)
-    ruled = moments.since_last_handled() & stale & ready(node)
+    moments = moments.with_label("newly stale, or a quarter of an hour later")
+    ruled = moments.since_last_handled().with_label("not tried since") & stale & ready(node)
     return ruled & _not_over(node) if _ends(node) else ruled
 
 
@@ -146,6 +150,7 @@ def behind_canary(node: AnyNode, block: AutomationBlock) -> _Condition:
 def changed_inputs() -> _Condition:
     """An input has other rows than before, from a run that doesn't build what reads them, too."""
     others = _is.data_version_changed() & ~_is.executed_with_root_target()
+    others = others.with_label("has other rows, from another run")
     return _is.any_deps_match(others).with_label("an input has other rows")
 
 
@@ -188,22 +193,32 @@ def _of_schedule(node: AnyNode, schedule: Schedule | None) -> _Condition | None:
 
 def _wanted(node: AnyNode, block: AutomationBlock) -> _Condition:
     """What `eager` wants; the same wherever it stands in a condition, so it is remembered once."""
+    return _wanted_of(partitioned=node.partitions is not None, canary=bool(block.canary))
+
+
+@cache
+def _wanted_of(*, partitioned: bool, canary: bool) -> _Condition:
     changed = changed_inputs()
-    if node.partitions:
+    if partitioned:
         # What was asked for in vain gets another chance with its input, also when it is old.
-        changed = (_is.in_latest_time_window() | Asked()) & changed
-    triggers = changed | _newly_missing(node)
-    if block.canary:
-        triggers = triggers | _newest(node, _is.code_version_changed())
-    return Wanted(trigger=triggers).with_label("wanted")
+        meant = _is.in_latest_time_window() | Asked()
+        changed = meant.with_label("the newest, or asked for in vain") & changed
+        changed = changed.with_label("its inputs have changed")
+    triggers = changed | _newly_missing(partitioned=partitioned)
+    if canary:
+        other_code = _newest(_is.code_version_changed(), partitioned=partitioned)
+        triggers = triggers | other_code.with_label("it has other code")
+    return Wanted(trigger=triggers.with_label("a reason to build it")).with_label("wanted")
 
 
-def _newest(node: AnyNode, condition: _Condition) -> _Condition:
-    return _is.in_latest_time_window() & condition if node.partitions else condition
+@cache
+def _newly_missing(*, partitioned: bool) -> _Condition:
+    missing = _newest(_is.missing(), partitioned=partitioned)
+    return missing.with_label("it is missing").newly_true().with_label("it is newly missing")
 
 
-def _newly_missing(node: AnyNode) -> _Condition:
-    return _newest(node, _is.missing()).newly_true()
+def _newest(condition: _Condition, *, partitioned: bool) -> _Condition:
+    return _is.in_latest_time_window() & condition if partitioned else condition
 
 
 def _ends(node: AnyNode) -> bool:

@@ -108,7 +108,7 @@ class Busy(SubsetAutomationCondition[AssetKey]):
     @property
     @override
     def name(self) -> str:
-        return "IN PROGRESS"
+        return "in progress"
 
     @override
     async def compute_subset(self, context: Context) -> Subset:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -140,7 +140,7 @@ class Asked(BuiltinAutomationCondition[AssetKey]):
     @property
     @override
     def name(self) -> str:
-        return "REQUESTED AND NOT BUILT"
+        return "requested and not built"
 
     @override
     def get_node_unique_id(self, *, target_key: Any, **_: Any) -> str:
@@ -172,7 +172,7 @@ class Stale(SubsetAutomationCondition[AssetKey]):
     @property
     @override
     def name(self) -> str:
-        return "STALE"
+        return "stale"
 
     @override
     async def compute_subset(self, context: Context) -> Subset:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -35,7 +35,7 @@ def pipeline_schedule(pipeline: PipelinePlan) -> dg.ScheduleDefinition | None:
         # Dagster shows a target, and makes none of assets with several kinds of partitions.
         target=None if several else dg.AssetSelection.assets(*[asset_key(n.key) for n in sources]),
         job_name=IMPLICIT_ASSET_JOB_NAME if several else None,
-        cron_schedule=crons if len(crons) > 1 else crons[0],
+        cron_schedule=list(crons) if len(crons) > 1 else "".join(crons),
         execution_timezone=pipeline.schedule.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"The sources of {pipeline.name}, for the newest due partitions.",
