@@ -27,6 +27,7 @@ from factories import Project
 from mariadb import REQUIRED as MARIADB_REQUIRED
 from mariadb import MariaDB, program
 from object_storage import Bucket, server_apart_url, usual_variables
+from reliability_report import write_report
 
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.instance.storage import PlatformStorage, open_instance
@@ -104,6 +105,7 @@ def pytest_collection_finish() -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     gc.unfreeze()
     if not hasattr(config, "workerinput"):
+        write_report(config.rootpath / "docs" / "reliability.md")
         stop_server(Path(os.environ.pop(FOLDER_VARIABLE)))
         config.stash[_OPENED].__exit__(None, None, None)
 

@@ -1,4 +1,4 @@
-"""Installations for tests of faults, and the report of a campaign."""
+"""Installations for tests of faults."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from delivering import Nodes
 from factories import Project
-from reliability_report import write_report
 from retail_platform import Databases, RetailPlatform, retail_platform
 
 FIRST, END = "2017-12-23", "2017-12-29"
@@ -39,8 +38,3 @@ def undisturbed(
 def nodes(project: Project) -> Nodes:
     """Destinations with and without partitions."""
     return Nodes.of(project)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput"):
-        write_report(session.config.rootpath / "docs" / "reliability.md")

@@ -1,6 +1,8 @@
 """Backfills whose command, daemon or runs are killed: nothing is missing, and nothing is twice.
 
-`CAMPAIGN_PARTITIONS` says how many partitions the campaign has.
+`CAMPAIGN_PARTITIONS` says how many partitions the campaign has. Its daemon is killed at a random
+moment after it has begun a run, however long the machine takes until then: one that is killed
+sooner, again and again, would do nothing at all.
 """
 
 import os
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from backfill_history import BODY, HEAD, NOW, History
+from dagster import DagsterRunStatus, RunsFilter
 from dagster_dev import clean_environment
 from reliability_report import Figures, record
 from run_backfill import start
@@ -28,6 +31,9 @@ from data_platform.settings import PACKAGE_DIR
 KILLS = 3
 PARTITIONS = int(os.environ.get("CAMPAIGN_PARTITIONS", "1000"))
 ASSETS = ("raw/paid", "staging/paid", "analytics/daily", "analytics/recent")
+WAITING = {
+    DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING,
+}  # fmt: skip
 WORKSPACE = """
 load_from:
   - python_module: {module_name: data_platform.definitions, location_name: data_platform}
@@ -89,6 +95,7 @@ class Daemon:
 
     def __init__(self, history: History, seed: int) -> None:
         self.kills = 0
+        self._instance = history.instance
         self._folder = history.folder
         self._environ = {
             **clean_environment(),
@@ -100,7 +107,8 @@ class Daemon:
         self._thread = threading.Thread(target=self._torment)
         text = (PACKAGE_DIR / "dagster.yaml").read_text()
         # What was about to start when the daemon died is tried again sooner.
-        text = text.replace("start_timeout_seconds: 180", "start_timeout_seconds: 20")
+        assert "start_timeout_seconds: 60" in text
+        text = text.replace("start_timeout_seconds: 60", "start_timeout_seconds: 30")
         (history.folder / "dagster.yaml").write_text(text)
         (history.folder / "workspace.yaml").write_text(WORKSPACE)
         self._thread.start()
@@ -116,7 +124,8 @@ class Daemon:
                     command, cwd=self._folder, env=self._environ, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
-                self._over.wait(self._chance.uniform(20, 60))
+                self._wait_for_a_run()
+                self._over.wait(self._chance.uniform(0, 30))
                 # Every other time with all that it started: code server, forker and runs.
                 if self.kills % 2 or self._over.is_set():
                     os.killpg(process.pid, signal.SIGKILL)
@@ -124,6 +133,16 @@ class Daemon:
                     process.kill()
                 process.wait()
                 self.kills += not self._over.is_set()
+
+    def _wait_for_a_run(self) -> None:
+        """Until it has begun one, or so long that it won't."""
+        begun = RunsFilter(
+            statuses=[status for status in DagsterRunStatus if status not in WAITING]
+        )
+        before, deadline = self._instance.get_runs_count(begun), time.monotonic() + 300
+        while self._instance.get_runs_count(begun) <= before and time.monotonic() < deadline:
+            if self._over.wait(0.5):
+                return
 
     def stop(self) -> None:
         self._over.set()
@@ -138,7 +157,7 @@ def test_campaign_of_a_backfill_whose_daemon_is_killed(tmp_path: Path, dagster_u
     daemon = Daemon(history, 20200101)
     try:
         days = days_of(history)[:PARTITIONS]
-        limits = Limits(size=5, at_once=2, max_failures=10_000)
+        limits = Limits(size=10, at_once=2, max_failures=10_000)
         end = date.fromisoformat(days[-1]) + timedelta(days=1)
         _, result = history.backfill(None, limits, first=days[0], end=end.isoformat())
         assert result.succeeded, result.stopped

@@ -1,7 +1,8 @@
 """`docs/reliability.md`: what a campaign did, how often, and what came of it.
 
 Campaign tests call `record`, `conftest.py` calls `write_report` at the end. Figures go through a
-folder, since xdist runs tests in other processes.
+folder, since xdist runs tests in other processes. What people wrote of the page is in
+`reliability_promises.md`.
 """
 
 import json
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import psutil
 
+PROMISES = (Path(__file__).parent / "reliability_promises.md").read_text()
+"""What stands above the figures."""
+HEADER = "| what was done | times | what was found | seconds | on |\n|---|---:|---|---:|---|"
 _PACKAGES = ("dagster", "duckdb", "deltalake", "adbc-driver-postgresql", "pyarrow")
 
 
@@ -66,10 +70,11 @@ def report(found: list[Figures], before: str = "") -> str:
         before: the page as it was.
     """
     today = f"{datetime.now(UTC):%Y-%m-%d}"
+    _, _, known = before.partition(HEADER)
     rows = {
         line.split(" | ")[0].removeprefix("| "): line
-        for line in before.splitlines()
-        if line.startswith("| ") and not line.startswith("| what was done")
+        for line in known.splitlines()
+        if line.startswith("| ")
     }
     rows |= {
         one.what: f"| {one.what} | {one.times:,} | {one.outcome} | {one.seconds:,.0f} | {today} |"
@@ -78,24 +83,8 @@ def report(found: list[Figures], before: str = "") -> str:
     table = "\n".join(rows[what] for what in sorted(rows))
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    return f"""# Reliability
-
-What `make campaign` did to the platform, and what came of it. The file is written by the tests in
-`data_platform_tests/faults`; a row is there only if its test passed. One file of them alone is
-run by `.venv/bin/python -m pytest -m campaign` and its path. How often each fault is done can be
-set: `CAMPAIGN_KILLS` (200) for runs, `CAMPAIGN_ROUNDS` (500) for two writers,
-`CAMPAIGN_BROKEN_LOADS` and `CAMPAIGN_BROKEN_FILE_LOADS` (100) for each write mode,
-`CAMPAIGN_EXTRACTIONS` (100) for the API.
-
-What a destination holds is compared with an oracle in plain Python: after each fault, before the
-next try, and after it. In PostgreSQL loads are cut and killed after a byte that chance picks
-among all that a load sends and gets, by a proxy before the server, or at some moment; in files
-they are killed before a line of the platform's code that chance picks among all that a load runs,
-or at some moment. *All of it* means that the COMMIT had been carried out. A reader who looks all
-the time checks each look against the ledger that belongs to it.
-
-| what was done | times | what was found | seconds | on |
-|---|---:|---|---:|---|
+    return f"""{PROMISES}
+{HEADER}
 {table}
 
 With {os.cpu_count()} cores, {memory:.0f} GiB of memory,
