@@ -7,12 +7,15 @@ import pytest
 from factories import DAY, NEXT_DAY, Project, key_of
 from grown import EVENTS, STATE, add_batch, data_version, files, read, snapshot
 
+from data_platform.analytics.computing import compute
 from data_platform.engine.lake_files import LakeFiles
 from data_platform.errors import PermanentError
 from data_platform.keeping import compaction
 from data_platform.keeping.compaction import Compacted, compact, plan_compaction
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
+from data_platform.plan.nodes import AnalyticsNode
+from data_platform.storage.built_from import standing_of
 from data_platform.storage.publish import Written, publish, stored_select, write
 from data_platform.storage.versions import PartitionVersion
 
@@ -55,6 +58,18 @@ def test_a_partition_of_several_files_becomes_one(project: Project) -> None:
     assert project.rows("raw/orders") == rows
     assert after.files([DAY]).uniform
     assert read(project, "raw/orders", before.version) == rows
+
+
+def test_what_was_built_from_rows_that_are_compacted_stands(project: Project) -> None:
+    project.declare("analytics: {summed: {query: select sum(v) as n from raw.orders}}", daily=True)
+    land_in_files(project, 3)
+    node = project.node("analytics/summed")
+    assert isinstance(node, AnalyticsNode)
+    before = standing_of(node, [DAY], project.workbench)
+    lake = project.workbench.lake.for_step(node.key, before.inputs, before.prints)
+    compute(node, [DAY], replace(project.workbench, lake=lake), {"run_id": "test"})
+    assert optimize(project, "raw/orders").planned.files_after == 1
+    assert [*standing_of(node, [DAY], project.workbench).unchanged] == [DAY]
 
 
 def test_nothing_small_is_no_commit(project: Project) -> None:
