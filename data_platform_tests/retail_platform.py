@@ -7,6 +7,7 @@ first day, so that windows of several days are whole from the start.
 
 import fcntl
 import os
+import pickle
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -69,32 +70,47 @@ class Databases:
         self._admin_url = admin_url
         self._dagster_template = dagster_template
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[Path]:
+        """Nobody else is in such a block of this name; gives a folder that all workers share."""
+        with (self._data_dir / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self._data_dir / name
+
     def shop(self, first: str, end: str) -> str:
         """A copy of the shop's database from a day on, with the hours after the year's end."""
         name = f"template_shop_{first}_{end}".replace("-", "")
-        with (self._data_dir / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self.alone(name):
             if not query(self._admin_url, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
                 url = server_url(self._data_dir, f"{name}_new")
                 load_shop(url, date.fromisoformat(first), date.fromisoformat(end))
                 query(self._admin_url, f"ALTER DATABASE {name}_new RENAME TO {name}")
-        return self._make(name)
+        return self.copy(name)
 
     def empty(self) -> str:
         """A database with nothing in it."""
-        return self._make("template1")
+        return self.copy("template1")
 
     def dagster(self) -> str:
         """A database with Dagster's tables."""
-        return self._make(self._dagster_template)
+        return self.copy(self._dagster_template)
 
     def drop(self, *urls: str) -> None:
         """Drop databases, whoever is still connected."""
         for url in urls:
-            name = url.partition("?")[0].rpartition("/")[2]
-            query(self._admin_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            query(self._admin_url, f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
 
-    def _make(self, template: str) -> str:
+    def keep(self, url: str, template: str) -> None:
+        """Make one to make others from, like a database as it is now, which nobody works with."""
+        name = name_of(url)
+        query(
+            self._admin_url,
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+        )
+        query(self._admin_url, f"CREATE DATABASE {template} TEMPLATE {name} STRATEGY file_copy")
+
+    def copy(self, template: str) -> str:
+        """A new database like one that is there."""
         name = f"test_{uuid.uuid4().hex[:16]}"
         query(self._admin_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return server_url(self._data_dir, name)
@@ -317,6 +333,48 @@ def retail_platform(
     finally:
         platform.close()
         databases.drop(*urls)
+
+
+BUILT = [f"template_built_{name}" for name in ("shop", "warehouse", "dagster")]
+
+
+def built_platform(databases: Databases) -> tuple[RetailPlatform, RunReport]:
+    """The installation of all workers where all days have run once, and the report.
+
+    Only look at it; close it afterwards.
+    """
+    with databases.alone("retail_built") as folder:
+        if not (folder / "pickled").exists():
+            folder.mkdir()
+            urls = databases.shop(FIRST, "2018-01-02"), databases.empty(), databases.dagster()
+            platform = RetailPlatform(folder / "installation", *urls)
+            pickled = pickle.dumps(platform)
+            report = platform.run()
+            platform.close()
+            for url, template in zip(urls, BUILT, strict=True):
+                databases.keep(url, template)
+            (folder / "pickled").write_bytes(pickle.dumps((pickled, report)))
+        pickled, report = pickle.loads((folder / "pickled").read_bytes())
+        return pickle.loads(pickled), report
+
+
+@contextmanager
+def copied_platform(databases: Databases, folder: Path) -> Iterator[RetailPlatform]:
+    """A copy of `built_platform`, for a test that goes on with it."""
+    original, _ = built_platform(databases)
+    urls = [databases.copy(template) for template in BUILT]
+    platform = RetailPlatform(folder, *urls)
+    shutil.copytree(original.folder, folder, dirs_exist_ok=True)
+    try:
+        yield platform
+    finally:
+        platform.close()
+        databases.drop(*urls)
+
+
+def name_of(url: str) -> str:
+    """The name of the database that a URL is of."""
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def query(url: str, statement: str) -> list[tuple[Any, ...]]:

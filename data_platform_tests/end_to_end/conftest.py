@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from retail_platform import Databases, RetailPlatform, retail_platform
+from retail_platform import (
+    Databases,
+    RetailPlatform,
+    built_platform,
+    copied_platform,
+    retail_platform,
+)
 
 from data_platform.run_reports import RunReport
 
@@ -21,10 +27,16 @@ def retail(databases: Databases, tmp_path: Path) -> Iterator[RetailPlatform]:
         yield platform
 
 
+@pytest.fixture
+def ran(databases: Databases, tmp_path: Path) -> Iterator[RetailPlatform]:
+    """An installation of a test's own, where all days have run once."""
+    with copied_platform(databases, tmp_path) as platform:
+        yield platform
+
+
 @pytest.fixture(scope="module")
-def built(
-    databases: Databases, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[RetailPlatform, RunReport]]:
+def built(databases: Databases) -> Iterator[tuple[RetailPlatform, RunReport]]:
     """An installation where all days have run once, and the report. Only look at it."""
-    with retail_platform(databases, tmp_path_factory.mktemp("retail")) as platform:
-        yield platform, platform.run()
+    platform, report = built_platform(databases)
+    yield platform, report
+    platform.close()

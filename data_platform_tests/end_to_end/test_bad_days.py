@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dagster import DagsterRunStatus
 from dagster_records import evaluations, materializations, not_fresh
-from retail_platform import Databases, RetailPlatform, days, outcome_of, retail_platform
+from retail_platform import Databases, RetailPlatform, copied_platform, days, outcome_of
 
 from data_platform.run_reports import RunReport
 
@@ -22,15 +22,14 @@ MEND = """
     WHERE a.ctid > b.ctid AND a.basket_id = b.basket_id AND a.product_id = b.product_id"""
 
 
-def test_a_second_run_commits_and_loads_nothing(retail: RetailPlatform) -> None:
-    retail.run()
-    before = retail.delta_versions(), retail.versions(), retail.ledger()
-    report = retail.run()
+def test_a_second_run_commits_and_loads_nothing(ran: RetailPlatform) -> None:
+    before = ran.delta_versions(), ran.versions(), ran.ledger()
+    report = ran.run()
     assert report.succeeded
-    assert (retail.delta_versions(), retail.versions(), retail.ledger()) == before
+    assert (ran.delta_versions(), ran.versions(), ran.ledger()) == before
     assert all(asset.changed == 0 for asset in report.assets)
     for asset in ("staging/transactions", "analytics/weekly_revenue", "destinations/daily_revenue"):
-        recorded = materializations(retail, asset)
+        recorded = materializations(ran, asset)
         assert set(recorded) == set(days())
         for first, second in recorded.values():
             assert "unchanged" not in first.metadata
@@ -91,7 +90,6 @@ class Turned:
 
 
 def turn_bad(platform: RetailPlatform, broken: str) -> Turned:
-    platform.run()
     versions, ledger = platform.versions(), platform.ledger()
     platform.ask_shop(broken)
     return Turned(platform, versions, ledger, platform.run())
@@ -101,7 +99,7 @@ def turn_bad(platform: RetailPlatform, broken: str) -> Turned:
 def with_duplicates(
     databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Turned]:
-    with retail_platform(databases, tmp_path_factory.mktemp("turned")) as platform:
+    with copied_platform(databases, tmp_path_factory.mktemp("turned")) as platform:
         yield turn_bad(platform, BREAK_DUPLICATES)
 
 
@@ -110,9 +108,9 @@ def test_a_day_that_gets_duplicates_keeps_its_last_good_version(with_duplicates:
 
 
 def test_a_day_with_too_many_rows_in_quarantine_keeps_its_last_good_version(
-    retail: RetailPlatform,
+    ran: RetailPlatform,
 ) -> None:
-    assert_kept(turn_bad(retail, BREAK_SHARE))
+    assert_kept(turn_bad(ran, BREAK_SHARE))
 
 
 def assert_kept(turned: Turned) -> None:
@@ -148,16 +146,15 @@ def test_the_check_says_what_broke_and_what_stands(with_duplicates: Turned) -> N
     assert {"basket_id", "product_id"} <= set(examples[0].data)
 
 
-def test_versions_differ_only_where_rows_do(retail: RetailPlatform) -> None:
-    retail.run()
-    before = retail.versions()
-    retail.ask_shop(
+def test_versions_differ_only_where_rows_do(ran: RetailPlatform) -> None:
+    before = ran.versions()
+    ran.ask_shop(
         "UPDATE transactions SET sales_value = sales_value + 1 WHERE ctid = (SELECT ctid FROM "
         f"transactions WHERE transaction_timestamp::date = '{BAD}' AND quantity > 0 LIMIT 1)"
     )
-    report = retail.run()
+    report = ran.run()
     assert report.succeeded
-    after = retail.versions()
+    after = ran.versions()
     changed = {(a, key) for a in after for key in after[a] if after[a][key] != before[a].get(key)}
     daily = {
         ("raw/transactions", BAD),
