@@ -9,8 +9,8 @@ from datetime import datetime
 from data_platform.engine.session import Session
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.partitions import Partitions
-from data_platform.plan.sql.expressions import literal, quoted
-from data_platform.plan.sql.ranges import WINDOWS
+from data_platform.plan.sql.expressions import literal
+from data_platform.plan.sql.windows import WINDOWS, bind_name
 
 
 def show_windows(session: Session, partitions: Partitions, keys: Sequence[str]) -> None:
@@ -22,15 +22,13 @@ def show_windows(session: Session, partitions: Partitions, keys: Sequence[str]) 
         keys: those of the step.
     """
     names = partitions.binds
+    columns = ", ".join([PARTITION, *map(bind_name, names)])
     rows = ", ".join(
         f"({literal(key)}, {', '.join(_literal(values[name]) for name in names)})"
         for key, values in ((key, partitions.bound(key)) for key in keys)
     )
     session.forget(WINDOWS)
-    session.run(
-        f"CREATE TEMP TABLE {WINDOWS} AS "
-        f"SELECT * FROM (VALUES {rows}) w({PARTITION}, {', '.join(map(quoted, names))})"
-    )
+    session.run(f"CREATE TEMP TABLE {WINDOWS} AS SELECT * FROM (VALUES {rows}) w({columns})")
 
 
 def _literal(value: str | datetime) -> str:

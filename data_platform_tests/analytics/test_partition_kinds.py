@@ -152,6 +152,29 @@ analytics:
     assert told(project, "both_of_them", keys) == dict(zip(keys, (101, 202, 130, 240), strict=True))
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT :region, SUM(v) FILTER (WHERE region <> '') AS v FROM raw.sold GROUP BY region",
+        "SELECT UPPER(:region), region, v FROM raw.sold",
+        "SELECT :region AS r, region, partition_key, SUM(v) AS v FROM raw.sold GROUP BY ALL",
+    ],
+)
+def test_rows_may_have_a_column_of_the_dimensions_name(project: Project, query: str) -> None:
+    """And what is asked for is called the same, whether computed at once or one by one."""
+    body = f"analytics:\n  regional:\n    query: {query}\n"
+    source = f"sources:\n  sold: {{type: database, connection: shop, table: t}}\n{body}"
+    project.declare(f"partitions: {{{REGIONS}}}\n{source}")
+    project.know(sold={"region": "VARCHAR", "partition_key": "VARCHAR", "v": "BIGINT"})
+    rows = {
+        key: f"SELECT '{key}' AS region, 'k' AS partition_key, {v}::BIGINT AS v"
+        for v, key in enumerate(("eu", "us"))
+    }
+    project.land_all("raw/sold", rows)
+    assert told(project, "regional", ["eu", "us"]) == {"eu": 0, "us": 1}
+    assert len(project.rows("analytics/regional")[0]) == query.count(",") + 1
+
+
 def test_a_region_that_isnt_there_is_missing(project: Project) -> None:
     body = """
 analytics:

@@ -145,8 +145,12 @@ def _resolved(
         problems += error.problems
     if problems:
         raise ConfigurationError(problems)
-    names = [node.name for node in tree.find_all(exp.Placeholder, exp.Parameter)]
-    return tree, inputs, tuple(dict.fromkeys(names))
+    parameters = list(tree.find_all(exp.Placeholder, exp.Parameter))
+    for node in parameters:
+        if isinstance(node.parent, exp.Select) and node.arg_key == "expressions":
+            # DuckDB would call it `$name`.
+            node.replace(exp.alias_(node.copy(), node.name))
+    return tree, inputs, tuple(dict.fromkeys(node.name for node in parameters))
 
 
 def _momentary(tree: exp.Expr) -> tuple[str, ...]:

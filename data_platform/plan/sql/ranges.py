@@ -15,9 +15,7 @@ from data_platform.plan.nodes import Input
 from data_platform.plan.partitions import PARAMETERS, TIME, Partitions
 from data_platform.plan.sql.expressions import render
 from data_platform.plan.sql.sliding import sliding_statement
-
-WINDOWS = "_windows"
-"""The partitions that are run: `_partition`, and a column for each bind parameter."""
+from data_platform.plan.sql.windows import WINDOWS, bound
 
 ONCE = " (each once)"
 """Ends the name of the relation of a window's rows in which none is repeated."""
@@ -56,7 +54,7 @@ def range_statement(
     binds = list(partitions.binds if partitions else PARAMETERS)
     if given.reads == "last" and _are_days(partitions) and _are_days(given.partitions):
         once = f"{first.name}{ONCE}"
-        sliding = sliding_statement(tree, first, once, given.last, WINDOWS, binds)
+        sliding = sliding_statement(tree, first, once, given.last, binds)
         if sliding is not None:
             return render(sliding, pretty=True)
     return render(_over_range(tree.copy(), first.alias_or_name, binds), pretty=True)
@@ -75,12 +73,19 @@ def _is_plain(tree: exp.Select) -> bool:
         for call in tree.find_all(exp.Count)
         for node in call.find_all(exp.Distinct, exp.Star)
     }
+    if any(_is_unnamed(value) for value in tree.expressions):
+        return False
     for node in tree.walk():
         if id(node) in counts:
             continue
         if isinstance(node, (*_REFUSED, exp.Star)):
             return False
     return True
+
+
+def _is_unnamed(value: exp.Expr) -> bool:
+    """Whether DuckDB names a column after its text, in which a parameter is written otherwise."""
+    return not value.output_name and value.find(exp.Placeholder, exp.Parameter) is not None
 
 
 def _relation(clause: exp.Expr | None) -> exp.Table | None:
@@ -116,7 +121,7 @@ def _is_grouped(tree: exp.Select) -> bool:
 
 def _over_range(tree: exp.Select, alias: str, binds: Sequence[str]) -> exp.Select:
     for parameter in list(tree.find_all(exp.Placeholder, exp.Parameter)):
-        parameter.replace(exp.column(parameter.name, WINDOWS))
+        parameter.replace(bound(parameter.name))
     own = exp.column(PARTITION, alias)
     # The windows come first among the joins, so that conditions of the others may name them.
     windows = exp.Join(
@@ -129,6 +134,6 @@ def _over_range(tree: exp.Select, alias: str, binds: Sequence[str]) -> exp.Selec
     if group is not None and not group.args.get("all"):
         group.set(
             "expressions",
-            [*group.expressions, own.copy(), *(exp.column(name, WINDOWS) for name in binds)],
+            [*group.expressions, own.copy(), *map(bound, binds)],
         )
     return tree.select(exp.alias_(own.copy(), PARTITION))

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from data_platform.plan.naming import PARTITION
 from data_platform.plan.sql.expressions import quoted
+from data_platform.plan.sql.windows import WINDOWS, bound
 
 ROWS, DAYS_ROWS, SPREAD = "_rows", "_of_day", "_spread"
 _PAST, _DAY, _FROM, _LENGTH = "_past", "_day", "_from", "_length"
@@ -53,7 +54,7 @@ class _Parts:
 
 
 def sliding_statement(
-    tree: exp.Select, relation: exp.Table, once: str, days: int, windows: str, binds: Sequence[str]
+    tree: exp.Select, relation: exp.Table, once: str, days: int, binds: Sequence[str]
 ) -> exp.Select | None:
     """The statement for many windows; None where the form doesn't allow it.
 
@@ -62,7 +63,6 @@ def sliding_statement(
         relation: the table in it that has the days.
         once: the relation of the same rows, each of them once, with the day in `_partition`.
         days: the length of a window.
-        windows: the table of the partitions that are run.
         binds: the names of the bind parameters that there are.
     """
     group = tree.args.get("group")
@@ -72,13 +72,13 @@ def sliding_statement(
         return None
     if any(not _in_selection(node) for node in tree.find_all(exp.Placeholder, exp.Parameter)):
         return None
-    parts = _taken_apart(tree, windows)
+    parts = _taken_apart(tree)
     if parts is None:
         return None
     rows = _rows(tree, relation, once, parts)
     spread = [_totals(parts, days)]
     spread += [_counted(parts, number, days) for number in range(len(parts.counted))]
-    return _windows_of(parts, rows, spread, windows, binds)
+    return _windows_of(parts, rows, spread, binds)
 
 
 def _in_selection(node: exp.Expr) -> bool:
@@ -95,17 +95,17 @@ def _names_an_alias(tree: exp.Select) -> bool:
     return any(not c.table and c.name.lower() in aliases for c in tree.find_all(exp.Column))
 
 
-def _taken_apart(tree: exp.Select, windows: str) -> _Parts | None:
+def _taken_apart(tree: exp.Select) -> _Parts | None:
     parts = _Parts()
     for selected in tree.expressions:
-        column = _column_of(selected, parts, windows)
+        column = _column_of(selected, parts)
         if column is None:
             return None
         parts.columns.append(column)
     return parts if len(parts.columns) > len(parts.counted) + len(parts.totals) else None
 
 
-def _column_of(selected: exp.Expr, parts: _Parts, windows: str) -> exp.Expr | None:
+def _column_of(selected: exp.Expr, parts: _Parts) -> exp.Expr | None:
     """What is selected, over the statement's own tables."""
     if isinstance(selected, exp.Column):
         return _key(selected, selected.name, parts) if selected.name[:1] != "_" else None
@@ -120,7 +120,7 @@ def _column_of(selected: exp.Expr, parts: _Parts, windows: str) -> exp.Expr | No
     else:
         column = exp.Paren(this=value.copy())
         for parameter in list(column.find_all(exp.Placeholder, exp.Parameter)):
-            parameter.replace(exp.column(parameter.name, windows))
+            parameter.replace(bound(parameter.name))
     return exp.alias_(column, selected.args["alias"].copy()) if column is not None else None
 
 
@@ -220,24 +220,24 @@ def _grouped(select: exp.Select) -> exp.Select:
 
 
 def _windows_of(
-    parts: _Parts, rows: exp.Select, spread: list[exp.Select], windows: str, binds: Sequence[str]
+    parts: _Parts, rows: exp.Select, spread: list[exp.Select], binds: Sequence[str]
 ) -> exp.Select:
     together: exp.Query = spread[0]
     for more in spread[1:]:
         together = exp.Union(this=together, expression=more, distinct=False, by_name=True)
     day = f"{_FROM} + CAST(UNNEST(RANGE({_LENGTH})) AS INTEGER) AS {_DAY}"
-    own = exp.column(PARTITION, windows)
+    own = exp.column(PARTITION, WINDOWS)
     return (
         exp.select(*parts.columns, exp.alias_(own.copy(), PARTITION))
         .from_(SPREAD)
         .join(
-            windows,
+            WINDOWS,
             on=exp.EQ(this=exp.cast(own.copy(), "DATE"), expression=exp.column(_DAY, SPREAD)),
         )
         .group_by(
             *(f"{SPREAD}.{name}" for name in _keys(parts)),
             own.copy(),
-            *(exp.column(name, windows) for name in binds),
+            *map(bound, binds),
         )
         .with_(ROWS, as_=rows)
         .with_(DAYS_ROWS, as_=together)
