@@ -1,12 +1,18 @@
 """What a backfill makes, what it leaves alone, and how it goes on."""
 
+import dagster as dg
 import pytest
 from backfill_history import BODY, HEAD, History, Watched, wanted_of
+from dagster._core.test_utils import create_run_for_test
 
+from data_platform.asset_specs import asset_key
 from data_platform.backfills.commanding import Limits, begin, cancel
-from data_platform.backfills.records import recorded
+from data_platform.backfills.driving import drive
+from data_platform.backfills.records import recorded, save
 from data_platform.errors import PermanentError
 from data_platform.observability.querying import ask
+from data_platform.range_runs.parts import Part
+from data_platform.range_runs.tags import partition_tags
 
 FIRST, END = "2024-01-01", "2024-01-07"
 DAYS = [f"2024-01-0{day}" for day in range(1, 7)]
@@ -187,6 +193,45 @@ def test_figures_of_the_last_runs_tell_what_it_will_take(history: History) -> No
     rows = {one.key.layer: one.rows for one in planned.estimates}
     assert rows == {"raw": 8, "staging": 8, "analytics": 4}
     assert all(one.seconds is not None for one in planned.estimates)
+
+
+class Failing:
+    """Begins runs that fail, the oldest first, when there is nothing to do but wait."""
+
+    at_once = 2
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.flying: list[dg.DagsterRun] = []
+        self.counts: list[int] = []
+        self._instance = instance
+
+    def begin(self, part: Part) -> str:
+        run = create_run_for_test(
+            self._instance,
+            status=dg.DagsterRunStatus.STARTED,
+            asset_selection=frozenset(asset_key(node.key) for node in part.nodes),
+            tags=partition_tags(part.partitions, part.keys),
+        )
+        self.flying.append(run)
+        self.counts.append(len(self.flying))
+        return run.run_id
+
+    def wait(self) -> None:
+        self._instance.report_run_failed(self.flying.pop(0))
+
+
+def test_no_more_runs_go_on_at_once_than_it_says(history: History) -> None:
+    limits = Limits(size=1, at_once=2, max_failures=3)
+    planned = history.plan(None, limits, first=FIRST, end=END, select=["raw/paid"])
+    assert planned is not None
+    launcher = Failing(history.instance)
+    backfill, nodes = planned.backfill, planned.nodes
+    save(history.instance, history.ground.definitions, backfill)
+    course = drive(backfill, nodes, history.instance, launcher, Watched(), lambda: None)
+    assert len(planned.parts) == 6
+    assert launcher.counts == [1, 2, 2, 2]
+    assert course.stopped == "stopped after 3 runs that failed"
+    assert not launcher.flying
 
 
 KINDS = {
