@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import instance_for_test
 from dagster_records import key_of
 from retail_platform import RetailPlatform
 
@@ -127,7 +128,17 @@ def test_sources_of_several_kinds_of_partitions_load_together(
     found = load(Settings(tmp_path, tmp_path / ".data", (pipelines,)), {})
     assert not found.problems, found.problems
     # As a code server does: a job that can't be resolved takes the whole location down.
-    definitions_of(found, DUE).get_repository_def().load_all_definitions()
+    repository = definitions_of(found, DUE).get_repository_def()
+    repository.load_all_definitions()
+    if schedule:
+        [daily] = repository.schedule_defs
+        with instance_for_test() as instance:
+            context = dg.build_schedule_context(
+                instance, datetime(2024, 1, 3, tzinfo=UTC), repository_def=repository
+            )
+            ticked = daily.evaluate_tick(context)
+        newest = [request.partition_key for request in ticked.run_requests or ()]
+        assert newest == [None, "2024-01-02", "2024-01-02-23:00"]
 
 
 def test_a_schedule_with_nothing_due_says_so(tmp_path: Path) -> None:
