@@ -16,9 +16,10 @@ from data_platform.spec.handwritten import ASSETS_FILE
 from data_platform.spec.reading import PIPELINE_FILE
 
 _LAID_DOWN = (".yaml", ".yml", ".sql")
-"""Of a revision of git: no Python, since reading a revision must run nothing of it."""
+"""Of a revision of git, under their own names."""
+_PYTHON = ".py"
 _NOT_RUN = ".txt"
-"""What is put behind the name of an `assets.py`, which is read and never imported."""
+"""What is put behind the names of Python files: reading a revision must run nothing of it."""
 _SECONDS = 60
 
 
@@ -195,9 +196,9 @@ def _lay_down(top: Path, commit: str, paths: Sequence[str], folder: Path) -> Non
         about, _, name = entry.partition("\t")
         _, kind, blob = about.split()
         parts = PurePosixPath(name).parts
-        wanted = name.endswith(_LAID_DOWN) or parts[-1] == ASSETS_FILE
+        wanted = name.endswith((*_LAID_DOWN, _PYTHON))
         if kind == "blob" and wanted and ".." not in parts:
-            names.append(f"{name}{_NOT_RUN}" if parts[-1] == ASSETS_FILE else name)
+            names.append(f"{name}{_NOT_RUN}" if name.endswith(_PYTHON) else name)
             blobs.append(blob)
     for name, content in zip(names, _contents(top, blobs), strict=True):
         target = folder / PurePosixPath(name)

@@ -137,7 +137,7 @@ def _stale(
         built = _built(instance, node, own)
         code = node.code_version
         stale = {key for key, tags in built.items() if tags.get(CODE_VERSION_TAG) != code}
-        stale |= _from_others(node, lake, {k: t for k, t in built.items() if k not in stale})
+        stale |= from_others(node, lake, {k: t for k, t in built.items() if k not in stale})
         rest = [key for key in built if key not in stale]
         found[node.key] = stale | {key for key in rest if _reads_stale(node, key, found, wanted)}
     return found
@@ -152,8 +152,14 @@ def _built(
     return {key: one.tags for key, one in made.items() if one and one.tags}
 
 
-def _from_others(node: AnyNode, lake: Lake, built: Mapping[str, Mapping[str, str]]) -> set[str]:
-    """Those that were built from other versions of their inputs than stand now."""
+def from_others(node: AnyNode, lake: Lake, built: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Those that were built from other versions of their inputs than stand now.
+
+    Args:
+        node: the asset.
+        lake: tells what stands.
+        built: tags of the newest materialization of each partition.
+    """
     if not node.inputs or not built:
         return set()
     upstreams = snapshots_of(node, lake)

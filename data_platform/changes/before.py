@@ -4,21 +4,19 @@ Called by the command's `plan`. Nothing of a revision is run: functions are thos
 tree, and whose text is another one is told from the text alone.
 """
 
-import ast
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from data_platform.changes.functions import as_it_was, lend_modules, texts_of
 from data_platform.contract_diff import Compared, compare_revisions
 from data_platform.errors import Problem
 from data_platform.loading import Loaded
 from data_platform.plan.building import build_plan
-from data_platform.plan.nodes import AnyNode, Node, Plan, PythonNode, RawNode
+from data_platform.plan.nodes import Node, Plan, RawNode
 from data_platform.plan.schemas import Schema
 from data_platform.revisions import Revision, two_revisions
-from data_platform.spec.handwritten import ASSETS_FILE
 from data_platform.spec.reading import read_workspace
 
 Made = TypeVar("Made", bound=Node)
@@ -66,7 +64,7 @@ def before_of(
     """
     old, new = two_revisions(reference, None, pipelines_dirs, scratch)
     contracts = compare_revisions(old, new, environ, home, lambda: loaded)
-    _lend_functions(old, new)
+    lend_modules(old, new)
     workspace = read_workspace(old.folders, environ, home)
     handwritten = {name: file.assets for name, file in loaded.assets_files.items()}
     moved = _moved(old, new)
@@ -112,59 +110,17 @@ def _columns_now(node: RawNode, plan: Plan) -> Schema | None:
     return now.schema if isinstance(now, RawNode) and now.source == node.source else None
 
 
-def _lend_functions(old: Revision, new: Revision) -> None:
-    """Put modules of the working tree beside the pipelines of the revision, which has no Python."""
-    folders = {file.parent.name: file.parent for file in new.files}
-    for file in old.files:
-        beside = folders.get(file.parent.name)
-        for module in beside.glob("*.py") if beside and old.laid_down else ():
-            if module.name != ASSETS_FILE and not file.with_name(module.name).exists():
-                shutil.copyfile(module, file.with_name(module.name))
-
-
 def _with_texts(plan: Plan, old: Revision, new: Revision, moved: tuple[str, str] | None) -> Plan:
-    """The plan, with the code of hand-written assets as it was where it has another text now."""
-    texts: dict[str, tuple[str, str]] = {}
-    for file in old.files:
-        was = old.assets_file(file)
-        now = next((one for one in new.files if one.parent.name == file.parent.name), None)
-        beside = new.assets_file(now) if now else None
-        if was is not None and beside is not None:
-            before, after = was.read_text(encoding="utf-8"), beside.read_text(encoding="utf-8")
-            if before != after:
-                texts[file.parent.name] = (before, after)
+    """The plan, with files where they are and functions as they were."""
+    texts = texts_of(old, new)
     pipelines = [
         replace(
             one,
             nodes=tuple(
-                _with_text(_in_place(node, moved), texts.get(one.name)) for node in one.nodes
+                as_it_was(_in_place(node, moved), texts.get(one.location.file.parent.name))
+                for node in one.nodes
             ),
         )
         for one in plan.pipelines
     ]
     return Plan(tuple(pipelines))
-
-
-def _with_text(node: AnyNode, texts: tuple[str, str] | None) -> AnyNode:
-    if not isinstance(node, PythonNode) or texts is None:
-        return node
-    name = node.function.rpartition(".")[2]
-    before, after = (dict(_functions(text)) for text in texts)
-    if before.get(name) == after.get(name) and before.get("") == after.get(""):
-        return node
-    return replace(node, source=before.get(name) or before.get("", ""))
-
-
-def _functions(text: str) -> Iterator[tuple[str, str]]:
-    """The source of each function of a module, and below "" all else of it."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return
-    rest: list[str] = []
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield statement.name, ast.get_source_segment(text, statement) or ""
-        else:
-            rest.append(ast.unparse(statement))
-    yield "", "\n".join(rest)

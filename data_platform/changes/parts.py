@@ -156,4 +156,6 @@ def _values(name: str, old: Any, new: Any) -> Iterator[str]:
 def _words(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value):
         return ", ".join(one["name"] for one in value)
+    if isinstance(value, list) and all(isinstance(one, dict) and "words" in one for one in value):
+        return ", ".join(f"{one['key']} ({one['words']})" for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

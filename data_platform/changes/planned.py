@@ -1,109 +1,27 @@
 """What a change of pipelines means: for assets, for their readers, and for what is published.
 
-Called by the command's `plan`; `terminal.change_tables` prints it. It only reads: the pipelines,
-the lake, and what Dagster recorded.
+Called by the command's `plan`. It only reads: the pipelines, the lake, and what Dagster recorded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from dagster import DagsterInstance
 
 from data_platform.changes.before import Before
+from data_platform.changes.breaking import Readers, newly_broken
+from data_platform.changes.meaning import AssetChange, Below, Planned
 from data_platform.changes.parts import ColumnChange, Part, changed_columns, changed_parts
-from data_platform.changes.recorded import Recorded, known_keys, recorded_of
-from data_platform.contract_diff import readers_of
-from data_platform.correcting.below import concerned, upstreams_first
-from data_platform.errors import Problem
+from data_platform.changes.recorded import Recorded, known_keys
+from data_platform.changes.stored import Stored
+from data_platform.correcting.below import upstreams_first
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
-from data_platform.plan.lineage.assets import Lineage
-from data_platform.plan.nodes import AnyNode, DestinationNode
+from data_platform.plan.nodes import AnyNode
 from data_platform.storage.lake import Lake
 
 DEPLOYED = "what is published"
-
-
-@dataclass(frozen=True)
-class Stale:
-    """Partitions that have to be built anew.
-
-    Attributes:
-        partitions: their keys in order; `WHOLE` alone where the asset has none.
-        rows: in them now.
-        seconds: that they take, by the last runs; None where nobody knows.
-    """
-
-    partitions: tuple[str, ...]
-    rows: int
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class AssetChange:
-    """An asset that isn't what it was.
-
-    Attributes:
-        key: of it.
-        kind: of the change.
-        parts: what of it changed.
-        columns: that aren't what they were.
-        breaks: what breaks, for whom.
-        stale: what of it is published and would be built anew.
-        table: where rows of one that is gone stay; None where there are none.
-    """
-
-    key: Key
-    kind: Literal["added", "changed", "removed"]
-    parts: tuple[Part, ...] = ()
-    columns: tuple[ColumnChange, ...] = ()
-    breaks: tuple[str, ...] = ()
-    stale: Stale | None = None
-    table: str | None = None
-
-
-@dataclass(frozen=True)
-class Below:
-    """An asset below what changes.
-
-    Attributes:
-        key: of it.
-        stale: what of it is published and would be built anew.
-        reads: the columns that change of which it is made, as `layer/pipeline/name.column`.
-    """
-
-    key: Key
-    stale: Stale
-    reads: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a change means.
-
-    Attributes:
-        against: what it was compared with.
-        assets: that aren't what they were.
-        below: what hangs on them.
-        unread: what couldn't be compared, and why.
-    """
-
-    against: str
-    assets: tuple[AssetChange, ...]
-    below: tuple[Below, ...]
-    unread: tuple[Problem, ...] = ()
-
-    @property
-    def breaking(self) -> bool:
-        """Whether somebody has to follow."""
-        return any(one.breaks for one in self.assets)
-
-    @property
-    def stale(self) -> list[Stale]:
-        """All that would be built anew."""
-        own = [one.stale for one in self.assets if one.stale]
-        return [*own, *(one.stale for one in self.below)]
 
 
 def planned(
@@ -111,6 +29,7 @@ def planned(
     instance: DagsterInstance,
     lake: Lake,
     before: Before | None,
+    now: datetime,
     pipelines: Sequence[str] = (),
 ) -> Planned:
     """What the pipelines of the working tree mean, compared with what was.
@@ -120,182 +39,149 @@ def planned(
         instance: Dagster's, which is only read.
         lake: which is only read.
         before: a revision; None means what is published.
+        now: aware; decides which partitions are due.
         pipelines: which of them; none means all.
     """
-    change = _Change(loaded, instance, lake, before)
+    stored = Stored(loaded.plan, instance, lake, now)
+    old = (
+        {node.key: node for node in before.plan.nodes}
+        if before
+        else dict.fromkeys(known_keys(instance))
+    )
     hidden = {*loaded.broken, *(before.broken if before else ())}
-    old, new = change.old, loaded.plan
-    names = dict.fromkeys([*(node.key for node in upstreams_first(new)), *old])
+    change = _Change(loaded, lake, before, old, stored)
+    names = dict.fromkeys([*(node.key for node in upstreams_first(loaded.plan)), *old])
     keys = [
         key
         for key in names
         if key.pipeline not in hidden and (not pipelines or key.pipeline in pipelines)
     ]
-    assets = [found for key in keys if (found := change.of(key)) is not None]
+    changed = [found for key in keys if (found := change.of(key)) is not None]
+    assets, below = change.with_below(changed)
+    counted = {one.key: one.stale.partitions for one in (*assets, *below) if one.stale}
+    outdated = stored.outdated({key.pipeline for key in keys}, counted)
+    broke = newly_broken(loaded, before)
     problems = {*loaded.problems, *(before.problems if before else ())}
-    unread = tuple(sorted(problem for problem in problems if not problem.warning))
+    unread = sorted(one for one in problems if not one.warning and one not in broke)
     label = before.label if before else DEPLOYED
-    return Planned(label, tuple(assets), tuple(change.below(assets)), unread)
+    return Planned(label, assets, below, tuple(outdated), broke, tuple(unread))
 
 
 class _Change:
     """Two states of pipelines, compared asset by asset."""
 
     def __init__(
-        self, loaded: Loaded, instance: DagsterInstance, lake: Lake, before: Before | None
+        self,
+        loaded: Loaded,
+        lake: Lake,
+        before: Before | None,
+        old: Mapping[Key, AnyNode | None],
+        stored: Stored,
     ) -> None:
-        self._plan, self._before = loaded.plan, before
-        self._instance, self._lake = instance, lake
-        self._lineage = Lineage(before.plan if before else loaded.plan)
-        self._known: dict[Key, Recorded] = {}
-        self.old: Mapping[Key, AnyNode | None] = (
-            {node.key: node for node in before.plan.nodes}
-            if before
-            else dict.fromkeys(known_keys(instance))
-        )
+        self._plan, self._lake, self._broken = loaded.plan, lake, loaded.broken
+        self._old, self._stored = old, stored
+        self._readers = Readers(loaded, before)
 
     def of(self, key: Key) -> AssetChange | None:
         """What became of an asset; None where it is what it was."""
-        new, old = self._plan.get(key), self.old.get(key)
+        new, old = self._plan.get(key), self._old.get(key)
         if new is None:
-            return self._removed(key)
-        if key not in self.old:
-            return AssetChange(key, "added", columns=tuple(_new_columns(new)))
-        recorded = self._recorded(new)
-        parts = changed_parts(old, new) if old else self._unlike(new, recorded)
-        columns = tuple(self._columns(old, new, recorded)) if parts else ()
-        if not parts:
+            return None if self._is_left_out(key) else self._removed(key)
+        if key not in self._old:
+            return self._added(new)
+        recorded = self._stored.of(new)
+        parts = changed_parts(old, new) if old else _unlike(new, recorded)
+        notes = tuple(self._stored.notes(old, new))
+        if not parts and (old or not notes):
             return None
-        breaks = tuple(self._breaks(key, columns))
+        columns = tuple(_columns(old, new, recorded))
         stale = recorded.built_otherwise(new.code_version)
-        if self._before and old is not None and old.code_version == new.code_version:
+        if old is not None and _cut(old) != _cut(new):
+            stale = sorted(recorded.tags)  # the same key is another span
+        elif old is not None and old.code_version == new.code_version:
             stale = []
-        return AssetChange(key, "changed", tuple(parts), columns, breaks, self._stale(new, stale))
+        return AssetChange(
+            key,
+            "changed",
+            tuple(parts),
+            columns,
+            tuple(self._readers.broken_by(key, columns)),
+            self._stored.stale(new, stale),
+            notes=notes,
+        )
 
-    def below(self, assets: Iterable[AssetChange]) -> Iterable[Below]:
-        """What hangs on the partitions that would be stale, and isn't changed itself."""
-        own = {one.key: one for one in assets}
-        wanted: dict[Key, set[str]] = {}
-        for one in own.values():
-            if one.stale and self._plan.get(one.key):
-                found = concerned(self._plan, self._lake, one.key, one.stale.partitions)
-                for key, partitions in found.items():
-                    wanted.setdefault(key, set()).update(partitions)
-        reads = self._reads(own.values())
+    def with_below(
+        self, changes: Sequence[AssetChange]
+    ) -> tuple[tuple[AssetChange, ...], tuple[Below, ...]]:
+        """The changes, each with what of it hangs on others, and what else hangs on them."""
+        own = {one.key: one for one in changes}
+        stale = {key: one.stale.partitions for key, one in own.items() if one.stale}
+        wanted = self._stored.below(stale)
+        reads = self._readers.by_asset({key: one.columns for key, one in own.items()})
+        below: list[Below] = []
         for node in upstreams_first(self._plan):
-            if node.key in wanted and node.key not in own:
-                stale = self._stale(node, sorted(wanted[node.key]))
-                if stale:
-                    yield Below(node.key, stale, tuple(reads.get(node.key, ())))
+            found = self._stored.stale(node, sorted(wanted.get(node.key, ())))
+            if found is None:
+                continue
+            if node.key in own:
+                own[node.key] = replace(own[node.key], stale=found)
+            else:
+                below.append(Below(node.key, found, tuple(reads.get(node.key, ()))))
+        return tuple(own.values()), tuple(below)
 
-    def _reads(self, assets: Iterable[AssetChange]) -> dict[Key, list[str]]:
-        found: dict[Key, list[str]] = {}
-        for one in assets:
-            for column in one.columns:
-                if column.breaks:
-                    for reader in self._readers(one.key, column.name):
-                        found.setdefault(reader, []).append(f"{one.key}.{column.name}")
-        return found
+    def _added(self, new: AnyNode) -> AssetChange:
+        columns = (ColumnChange(one.name, "added", None, one.type) for one in new.schema.columns)
+        alike = [key for key in self._old if self._has_moved(key, new.key)]
+        notes = (
+            f"as {one} was, whose rows aren't taken along: data-platform backfill "
+            f"{new.key.pipeline} builds them"
+            for one in alike
+        )
+        return AssetChange(new.key, "added", columns=tuple(columns), notes=tuple(notes))
+
+    def _has_moved(self, old: Key, new: Key) -> bool:
+        """Whether an asset is that of a pipeline which has another name now."""
+        alike = (old.layer, old.name) == (new.layer, new.name)
+        return alike and self._plan.pipeline(old.pipeline) is None
+
+    def _is_left_out(self, key: Key) -> bool:
+        """Whether an asset isn't planned only because something above it has mistakes."""
+        old = self._old.get(key)
+        if old is None:
+            return bool(self._broken) and self._plan.pipeline(key.pipeline) is not None
+        above = [one.key for one in old.inputs if self._plan.get(one.key) is None]
+        return any(one.pipeline in self._broken or self._is_left_out(one) for one in above)
 
     def _removed(self, key: Key) -> AssetChange:
-        node = self.old.get(key)
         table = self._lake.table(key)
         kept = key.layer != "destinations" and table.snapshot() is not None
-        readers = [
-            reader
-            for reader in (self._lineage.readers(key) if node else ())
-            if self._plan.get(reader) is not None
-        ]
-        breaks = [f"{reader} reads it" for reader in readers]
-        if isinstance(node, DestinationNode):
-            breaks.append("whoever reads its table or files gets no new rows")
-        return AssetChange(key, "removed", breaks=tuple(breaks), table=table.path if kept else None)
-
-    def _unlike(self, node: AnyNode, recorded: Recorded) -> list[Part]:
-        """That other code made what is published; what was there then isn't known."""
-        versions = sorted({v for v in recorded.code.values() if v != node.code_version})
-        lines = [
-            *(f"-version {version}" for version in versions[:3]),
-            f"+version {node.code_version}",
-            " what it was isn't kept with it: --against REF compares with a git revision",
-        ]
-        return [Part("code", tuple(lines))] if versions else []
-
-    def _columns(self, old: AnyNode | None, new: AnyNode, recorded: Recorded) -> list[ColumnChange]:
-        before = (
-            {column.name: column.type for column in old.schema.columns}
-            if old is not None
-            else recorded.columns
-        )
-        after = {column.name: column.type for column in new.schema.columns}
-        if before is None or not after:
-            return []
-        known = old is None or old.schema.closed == new.schema.closed
-        return changed_columns(before, after, closed=new.schema.closed and known)
-
-    def _breaks(self, key: Key, columns: Sequence[ColumnChange]) -> Iterable[str]:
-        """What a contract promised and breaks; else columns that others read or a table has."""
-        promised = self._promises(key)
-        if promised is not None:
-            yield from promised
-            return
-        for column in columns:
-            if not column.breaks:
-                continue
-            readers = self._readers(key, column.name)
-            far = [
-                one
-                for one in readers
-                if one.layer == "destinations" or one.pipeline != key.pipeline
-            ]
-            if key.layer == "destinations":
-                yield f"{column.name} {_became(column)}, for whoever reads the table"
-            elif far:
-                yield f"{column.name} {_became(column)}, for {', '.join(map(str, far))}"
-
-    def _promises(self, key: Key) -> list[str] | None:
-        """What the contract says that breaks; None where no contract changed."""
-        compared = self._before.contracts if self._before else None
-        for changes in compared.changes if compared else ():
-            if Key(*changes.asset) != key:
-                continue
-            if changes.verdict != "breaking":
-                return []
-            return [
-                f"{' '.join(filter(None, (one.column, one.text)))}, "
-                f"for {' and '.join(sorted(one.breaks))}"
-                for one in changes.changes
-                if one.breaking
-            ]
-        return None
-
-    def _readers(self, key: Key, column: str) -> list[Key]:
-        if self._lineage.plan.get(key) is None:
-            return []
-        return readers_of(self._lineage, key, column)
-
-    def _recorded(self, node: AnyNode) -> Recorded:
-        if node.key not in self._known:
-            self._known[node.key] = recorded_of(node, self._instance, self._lake)
-        return self._known[node.key]
-
-    def _stale(self, node: AnyNode, keys: Sequence[str]) -> Stale | None:
-        if not keys:
-            return None
-        recorded = self._recorded(node)
-        source = self._plan.get(node.source) if isinstance(node, DestinationNode) else None
-        rows = self._recorded(source).rows if source else recorded.rows
-        each = recorded.seconds
-        return Stale(
-            tuple(keys),
-            sum(rows.get(key, 0) for key in keys),
-            None if each is None else each * len(keys),
-        )
+        breaks = tuple(self._readers.broken_by_end(key, self._old.get(key)))
+        return AssetChange(key, "removed", breaks=breaks, table=table.path if kept else None)
 
 
-def _new_columns(node: AnyNode) -> Iterable[ColumnChange]:
-    return (ColumnChange(one.name, "added", None, one.type) for one in node.schema.columns)
+def _cut(node: AnyNode) -> str:
+    return node.partitions.cut if node.partitions else ""
 
 
-def _became(column: ColumnChange) -> str:
-    return "goes" if column.kind == "removed" else f"becomes {column.new}, was {column.old}"
+def _unlike(node: AnyNode, recorded: Recorded) -> list[Part]:
+    """That other code made what is published; what was there then isn't known."""
+    versions = sorted({v for v in recorded.code.values() if v != node.code_version})
+    lines = [
+        *(f"-version {version}" for version in versions[:3]),
+        f"+version {node.code_version}",
+        " what it was isn't kept with it: --against REF compares with a git revision",
+    ]
+    return [Part("code", tuple(lines))] if versions else []
+
+
+def _columns(old: AnyNode | None, new: AnyNode, recorded: Recorded) -> list[ColumnChange]:
+    before = (
+        {column.name: column.type for column in old.schema.columns}
+        if old is not None
+        else recorded.columns
+    )
+    after = {column.name: column.type for column in new.schema.columns}
+    if before is None or not after:
+        return []
+    known = old is None or old.schema.closed == new.schema.closed
+    return changed_columns(before, after, closed=new.schema.closed and known)

@@ -36,16 +36,22 @@ class Recorded:
     """What is published of an asset.
 
     Attributes:
-        code: the version of the code that made each partition.
+        tags: of the newest materialization of each partition.
         rows: of each partition, where they are kept in the lake.
         columns: types by name, where they are kept in the lake.
         seconds: that one partition took lately; None where nobody knows.
     """
 
-    code: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     rows: Mapping[str, int] = field(default_factory=dict[str, int])
     columns: Mapping[str, str | None] | None = None
     seconds: float | None = None
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The version of the code that made each partition."""
+        found = {key: tags.get(CODE_VERSION_TAG) for key, tags in self.tags.items()}
+        return {key: version for key, version in found.items() if version}
 
     def built_otherwise(self, code_version: str) -> list[str]:
         """The partitions that other code made."""
@@ -62,16 +68,15 @@ def recorded_of(node: AnyNode, instance: DagsterInstance, lake: Lake) -> Recorde
     """
     snapshot = None if isinstance(node, DestinationNode) else lake.table(node.key).snapshot()
     newest = _newest(node, instance)
-    code = _code(newest)
+    tags = {key: one.tags or {} for key, one in newest.items()}
     rows: dict[str, int] = {}
     columns = None
     if snapshot is not None:
         rows = {key: version.rows for key, version in snapshot.partitions.items()}
         columns = {one.name: duckdb_type(one.type) for one in snapshot.schema}
-        code = {key: version for key, version in code.items() if key in rows}
-    elif not isinstance(node, DestinationNode):
-        code = {}
-    return Recorded(code, rows, columns, _seconds(newest))
+    if not isinstance(node, DestinationNode):
+        tags = {key: some for key, some in tags.items() if key in rows}
+    return Recorded(tags, rows, columns, _seconds(newest))
 
 
 def known_keys(instance: DagsterInstance) -> list[Key]:
@@ -97,11 +102,6 @@ def _newest(node: AnyNode, instance: DagsterInstance) -> dict[str, AssetMaterial
             records += instance.fetch_materializations(some, _AT_ONCE).records
     made = {record.partition_key or WHOLE: record.asset_materialization for record in records}
     return {key: one for key, one in made.items() if one is not None}
-
-
-def _code(newest: Mapping[str, AssetMaterialization]) -> dict[str, str]:
-    tags = {key: (one.tags or {}).get(CODE_VERSION_TAG) for key, one in newest.items()}
-    return {key: version for key, version in tags.items() if version}
 
 
 def _seconds(newest: Mapping[str, AssetMaterialization]) -> float | None:

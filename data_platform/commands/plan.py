@@ -30,9 +30,12 @@ def plan(pipelines: tuple[str, ...], against: str | None, style: str) -> None:
 
     Which assets are added, changed or removed; what of them changes, and for whom that breaks;
     which published partitions would be built anew, what is below them, and how long that takes.
+    Beside it, what is stale by newer inputs.
 
     Exits with 0 where nothing breaks, and with 2 where something does.
     """
+    from datetime import UTC, datetime  # noqa: PLC0415
+
     from data_platform.changes.before import before_of  # noqa: PLC0415
     from data_platform.changes.planned import planned  # noqa: PLC0415
     from data_platform.terminal.change_tables import (  # noqa: PLC0415
@@ -52,7 +55,7 @@ def plan(pipelines: tuple[str, ...], against: str | None, style: str) -> None:
         folder = Path(scratch).resolve()
         dirs, home = settings.pipelines_dirs, settings.home
         before = before_of(against, loaded, dirs, home, environment(), folder) if against else None
-        found = planned(loaded, instance, loaded.lake(), before, pipelines)
+        found = planned(loaded, instance, loaded.lake(), before, datetime.now(UTC), pipelines)
     if style == "json":
         print_json(planned_json(found))
     else:

@@ -222,8 +222,9 @@ class RawNode(LakeNode):
 
     @property
     def code(self) -> str:
-        """The source and the rules."""
-        return f"{self.source}{self.increments}{self.partitions}{self.checks}"
+        """The source and the rules; where partitions begin and end changes none of them."""
+        cut = self.partitions.cut if self.partitions else None
+        return f"{self.source}{self.increments}{cut}{self.checks}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from data_platform.changes.meaning import AssetChange, Below, Planned, Stale
 from data_platform.changes.parts import ColumnChange
-from data_platform.changes.planned import AssetChange, Below, Planned, Stale
 from data_platform.terminal.console import say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, print_table
 
@@ -26,6 +26,7 @@ _COLUMNS = (
     Column("takes", right=True),
     Column("reads", folds=True, spare=1),
 )
+_OUTDATED = (Column("newer inputs"), *_COLUMNS[1:4])
 _MOST_LINES = 40
 """Of a part's changes; JSON has all."""
 _WIDEST = 140
@@ -39,6 +40,11 @@ def print_planned(console: Console, planned: Planned) -> None:
     if planned.below:
         print_table(console, _COLUMNS, [_row(one) for one in planned.below])
         console.print()
+    if planned.outdated:
+        print_table(console, _OUTDATED, [_row(one)[:4] for one in planned.outdated])
+        console.print()
+    for problem in planned.broke:
+        say(console, f"BREAKING {problem}", BAD)
     for problem in planned.unread:
         say(console, f"not compared: {problem}", BAD)
     for line, style in _closing(planned):
@@ -57,9 +63,11 @@ def planned_json(planned: Planned) -> dict[str, Any]:
             {"key": str(one.key), **_stale(one.stale), "reads": list(one.reads)}
             for one in planned.below
         ],
+        "outdated": [{"key": str(one.key), **_stale(one.stale)} for one in planned.outdated],
         "partitions": sum(len(one.partitions) for one in planned.stale),
         "rows": sum(one.rows for one in planned.stale),
         "seconds": _seconds(planned.stale),
+        "broken": [str(problem) for problem in planned.broke],
         "not_compared": [str(problem) for problem in planned.unread],
     }
 
@@ -82,6 +90,8 @@ def _print_asset(console: Console, one: AssetChange) -> None:
         say(console, f"    {_column_words(column)}", BAD if column.breaks else GOOD)
     for part in one.parts:
         _print_lines(console, part.name, part.lines)
+    for note in one.notes:
+        say(console, f"    {note}", POOR)
     if one.stale:
         say(console, f"    {_stale_words(one.stale)}", POOR)
     if one.table:
@@ -157,25 +167,31 @@ def _long(seconds: float) -> str:
 
 
 def _closing(planned: Planned) -> Iterator[tuple[str, str]]:
-    if not planned.assets:
-        yield f"nothing changes against {planned.against}", GOOD
-        return
+    breaking = sum(bool(one.breaks) for one in planned.assets) + len(planned.broke)
     kinds = [one.kind for one in planned.assets]
     counts = [
         f"{kinds.count(kind)} {kind}" for kind in ("added", "changed", "removed") if kind in kinds
     ]
-    breaking = sum(bool(one.breaks) for one in planned.assets)
-    told = f"; {breaking} breaking" if breaking else "; nothing breaks"
-    yield f"against {planned.against}: {', '.join(counts)}{told}", BAD if breaking else GOOD
+    if counts or breaking:
+        told = f"; {breaking} breaking" if breaking else "; nothing breaks"
+        what = ", ".join(counts) or "nothing changes"
+        yield f"against {planned.against}: {what}{told}", BAD if breaking else GOOD
+    else:
+        yield f"nothing changes against {planned.against}", GOOD
     if planned.stale:
-        partitions = sum(len(one.partitions) for one in planned.stale)
-        rows = sum(one.rows for one in planned.stale)
-        seconds = _seconds(planned.stale)
-        takes = f", {_takes(seconds)} by the last runs" if seconds is not None else ""
-        assets = len(planned.stale)
-        what = f"{partitions:,} partition{'s'[: partitions != 1]} of {assets} asset"
-        yield f"to build anew: {what}{'s'[: assets != 1]}, {rows:,} rows{takes}", ""
-    yield "nothing was written", QUIET
+        yield f"to build anew: {_sum_words(planned.stale)}", ""
+    if planned.outdated:
+        yield f"stale by newer inputs: {_sum_words([one.stale for one in planned.outdated])}", ""
+    if planned.assets or planned.outdated:
+        yield "nothing was written", QUIET
+
+
+def _sum_words(stale: Sequence[Stale]) -> str:
+    partitions, rows = sum(len(one.partitions) for one in stale), sum(one.rows for one in stale)
+    seconds, assets = _seconds(stale), len(stale)
+    takes = f", {_takes(seconds)} by the last runs" if seconds is not None else ""
+    what = f"{partitions:,} partition{'s'[: partitions != 1]} of {assets} asset"
+    return f"{what}{'s'[: assets != 1]}, {rows:,} rows{takes}"
 
 
 def _seconds(stale: Sequence[Stale]) -> float | None:
@@ -209,4 +225,5 @@ def _asset(one: AssetChange) -> dict[str, Any]:
         "breaks": list(one.breaks),
         "stale": _stale(one.stale),
         "table": one.table,
+        "notes": list(one.notes),
     }

@@ -3,11 +3,14 @@
 import hashlib
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psycopg2
 import pytest
+from click.testing import Result
 from factories import DAY, NEXT_DAY, Project
 
 BODY = """staging:
@@ -71,13 +74,17 @@ def shop(
     return project
 
 
+def planned(command: Callable[..., Result]) -> dict[str, Any]:
+    """What the command says of the working tree against the last commit."""
+    return json.loads(command("plan", "--against", "HEAD", "--format", "json").stdout)
+
+
 def everything(project: Project, url: str) -> dict[str, str]:
-    """All files of the lake, and all rows of Dagster's tables."""
-    lake = project.folder / "lake"
+    """All files with their times, git's and kept plans left out, and all of Dagster's rows."""
     found = {
-        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(lake.rglob("*"))
-        if path.is_file()
+        str(path): f"{path.stat().st_mtime_ns} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for path in sorted(project.folder.rglob("*"))
+        if path.is_file() and not {".git", "plans"} & {*path.parts}
     }
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
@@ -129,6 +136,155 @@ def test_what_is_gone_and_what_is_new_are_told(command, shop: Project):
     assert "+ analytics/shop/sums" in result.output
     assert "- analytics/shop/totals" in result.output
     assert "its rows stay in" in result.output
+
+
+def test_a_comment_and_a_description_make_nothing_stale(command, shop: Project):
+    path = shop.pipelines / "shop" / "pipeline.yaml"
+    written = path.read_text()
+    query = "select count(*) as n, sum(price) as price from staging.orders"
+    other = "-- of all orders\n      SELECT count(*) AS n,\n        sum(price) AS price\n      FROM"
+    path.write_text(written.replace(query, f"{other} staging.orders"))
+    assert "nothing changes against HEAD" in command("plan", "--against", "HEAD").output
+    path.write_text(written.replace("  totals:\n", "  totals:\n    description: of all\n"))
+    told = planned(command)
+    assert [asset["key"] for asset in told["assets"]] == ["analytics/shop/totals"]
+    assert (told["partitions"], told["breaking"], told["outdated"]) == (0, False, [])
+
+
+def test_partitions_that_are_others_tell_what_becomes_of_stored_rows(command, shop: Project):
+    def against_head(old: str, new: str) -> dict[str, dict[str, Any]]:
+        files = [shop.pipelines / name / "pipeline.yaml" for name in ("shop", "report")]
+        written = [file.read_text() for file in files]
+        for file, text in zip(files, written, strict=True):
+            file.write_text(text.replace(old, new))
+        found = {asset["key"]: asset for asset in planned(command)["assets"]}
+        for file, text in zip(files, written, strict=True):
+            file.write_text(text)
+        return found
+
+    later = against_head("start: 2024-01-01", "start: 2024-01-02")
+    for asset in later.values():
+        assert asset["notes"][0].startswith(
+            "1 published partition (2024-01-01) is no partition of it any more: the rows stay in "
+        )
+        assert asset["stale"]["partitions"] == 0
+    assert later["staging/shop/orders"]["breaks"]
+
+    earlier = against_head("start: 2024-01-01", "start: 2023-12-25")
+    assert {asset["stale"]["partitions"] for asset in earlier.values()} == {0}
+    assert earlier["raw/shop/orders"]["notes"] == [
+        (
+            "7 more partitions (2023-12-25 to 2023-12-31) are due now: "
+            "data-platform backfill shop --missing-only --select raw/orders"
+        )
+    ]
+
+    months = against_head("every: day", "every: month")
+    for asset in months.values():
+        assert asset["notes"][0].startswith("1 published partition (2024-01-02) is no partition")
+        # The key of the month was that of its first day.
+        assert (asset["stale"]["partitions"], asset["stale"]["first"]) == (1, DAY)
+
+
+def test_a_pipeline_that_breaks_elsewhere_is_named_with_its_place(command, shop: Project):
+    path = shop.pipelines / "shop" / "pipeline.yaml"
+    path.write_text(
+        path.read_text()
+        .replace('      price: {type: "decimal(12,2)"}\n', "")
+        .replace(", sum(price) as price", "")
+    )
+    told = planned(command)
+    assert (told["exit_code"], told["breaking"], told["not_compared"]) == (2, True, [])
+    (broken,) = told["broken"]
+    assert broken.endswith("report/pipeline.yaml:8:14: no column 'price' here; there is id")
+
+
+def test_a_renamed_pipeline_begins_empty_and_says_so(command, shop: Project):
+    (shop.pipelines / "shop").rename(shop.pipelines / "store")
+    path = shop.pipelines / "store" / "pipeline.yaml"
+    path.write_text(path.read_text().replace("pipeline: shop", "pipeline: store"))
+    other = shop.pipelines / "report" / "pipeline.yaml"
+    other.write_text(OTHER.replace("shop.staging", "store.staging"))
+    told = planned(command)
+    assets = {asset["key"]: asset for asset in told["assets"]}
+    assert assets["raw/store/orders"]["notes"] == [
+        (
+            "as raw/shop/orders was, whose rows aren't taken along: "
+            "data-platform backfill store builds them"
+        )
+    ]
+    assert assets["raw/shop/orders"]["change"] == "removed"
+    assert assets["raw/shop/orders"]["table"]
+    # Who read it reads the other one.
+    assert not told["breaking"]
+
+
+def test_code_that_several_assets_share_changes_all_of_them(command, shop: Project):
+    folder = shop.pipelines / "shop"
+    (folder / "prices.py").write_text("RATE = 2\n")
+    (folder / "clean.py").write_text(
+        "from .prices import RATE\n\n\ndef clean(rows):\n    return rows.assign(rate=RATE)\n"
+    )
+    call = "    transformations: [{python: {function: 'clean:clean'}}]\n"
+    other = "  more:\n    from: raw.orders\n"
+    target = (
+        "destinations:\n  out: {from: staging.orders, type: database, connection: shop, "
+        "table: out, write: replace_partition}\n"
+    )
+    path = folder / "pipeline.yaml"
+    path.write_text(
+        path.read_text()
+        .replace("    from: raw.orders\n", f"    from: raw.orders\n{call}")
+        .replace("analytics:\n", f"{other}{call}analytics:\n")
+        .replace("    automation: manual\n", f"    quality: [{{not_null: n}}]\n{target}")
+    )
+    git(shop.folder, "add", "pipelines")
+    git(shop.folder, "commit", "-qm", "with functions")
+    told = planned(command)
+    assert (told["assets"], told["not_compared"]) == ([], [])
+    (folder / "prices.py").write_text("RATE = 3\n")
+    path.write_text(
+        path.read_text()
+        .replace("{not_null: n}", "{not_null: {columns: [n], on_violation: warn}}")
+        .replace("write: replace_partition", "write: merge, keys: [id]")
+    )
+    told = planned(command)
+    assert (told["not_compared"], told["broken"]) == ([], [])
+    parts = {
+        asset["key"]: {part["part"]: part["lines"] for part in asset["parts"]}
+        for asset in told["assets"]
+    }
+    assert {key for key, some in parts.items() if "code" in some} == {
+        "staging/shop/orders",
+        "staging/shop/more",
+    }
+    assert "+not_null_n (warn)" in " ".join(parts["analytics/shop/totals"]["rules"])
+    assert "+target.keys" in " ".join(parts["destinations/shop/out"]["destination"])
+
+
+def test_what_newer_inputs_make_stale_is_told_apart(
+    command, shop: Project, instance: dg.DagsterInstance
+):
+    node = shop.node("staging/orders")
+    for day in (DAY, NEXT_DAY):
+        tags = {
+            "dagster/code_version": node.code_version,
+            "dagster/input_data_version/raw/shop/orders": "of before",
+        }
+        made = dg.AssetMaterialization(list(node.key), partition=day, tags=tags)
+        instance.report_runless_asset_event(made)
+    path = shop.pipelines / "shop" / "pipeline.yaml"
+    path.write_text(path.read_text().replace("count(*) as n", "count(id) as n"))
+    told = planned(command)
+    assert told["partitions"] == 2
+    assert [asset["key"] for asset in told["assets"]] == ["analytics/shop/totals"]
+    assert [(one["key"], one["partitions"]) for one in told["outdated"]] == [
+        ("staging/shop/orders", 2),
+        ("analytics/report/prices", 2),
+    ]
+    closing = command("plan").output.splitlines()
+    assert "to build anew: 2 partitions of 1 asset, 2 rows, 1.0 s by the last runs" in closing
+    assert any(line.startswith("stale by newer inputs: 4 partitions of 2 ass") for line in closing)
 
 
 def test_a_reference_that_git_does_not_know_is_a_message(command):

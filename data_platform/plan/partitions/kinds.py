@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 
+from data_platform.plan.naming import names_folder
 from data_platform.plan.partitions.times import TimePartitions
 
 PARAMETERS: Mapping[str, str] = {
@@ -61,6 +62,14 @@ class Partitions:
     def dimensions(self) -> tuple[str, ...]:
         """The names of the dimensions, in the order of a key."""
         return (*((TIME,) if self.time else ()), *sorted(one.name for one in self.by))
+
+    @property
+    def cut(self) -> str:
+        """How rows are parted, wherever the first partition begins and the last one ends."""
+        time = self.time
+        weekday = time.start.weekday() if time and time.every == "week" else ""
+        clock = f"{time.every} {time.timezone} {weekday}" if time else ""
+        return f"{clock}{self.by}{self.dynamic}"
 
     @property
     def timezone(self) -> str:
@@ -158,7 +167,7 @@ class Partitions:
     def is_key(self, text: str) -> bool:
         """Whether `text` is the key of a partition, due or not."""
         if self.dynamic is not None:
-            return bool(text) and text.isprintable()
+            return bool(text) and text.isprintable() and names_folder(text)
         if text.count(BETWEEN) != len(self.dimensions) - 1:
             return False
         values = self.values_of(text)
