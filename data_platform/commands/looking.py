@@ -62,9 +62,8 @@ def status(pipeline: str | None, *, every: bool, style: str) -> None:
     from data_platform.observability.outages import outages  # noqa: PLC0415
     from data_platform.observability.status import as_json, status_of  # noqa: PLC0415
     from data_platform.secrets.stores import expand  # noqa: PLC0415
-    from data_platform.terminal.console import make_console, say  # noqa: PLC0415
+    from data_platform.terminal.console import make_console  # noqa: PLC0415
     from data_platform.terminal.status_tables import print_status  # noqa: PLC0415
-    from data_platform.terminal.tables import BAD  # noqa: PLC0415
 
     loaded = load_all()
     nodes = nodes_of(loaded, pipeline)
@@ -74,15 +73,18 @@ def status(pipeline: str | None, *, every: bool, style: str) -> None:
         failures = last_failures(instance, loaded.plan.nodes)
     facts = gather_facts(nodes, loaded.workbench(), loaded.outside(), logged)
     now = datetime.now(UTC)
+    schedules = {one.name: one.schedule for one in loaded.plan.pipelines}
     statuses = [
-        replace(status_of(node, facts[node.key], now), circuit=down.get(node.key)) for node in nodes
+        replace(
+            status_of(node, facts[node.key], now, schedules[node.key.pipeline]),
+            circuit=down.get(node.key),
+        )
+        for node in nodes
     ]
     causes = causes_of(loaded.plan, statuses, failures, now)
     statuses = with_causes(statuses, causes, failures)
     if style == "json":
         print_json([as_json(one) for one in statuses])
     else:
-        console = make_console(environment())
-        print_status(console, statuses, every=every)
-        for line in sorted(set(down.values())):
-            say(console, line, BAD)
+        outages_told = sorted(set(down.values()))
+        print_status(make_console(environment()), statuses, outages_told, every=every)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from data_platform.observability.failures import Cause, Failure
-from data_platform.observability.status import AssetStatus, Facts
+from data_platform.observability.late_files import late_words
+from data_platform.observability.status import AssetStatus
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import LAST_GOOD
 from data_platform.plan.nodes import AnyNode, Plan
@@ -31,7 +32,7 @@ def causes_of(
     """
     began = {key: failed_words(one, now) for key, one in failures.items() if one.own}
     for status in statuses:
-        text = _begins(status.facts)
+        text = _begins(status)
         if text is not None:
             began.setdefault(status.key, text)
     waiting: dict[Key, list[Key]] = {key: [] for key in began}
@@ -41,10 +42,12 @@ def causes_of(
             if root is not None:
                 waiting[root].append(status.key)
     asked = {status.key for status in statuses}
+    # What somebody disabled is no trouble by itself.
+    disabled = {status.key for status in statuses if not status.enabled} - failures.keys()
     found = [
         Cause(key, text, failures[key].run_id if key in failures else None, tuple(waiting[key]))
         for key, text in began.items()
-        if key in asked or waiting[key]
+        if (key in asked and key not in disabled) or waiting[key]
     ]
     return sorted(found, key=lambda cause: -len(cause.waiting))
 
@@ -79,13 +82,16 @@ def failed_words(failure: Failure, now: datetime) -> str:
     return f"failed {ago_words(now - failure.at)}{reason}"
 
 
-def _begins(facts: Facts) -> str | None:
+def _begins(status: AssetStatus) -> str | None:
     """What is wrong with an asset by itself though it didn't fail; None where nothing is."""
+    facts = status.facts
     if facts.unknown:
         return facts.unknown
     if LAST_GOOD in (*facts.failed_checks, *facts.warned_checks):
         return "its source can't be read; its last good data stand"
-    return None
+    if not status.enabled and status.published < status.due:
+        return "is disabled: nothing starts it"
+    return late_words(status.late, status.late_since)
 
 
 def _root(plan: Plan, start: Key, began: Mapping[Key, str]) -> Key | None:

@@ -7,7 +7,6 @@ hides nothing else.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from data_platform.engine.outside import Outside
 from data_platform.errors import PlatformError
@@ -17,7 +16,8 @@ from data_platform.observability.status import Facts
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode
 from data_platform.storage.commits import KEEPING, ROWS_STAY
-from data_platform.storage.lake import Lake
+from data_platform.storage.lake import Lake, LakeTable
+from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 from data_platform.targets.answering import held as held_by
 
@@ -60,12 +60,13 @@ def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: in
         table = lake.table(node.key)
         if snapshot := table.snapshot():
             rows = {key: version.rows for key, version in snapshot.partitions.items()}
-            committed_at = _moment(table.history(snapshot))
+            committed_at = changed_at(table, snapshot)
             position = snapshot.batches.position if snapshot.batches else None
     moments = [moment for moment in (committed_at, logged.materialized_at) if moment]
     return Facts(
         rows=rows,
         published_at=max(moments, default=None),
+        changed_at=committed_at,
         failed_checks=logged.failed_checks,
         warned_checks=logged.warned_checks,
         quarantined=held,
@@ -75,11 +76,12 @@ def _facts(node: AnyNode, lake: Lake, outside: Outside, logged: Logged, held: in
     )
 
 
-def _moment(history: Iterable[dict[str, Any]]) -> datetime | None:
-    """When rows were committed last; Delta counts milliseconds.
+def changed_at(table: LakeTable, snapshot: Snapshot) -> datetime | None:
+    """When rows of a table were committed last; Delta counts milliseconds.
 
     Whoever only keeps a table in order makes its rows no newer.
     """
+    history = table.history(snapshot)
     newest = next((one for one in history if one.get(KEEPING) not in ROWS_STAY), {})
     stamp = newest.get("timestamp")
     return datetime.fromtimestamp(stamp / 1000, UTC) if isinstance(stamp, int) else None

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from data_platform.observability.failures import Cause, Failure
+from data_platform.observability.late_files import late_file, late_keys
 from data_platform.plan.freshness import Judgement, judge_freshness, published_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, RawNode
-from data_platform.plan.sources.deadlines import late_partitions
-from data_platform.plan.sources.kinds import Files
+from data_platform.plan.nodes import AnyNode
+from data_platform.spec.automation import Schedule
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Facts:
         unknown: why the rest isn't known, such as a database that can't be reached.
         position: how far an incremental source was read, as it was committed.
         registered: the keys of partitions that are registered as they come.
+        changed_at: the last publication that brought other rows.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Facts:
     unknown: str | None = None
     position: Mapping[str, Any] | None = None
     registered: tuple[str, ...] = ()
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class AssetStatus:
         cause: what holds it up, itself included.
         circuit: that the system which it asks is left alone for now, since it failed.
         late: partitions of a source of files that aren't published a deadline after their end.
+        late_since: of one without partitions: since when new files are missing; aware.
     """
 
     key: Key
@@ -79,6 +82,7 @@ class AssetStatus:
     cause: Cause | None = None
     circuit: str | None = None
     late: tuple[str, ...] = ()
+    late_since: datetime | None = None
 
     @property
     def waits(self) -> bool:
@@ -86,13 +90,16 @@ class AssetStatus:
         return self.cause is not None and self.cause.key != self.key
 
 
-def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
+def status_of(
+    node: AnyNode, facts: Facts, now: datetime, schedule: Schedule | None = None
+) -> AssetStatus:
     """Judge an asset.
 
     Args:
         node: the asset.
         facts: what is known of it.
         now: an aware moment.
+        schedule: of its pipeline, which tells when files are due.
     """
     partitions = node.partitions
     if partitions is None:
@@ -123,16 +130,9 @@ def status_of(node: AnyNode, facts: Facts, now: datetime) -> AssetStatus:
         judged,
         facts,
         node.enabled,
-        late=_late(node, facts, now),
+        late=late_keys(node, facts.rows, now),
+        late_since=late_file(node, facts.changed_at, schedule, now),
     )
-
-
-def _late(node: AnyNode, facts: Facts, now: datetime) -> tuple[str, ...]:
-    if not isinstance(node, RawNode) or not isinstance(node.source, Files) or not node.enabled:
-        return ()
-    if node.source.deadline is None or node.partitions is None:
-        return ()
-    return tuple(late_partitions(node.partitions, node.source.deadline, facts.rows, now))
 
 
 def as_json(status: AssetStatus) -> dict[str, Any]:
@@ -157,6 +157,7 @@ def as_json(status: AssetStatus) -> dict[str, Any]:
         "position": dict(facts.position) if facts.position else None,
         "circuit": status.circuit,
         "late": list(status.late),
+        "late_since": status.late_since.isoformat() if status.late_since else None,
         "failure": _failure(status.failure) if status.failure else None,
         "cause": _cause(status.cause) if status.cause else None,
     }

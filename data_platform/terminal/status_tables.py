@@ -10,6 +10,8 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from data_platform.observability.failures import Cause
+from data_platform.observability.late_files import late_words
 from data_platform.observability.status import AssetStatus
 from data_platform.terminal.console import say
 from data_platform.terminal.tables import BAD, GOOD, POOR, QUIET, Column, Row, print_table
@@ -32,14 +34,27 @@ _FEW = 5
 """So many assets that wait for one are told one by one."""
 
 
-def print_status(console: Console, statuses: Sequence[AssetStatus], *, every: bool = False) -> None:
-    """Print how assets stand, in the order of their pipelines and layers.
+def print_status(
+    console: Console,
+    statuses: Sequence[AssetStatus],
+    outages: Sequence[str] = (),
+    *,
+    every: bool = False,
+) -> None:
+    """Print what is wrong, then how assets stand, in the order of their pipelines and layers.
 
     Args:
         console: where to.
         statuses: of the assets.
+        outages: systems that are down, in words.
         every: whether each of many that wait for one asset is shown.
     """
+    causes = {status.cause.key: status.cause for status in statuses if status.cause}
+    for line in outages:
+        say(console, line, BAD)
+    _print_causes(console, list(causes.values()), every=every)
+    if causes or outages:
+        console.print()
     for pipeline, group in groupby(statuses, key=lambda status: status.key.pipeline):
         members = [one for one in group if every or not _is_one_of_many(one)]
         console.print(Text(pipeline, style="bold underline"))
@@ -54,17 +69,15 @@ def print_status(console: Console, statuses: Sequence[AssetStatus], *, every: bo
         for line, style in (entry for status in members for entry in _remarks(status)):
             say(console, line, style)
         console.print()
-    _print_causes(console, statuses, every=every)
 
 
 def _is_one_of_many(status: AssetStatus) -> bool:
     return status.cause is not None and status.waits and len(status.cause.waiting) > _FEW
 
 
-def _print_causes(console: Console, statuses: Sequence[AssetStatus], *, every: bool) -> None:
+def _print_causes(console: Console, causes: Sequence[Cause], *, every: bool) -> None:
     """A line for each cause, with the number of assets that it holds up."""
-    causes = {status.cause.key: status.cause for status in statuses if status.cause}
-    for cause in sorted(causes.values(), key=lambda one: -len(one.waiting)):
+    for cause in sorted(causes, key=lambda one: -len(one.waiting)):
         run = f"; run {cause.run_id[:8]}" if cause.run_id else ""
         waiting = len(cause.waiting)
         before = (
@@ -73,7 +86,7 @@ def _print_causes(console: Console, statuses: Sequence[AssetStatus], *, every: b
         say(console, f"{before}{cause.key}: {cause.text}{run}", BAD)
         if waiting and not every and waiting <= _FEW:
             say(console, f"  {', '.join(map(str, cause.waiting))}", QUIET)
-    if not every and any(len(cause.waiting) > _FEW for cause in causes.values()):
+    if not every and any(len(cause.waiting) > _FEW for cause in causes):
         say(console, "--all shows each asset that waits", QUIET)
 
 
@@ -121,13 +134,13 @@ def _remarks(status: AssetStatus) -> Iterator[tuple[str, str]]:
     if not status.enabled:
         yield f"{key}: disabled, nothing starts it", QUIET
     if facts.unknown:
-        yield f"{key}: {facts.unknown}", POOR
+        if status.cause is None:
+            yield f"{key}: {facts.unknown}", POOR
     elif status.freshness.state in {"warn", "fail"} and not status.waits:
         yield f"{key}: {status.freshness.reason}", _STYLES[status.freshness.state]
-    if status.late:
-        *others, newest = status.late
-        more = f" and {len(others)} more" if others else ""
-        yield f"{key}: files are late of {newest}{more}", POOR
+    late = late_words(status.late, status.late_since)
+    if late and status.cause is None:
+        yield f"{key}: {late}", POOR
     if facts.failed_checks:
         yield f"{key}: failed {', '.join(facts.failed_checks)}", BAD
     if facts.warned_checks:

@@ -111,6 +111,7 @@ def test_json_holds_what_was_found(daily: StagingNode):
         "position": None,
         "circuit": None,
         "late": [],
+        "late_since": None,
         "failure": None,
         "cause": None,
     }
@@ -169,3 +170,22 @@ def test_files_that_are_late_are_named(project: Project) -> None:
         "2024-01-01",
     )
     assert status_of(replace(node, enabled=False), Facts(), at_five).late == ()
+
+
+def test_a_source_without_partitions_is_late_since_its_file_was_due(project: Project) -> None:
+    head = "schedule: '0 6 * * *'\n"
+    project.declare(
+        f"{head}sources:\n  orders: {{type: file, path: in.csv, partitions: none, deadline: 2h}}\n"
+    )
+    node, schedule = project.node("raw/orders"), project.build().plan.pipelines[0].schedule
+    at = datetime(2024, 1, 4, 8, 1, tzinfo=UTC)
+    old = Facts({WHOLE: 3}, published_at=at, changed_at=datetime(2024, 1, 3, 5, tzinfo=UTC))
+    status = status_of(node, old, at, schedule)
+    assert status.late_since == datetime(2024, 1, 4, 8, tzinfo=UTC)
+    assert as_json(status)["late_since"] == "2024-01-04T08:00:00+00:00"
+    new = replace(old, changed_at=datetime(2024, 1, 3, 6, tzinfo=UTC))
+    assert status_of(node, new, at, schedule).late_since is None
+    assert status_of(node, old, at - timedelta(minutes=2), schedule).late_since is None
+    # Without a schedule the deadline counts from the last file.
+    assert status_of(node, old, at).late_since == datetime(2024, 1, 3, 7, tzinfo=UTC)
+    assert status_of(node, Facts(), at).late_since is None

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from data_platform.observability.evaluations import Evaluation, last_evaluation
+from data_platform.observability.facts import changed_at
+from data_platform.observability.late_files import late_file, late_keys, late_words
 from data_platform.observability.reasons.above import held_up_since, waits
 from data_platform.observability.reasons.answers import Answer
 from data_platform.observability.reasons.built import built
@@ -58,7 +60,7 @@ def why(records: Records, node: AnyNode, partition: str | None) -> Why:
         partition: one of its partitions; None means the newest one that is due.
     """
     question = Question.about(records, node, partition)
-    answer = _answer(question).with_facts(*_last_ticks(question))
+    answer = _answer(question).with_facts(*_late(question), *_last_ticks(question))
     evaluation = last_evaluation(records.instance, node, question.partition)
     return Why(node.key, question.partition, answer, evaluation)
 
@@ -115,6 +117,25 @@ def _end(question: Question, partition: str) -> str:
     if partitions is None:
         raise AssertionError(question)
     return f"{partitions.window(partition)[1]:%Y-%m-%d %H:%M %Z}"
+
+
+def _late(question: Question) -> Iterator[str]:
+    """That a source's files should have come."""
+    node, records = question.node, question.records
+    if not isinstance(node, RawNode):
+        return
+    table = records.lake.table(node.key)
+    snapshot = table.snapshot()
+    late = late_keys(node, snapshot.partitions if snapshot else (), records.now)
+    if question.partition in late:
+        yield "its files are late"
+    pipeline = records.plan.pipeline(node.key.pipeline)
+    schedule = pipeline.schedule if pipeline else None
+    since = late_file(
+        node, changed_at(table, snapshot) if snapshot else None, schedule, records.now
+    )
+    if words := late_words((), since):
+        yield words
 
 
 def _last_ticks(question: Question) -> Iterator[str]:
