@@ -167,6 +167,8 @@ class RunLocks:
     def _end_overruled(self) -> None:
         with self._mutex:
             asked = set(self._open)
+        if not asked:
+            return
         try:
             over = self._overruled(asked)
         except Exception as error:  # noqa: BLE001 -- of whatever storage; it is asked again
