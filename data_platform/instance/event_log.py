@@ -1,11 +1,11 @@
-"""Dagster's event log in PostgreSQL, where making a run takes few statements.
+"""Dagster's event log in PostgreSQL, with few statements where there are many assets.
 
 Called by `storage`. A run tells of each asset and check that it is going to compute, one after
 another in Dagster's own storage: for ten assets with their checks a second of this process and of
 the database, before the run is in the queue. The rows are the same here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dagster import DagsterEventType
@@ -13,7 +13,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationPlanned,
 )
 from dagster._core.events.log import EventLogEntry
+from dagster._core.loader import LoadingContext
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     AssetKeyTable,
@@ -23,6 +25,8 @@ from dagster_postgres import PostgresEventLogStorage
 from dagster_shared.serdes import serialize_value
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
+
+from data_platform.instance.partition_statuses import Status, Wanted, current_statuses, is_simple
 
 _PLANNED = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -46,6 +50,19 @@ class BriefEventLog(PostgresEventLogStorage):
             self._store_planned(events)
         else:
             super().store_event_batch(events)
+
+    def get_asset_status_cache_values(
+        self, partitions_defs_by_key: Iterable[Wanted], context: LoadingContext
+    ) -> Sequence[Status]:
+        """What is kept of assets' partitions, brought up to date."""
+        wanted = [*partitions_defs_by_key]
+        read = AssetRecord.blocking_get_many(context, [key for key, _ in wanted])
+        records = {record.asset_entry.asset_key: record for record in read if record}
+        simple = [one for one in dict.fromkeys(wanted) if is_simple(one, records.get(one[0]))]
+        found = current_statuses(self, simple, records, context)
+        odd = [one for one in wanted if one not in found]
+        found |= dict(zip(odd, super().get_asset_status_cache_values(odd, context), strict=True))
+        return [found[one] for one in wanted]
 
     def _store_planned(self, events: Sequence[EventLogEntry]) -> None:
         """What Dagster's storage writes for each of these, all or none."""

@@ -11,6 +11,8 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 
+from data_platform.instance.event_log import BriefEventLog
+
 DAYS = dg.DailyPartitionsDefinition("2024-01-01")
 
 
@@ -44,7 +46,9 @@ def kept(instance: dg.DagsterInstance, run_id: str) -> list[list[tuple[Any, ...]
         .where(assets.last_run_id == run_id)
         .order_by(assets.asset_key),
     ]
-    with instance.event_log_storage.index_connection() as connection:
+    storage = instance.event_log_storage
+    assert isinstance(storage, BriefEventLog)
+    with storage.index_connection() as connection:
         return [[tuple(row) for row in connection.execute(query)] for query in queries]
 
 

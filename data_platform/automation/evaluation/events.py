@@ -1,9 +1,9 @@
 """What Dagster's log tells of many assets at once; Dagster itself asks for one after another.
 
-Called by `waking` and `evaluating`.
+Called by `waking`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as db
 from dagster import AssetKey, DagsterInstance
@@ -30,14 +30,6 @@ def planned_by(instance: DagsterInstance, runs: Collection[str]) -> Iterable[tup
     return [
         (run, key) for run, text in _rows(instance, found) if (key := AssetKey.from_db_string(text))
     ]
-
-
-def last_planned(instance: DagsterInstance, keys: Iterable[AssetKey]) -> Mapping[str, int]:
-    """The newest event that tells of a plan to compute an asset, by the asset's text."""
-    texts = [key.to_string() for key in keys]
-    found = db.select(Events.c.asset_key, db.func.max(Events.c.id)).group_by(Events.c.asset_key)
-    found = found.where(Events.c.dagster_event_type == _PLANNED, Events.c.asset_key.in_(texts))
-    return dict(_rows(instance, found)) if texts else {}
 
 
 def _rows(instance: DagsterInstance, query: db.Select) -> list[tuple]:

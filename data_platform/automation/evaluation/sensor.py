@@ -4,6 +4,7 @@ Called by `definitions`. It runs in the code server, so that conditions may be a
 judges only what may have changed. People stop and start it as ever.
 """
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,9 @@ class AutomationSensor(dg.AutomationConditionSensorDefinition):
     def _tick(self, context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if self._ticking is None:
             self._ticking = Ticking(_repository(context).asset_graph)
+            # The definitions stay: nobody has to look through them for garbage again.
+            gc.collect()
+            gc.freeze()
         found = self._ticking.tick(
             context.instance,
             context.cursor,

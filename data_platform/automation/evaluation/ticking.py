@@ -4,8 +4,10 @@ Called by `sensor`. The answers are those of Dagster's evaluation of all assets 
 assets whose answer can't have changed aren't asked.
 """
 
+import gc
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,6 +23,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from data_platform.automation.evaluation.evaluating import WakingEvaluator
 from data_platform.automation.evaluation.grouping import runs_for
 from data_platform.automation.evaluation.memory import Memory, State, state_of
+from data_platform.automation.evaluation.showing import Showing
 from data_platform.automation.evaluation.waking import Waking
 from data_platform.automation.evaluation.watching import Watching
 
@@ -95,9 +98,12 @@ class Ticking:
             evaluation_time=now,
             logger=logger,
         )
-        with partition_loading_context(
-            effective_dt=evaluator.evaluation_time,
-            dynamic_partitions_store=evaluator.instance_queryer,
+        with (
+            _without_collection(),
+            partition_loading_context(
+                effective_dt=evaluator.evaluation_time,
+                dynamic_partitions_store=evaluator.instance_queryer,
+            ),
         ):
             woken = self._waking.woken(evaluator, before)
             evaluator.awake |= self._waking.watching.with_siblings(
@@ -108,9 +114,10 @@ class Ticking:
                 requested, self._graph, tags=tags, backfills=evaluator.emit_backfills
             )
             changed = self._keep(evaluator, woken)
+            showing = Showing()
             return Ticked(
                 requests=requests,
-                evaluations=[result.serializable_evaluation for result in changed],
+                evaluations=[showing.of(result) for result in changed],
                 cursor=self._written or "",
                 looked_at=len(evaluator.current_results_by_key),
                 results=evaluator.current_results_by_key,
@@ -154,3 +161,15 @@ class Ticking:
             or not self._graph.has(key)
             or not (isinstance(key, AssetKey) and self._graph.get(key).is_materializable)
         }
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """A tick keeps all that it makes until its end: looking for garbage would take half of it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
