@@ -64,7 +64,7 @@ class BeforeLastTick(SubsetAutomationCondition[AssetKey]):
     @property
     @override
     def name(self) -> str:
-        return f"BEFORE THE LAST TICK OF {' '.join(self.schedule.crons)}"
+        return f"before the last tick of {' '.join(self.schedule.crons)}"
 
     @property
     def crons(self) -> list[tuple[str, str]]:

@@ -90,7 +90,7 @@ class Schedule(Model):
         minutes = int((self.every or _DAY) / _MINUTE)
         # What each hour has alike is written so, since it is to come twice where an hour does.
         if minutes <= 60 and 60 % minutes == 0:  # noqa: PLR2004
-            return (f"{','.join(str(at) for at in range(0, 60, minutes))} * * * *",)
+            return (f"{'0' if minutes == 60 else f'*/{minutes}'} * * * *",)  # noqa: PLR2004
         hours: dict[int, list[str]] = {}
         for at in range(0, 24 * 60, minutes):
             hours.setdefault(at % 60, []).append(str(at // 60))
