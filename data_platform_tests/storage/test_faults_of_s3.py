@@ -37,7 +37,7 @@ from data_platform.storage.versions import DataFile, PartitionVersion
 from data_platform.storage.workbench import Workbench
 
 ORDERS = "raw/orders"
-CUTS, OF_A_CAMPAIGN = 10, 100
+CUTS, OF_A_CAMPAIGN = 6, 100
 SMALL = "SELECT i AS a, 'after' AS t, 2 AS new FROM RANGE(4) AS r (i)"
 LARGE = "SELECT i AS a, MD5(i::VARCHAR) AS t, 2 AS new FROM RANGE(12000) AS r (i)"
 BEFORE = "SELECT i AS a, 'before' AS t FROM RANGE(3) AS r (i)"
