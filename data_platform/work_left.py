@@ -74,7 +74,9 @@ def work_left(
         lake = lake.for_step(node.key, one.inputs, one.prints)
     workbench = replace(workbench, lake=lake)
     unchanged = [key for key in keys if all(key in one.unchanged for one in found)]
-    judged = len(unchanged) < len(keys) or all(may_stand_as_judged(context, n) for n in nodes)
+    judged = len(unchanged) < len(keys) or all(
+        may_stand_as_judged(context, node, one.run) for node, one in zip(nodes, found, strict=True)
+    )
     if is_forced(context.run.tags) or not judged:
         unchanged = []
     left = [key for key in keys if key not in set(unchanged)]

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.stats import StepEventStatus
 
-from data_platform.asset_specs import asset_key
 from data_platform.plan.checks.notices import notices_of
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import LakeNode, RawNode, StagingNode
 from data_platform.reporting.events import PartitionEvent, inputs_of, record_materializations
 from data_platform.reporting.figures import rows_label
+from data_platform.reporting.unjudged import last_result
 from data_platform.storage.versions import PartitionVersion, Snapshot
 
 UNCHANGED = "unchanged: same inputs, code and configuration"
@@ -26,23 +27,27 @@ def checks_of(node: LakeNode) -> list[str]:
     return [*(check.name for check in node.checks), *notices]
 
 
-def may_stand_as_judged(context: dg.AssetExecutionContext, node: LakeNode) -> bool:
+def may_stand_as_judged(context: dg.AssetExecutionContext, node: LakeNode, run: str) -> bool:
     """Whether the last results of all checks are true of what stands.
 
     What failed was another candidate than the version that stands; what was never judged, or whose
-    results are gone, has to be.
+    results are gone, has to be. So has what a step published that broke off before it told them.
+
+    Args:
+        context: of the step.
+        node: the asset.
+        run: that published what stands.
     """
-    keys = [dg.AssetCheckKey(asset_key(node.key), name) for name in checks_of(node)]
-    if not keys:
-        return True
-    summaries = context.instance.event_log_storage.get_asset_check_summary_records(keys)
-    for key in keys:
-        record = summaries[key].last_completed_check_execution_record if key in summaries else None
-        event = record.event.dagster_event if record and record.event else None
-        last = event.asset_check_evaluation_data if event else None
-        if last is None or not (last.passed or last.severity == dg.AssetCheckSeverity.WARN):
-            return False
-    return True
+    names = checks_of(node)
+    step = context.get_step_execution_context().step.key
+    tries = context.instance.get_run_step_stats(run, [step]) if names and run else []
+    if any(one.status != StepEventStatus.SUCCESS for one in tries):
+        return False
+    results = (last_result(context, node, name) for name in names)
+    return all(
+        last is not None and (last.passed or last.severity == dg.AssetCheckSeverity.WARN)
+        for last in results
+    )
 
 
 def record_unchanged(

@@ -7,6 +7,9 @@ that succeeds, and neither a pass nor a failure would be true of rows that nobod
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+)
 
 from data_platform.asset_specs import asset_key
 from data_platform.plan.nodes import Node
@@ -23,16 +26,8 @@ def as_judged_before(
         names: of its checks.
         why: nothing was judged.
     """
-    keys = {name: dg.AssetCheckKey(asset_key(node.key), name) for name in names}
-    if not keys:
-        return
-    summaries = context.instance.event_log_storage.get_asset_check_summary_records(
-        list(keys.values())
-    )
-    for name, key in keys.items():
-        record = summaries[key].last_completed_check_execution_record if key in summaries else None
-        event = record.event.dagster_event if record and record.event else None
-        last = event.asset_check_evaluation_data if event else None
+    for name in names:
+        last = last_result(context, node, name)
         yield dg.AssetCheckResult(
             asset_key=asset_key(node.key),
             check_name=name,
@@ -40,3 +35,19 @@ def as_judged_before(
             severity=last.severity if last else dg.AssetCheckSeverity.WARN,
             metadata={**(last.metadata if last else {}), "as_before": why},
         )
+
+
+def last_result(
+    context: dg.AssetExecutionContext, node: Node, name: str
+) -> dg.AssetCheckEvaluation | None:
+    """What came of a check when it was judged last; None where it never was.
+
+    Dagster's own summary asks twice: what the run plans is newer than what was judged.
+    """
+    records = context.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(asset_key(node.key), name),
+        limit=1,
+        status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+    )
+    event = records[0].event.dagster_event if records and records[0].event else None
+    return event.asset_check_evaluation_data if event else None

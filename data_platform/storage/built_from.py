@@ -44,6 +44,7 @@ class Standing:
         inputs: the snapshots of what it reads, but of itself.
         upstreams: the snapshots of all that it reads, by relation.
         unchanged: partitions that stand as they would be built again.
+        run: which built the newest of them; "" where there is none.
     """
 
     prints: Prints
@@ -51,6 +52,7 @@ class Standing:
     inputs: Mapping[Key, Snapshot]
     upstreams: Mapping[str, Snapshot]
     unchanged: Mapping[str, PartitionVersion]
+    run: str
 
 
 def standing_of(
@@ -73,7 +75,9 @@ def standing_of(
     prints = _prints(node, ready, snapshots, workbench, configuration)
     pinned = {given.key: snapshots.get(relation_of(given)) for given in node.inputs}
     found = {key: one for key, one in pinned.items() if one is not None and key != node.key}
-    return Standing(prints, own, found, snapshots, _unchanged(table, own, prints))
+    runs = _runs(table, own, prints) if own else {}
+    unchanged = {key: own.partitions[key] for key in ready if own and key in runs}
+    return Standing(prints, own, found, snapshots, unchanged, next(iter(runs.values()), ""))
 
 
 def _prints(
@@ -139,29 +143,25 @@ def _versions_read(
     return str([f"{one} {partitions[one].data_version}" for one in sorted(read)])
 
 
-def _unchanged(
-    table: LakeTable, own: Snapshot | None, prints: Prints
-) -> dict[str, PartitionVersion]:
-    """The partitions of which a commit says that their version was built from the same."""
-    if own is None:
-        return {}
+def _runs(table: LakeTable, own: Snapshot, prints: Prints) -> dict[str, str]:
+    """The partitions of which a commit says that their version was built from the same, by whom."""
     versions = own.partitions
     wanted = {key: prints.of(key, versions) for key in prints.by_key if key in versions}
     found = _said(table, own, wanted)
     # What is built anew may change what the partitions after it are compared with.
-    anew = set(prints.by_key) - found
+    anew = prints.by_key.keys() - found.keys()
     for key in sorted(found):
         if anew.intersection(prints.trailing(key, {*versions, *anew})):
             anew.add(key)
-    return {key: versions[key] for key in prints.by_key if key not in anew}
+    return {key: run for key, run in found.items() if key not in anew}
 
 
-def _said(table: LakeTable, own: Snapshot, wanted: Mapping[str, Kept]) -> set[str]:
-    """The partitions of which the newest commit that tells of them says just this."""
-    told: dict[str, bool] = {}
+def _said(table: LakeTable, own: Snapshot, wanted: Mapping[str, Kept]) -> dict[str, str]:
+    """The partitions of which the newest commit that tells of them says just this, and its run."""
+    told: dict[str, str | None] = {}
     history = table.history(own)
     while told.keys() < wanted.keys() and (commit := next(history, None)) is not None:
         kept = kept_in(commit)
         for key in kept.keys() & (wanted.keys() - told.keys()):
-            told[key] = kept[key] == wanted[key]
-    return {key for key, same in told.items() if same}
+            told[key] = str(commit.get("run_id", "")) if kept[key] == wanted[key] else None
+    return {key: run for key, run in told.items() if run is not None}

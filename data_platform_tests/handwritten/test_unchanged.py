@@ -1,13 +1,17 @@
 """What nothing has changed of isn't computed again, and is reported as what it is."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import dagster as dg
 import pytest
 from handwritten_sales import DAYS, Sales
 
+from data_platform import lake_steps
 from data_platform.keeping.history import history_of
 from data_platform.plan.keys import Key
+from data_platform.plan.nodes import LakeNode
 from data_platform.reporting.unchanged import UNCHANGED
 from data_platform.run_tags import FORCE_TAG
 
@@ -102,6 +106,58 @@ def test_a_check_that_failed_is_judged_anew(sales: Sales):
         )
     )
     assert set(told(sales, sales.run(DAYS[:1]), "analytics/daily").values()) == {""}
+
+
+def test_what_was_published_and_not_reported_is_judged_anew(
+    sales: Sales, monkeypatch: pytest.MonkeyPatch
+):
+    """A step broke off between its commit and its record: the last results are of older rows."""
+    sales.write("", MORE)
+    sales.run(DAYS[:1])
+    (sales.folder / "data" / f"orders-{DAYS[0]}.csv").write_text(
+        "id,day,country,amount\n1,2024-01-01,DE,1.00\n"
+    )
+    with monkeypatch.context() as broken:
+        broken.setattr(lake_steps, "_record", breaking(lake_steps._record, "daily"))
+        assert not sales.run(DAYS[:1]).success
+    assert sales.rows("select amount from sales.analytics.daily") == [(1,)]
+    published = sales.version("analytics/daily")
+
+    again = sales.run(DAYS[:1])
+
+    assert told(sales, again, "analytics/daily") == {DAYS[0]: ""}
+    assert (
+        sales.materialization("analytics/daily").tags["dagster/data_version"]
+        == (sales.versions("analytics/daily")[DAYS[0]])
+    )
+    assert sales.version("analytics/daily") == published + 1, "that it is judged is noted"
+    assert told(sales, sales.run(DAYS[:1]), "analytics/daily") == {DAYS[0]: UNCHANGED}
+    assert sales.version("analytics/daily") == published + 1
+
+
+def breaking(record: Callable[..., None], name: str) -> Callable[..., None]:
+    """Records all assets but one, whose step breaks off."""
+
+    def recorded(context: Any, node: LakeNode, *rest: Any) -> None:
+        if node.key.name == name:
+            raise RuntimeError("broken off")
+        record(context, node, *rest)
+
+    return recorded
+
+
+def test_a_functions_inputs_have_one_order_in_all_processes(sales: Sales):
+    """Dagster keeps them in a set; another order would be another code version."""
+    names = [f"part_{number}" for number in range(8)]
+    parts = "".join(f"  {name}: {{query: select 1 as n}}\n" for name in names)
+    ins = ", ".join(f'"{n}": dg.AssetIn(["analytics", "sales", "{n}"])' for n in names)
+    sales.write(
+        CALLED % (f", ins={{{ins}}}", ", ".join(names), str(sales.folder / "calls")),
+        f"analytics:\n{parts}",
+    )
+    node = sales.load().plan.get(Key("analytics", "sales", "doubled"))
+    assert node is not None
+    assert [given.key.name for given in node.inputs] == names
 
 
 @pytest.mark.parametrize(

@@ -32,22 +32,24 @@ def land(project: Project, days: dict[str, int], others: int = 0) -> None:
     project.land_all("raw/orders", rows)
 
 
-def found(project: Project, *keys: str, configuration: str = "", **given: int) -> Standing:
+def found(
+    project: Project, *keys: str, configuration: str = "", rate: int | None = None
+) -> Standing:
     node = project.node(SUMMED)
     assert isinstance(node, AnalyticsNode)
-    workbench = replace(project.workbench, given=given)
+    workbench = replace(project.workbench, given={} if rate is None else {"rate": rate})
     return standing_of(node, keys or [WHOLE], workbench, configuration)
 
 
-def build(project: Project, *keys: str, **given: int) -> list[str]:
+def build(project: Project, *keys: str) -> list[str]:
     """What a step does: builds what is left, and gives that."""
     node = project.node(SUMMED)
     assert isinstance(node, AnalyticsNode)
-    standing = found(project, *keys, **given)
+    standing = found(project, *keys)
     lake = project.workbench.lake.for_step(node.key, standing.inputs, standing.prints)
     left = [key for key in keys or [WHOLE] if key not in standing.unchanged]
     if left:
-        workbench = replace(project.workbench, lake=lake, given=given)
+        workbench = replace(project.workbench, lake=lake)
         assert not compute(node, left, workbench, {"run_id": "test"}).failed
     return left
 
