@@ -125,8 +125,8 @@ def report(
     """
     text = _range_report(context, node, passage, seconds)
     table = workbench.lake.table(node.key)
-    # Read anew: what was published isn't any more where it was written.
-    snapshot = table.snapshot()
+    # Read anew after work: what was published isn't any more where it was written.
+    snapshot = passage.standing or table.snapshot()
     standing = snapshot.partitions if snapshot else {}
     once = _once(node, passage, snapshot, table, text) if snapshot else {}
     _record(context, node, passage, events, seconds, once)
