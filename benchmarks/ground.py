@@ -249,10 +249,14 @@ def _stop(server: Path) -> None:
 
 
 def carry_out(
-    name: str, doc: str | None, run: Callable[[Ground, Options], str], days: int = YEAR_DAYS
+    name: str,
+    doc: str | None,
+    run: Callable[[Ground, Options], str],
+    days: int = YEAR_DAYS,
+    rounds: int = 3,
 ) -> None:
     """What every script does: read its options, run, report, and put the table where it goes."""
-    chosen = options(doc, rounds=3, days=days)
+    chosen = options(doc, rounds=rounds, days=days)
     with opened() as ground:
         text = run(ground, chosen)
     report(name, text, f"{name}.py", chosen.rounds, chosen.load)

@@ -21,10 +21,12 @@ SCRIPTS = (
     "parquet_to_postgres",
     "destinations",
     "year",
+    "unchanged",
     "audit",
     "dagster_events",
     "launch_latency",
     "definitions_load",
+    "automation_ticks",
 )
 FOLDER = Path(__file__).parent
 
