@@ -52,7 +52,7 @@ def history(key: str, limit: int, style: str) -> None:
     from data_platform.keeping.history import history_of  # noqa: PLC0415
     from data_platform.keeping.naming import table_key  # noqa: PLC0415
     from data_platform.terminal.console import make_console  # noqa: PLC0415
-    from data_platform.terminal.lake_tables import history_json, print_history  # noqa: PLC0415
+    from data_platform.terminal.version_tables import history_json, print_history  # noqa: PLC0415
 
     loaded = load_all()
     found = history_of(loaded.workbench().lake, table_key(loaded.plan, key), limit or None)

@@ -63,11 +63,11 @@ def rollback(
     from data_platform.keeping.naming import lake_node, user_name  # noqa: PLC0415
     from data_platform.keeping.rollback import plan_rollback, roll_back  # noqa: PLC0415
     from data_platform.terminal.console import make_console, say  # noqa: PLC0415
-    from data_platform.terminal.lake_tables import (  # noqa: PLC0415
+    from data_platform.terminal.tables import GOOD  # noqa: PLC0415
+    from data_platform.terminal.version_tables import (  # noqa: PLC0415
         print_rollback,
         rollback_json,
     )
-    from data_platform.terminal.tables import GOOD  # noqa: PLC0415
 
     if style == "json" and not (yes or dry_run):
         raise click.UsageError("--format json asks nothing: say --yes or --dry-run")

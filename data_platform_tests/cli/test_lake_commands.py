@@ -14,7 +14,7 @@ from data_platform.keeping.history import history_of
 from data_platform.plan.keys import Key
 from data_platform.run_tags import PINNED_TAG
 from data_platform.settings import Settings
-from data_platform.terminal.lake_tables import print_history
+from data_platform.terminal.version_tables import print_history
 
 STAGING = """staging:
   orders:

@@ -314,9 +314,8 @@ def test_an_input_in_progress_is_waited_for(
 
 def test_an_input_that_nothing_starts_is_named(ask: Ask):
     found = ask("analytics/told")
-    assert (
-        "waits: raw/shop/orders 2024-01-10 has to wait for schedule shop_sources, next at "
-        in (found.sentence)
+    assert "waits: raw/shop/orders 2024-01-10 has to wait for schedule shop_sources, next at " in (
+        found.sentence
     )
     assert "besides, it waits: nobody has told yet of warehouse/rates" in " ".join(
         found.answer.facts

@@ -5,11 +5,11 @@ wants every column of every table and qualifies the statement anew for each colu
 be open. Tables are relations of assets, or CTEs.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlglot import exp
 
+from data_platform.plan.lineage.combining import by_name, by_place, chosen, star_of
 from data_platform.plan.lineage.expressions import Gathering, Scope, Table, has_aggregate
 from data_platform.plan.lineage.relations import (
     NOTHING,
@@ -80,7 +80,7 @@ class QueryLineage:
                 case _:
                     scope = Scope(outer)
                     self._source(query, scope)
-                    return _star(scope.tables)
+                    return star_of(scope.tables)
         finally:
             self._tables = before
 
@@ -198,7 +198,7 @@ class QueryLineage:
             # What the other side holds decides which rows stay; no value comes from there.
             self.use(left.whole | right.whole, Use.FILTER)
             return left
-        united = _by_name(left, right) if query.args.get("by_name") else _by_place(left, right)
+        united = by_name(left, right) if query.args.get("by_name") else by_place(left, right)
         if query.args.get("distinct"):
             self.use(united.whole, Use.DISTINCT)
         return united
@@ -221,7 +221,7 @@ class QueryLineage:
             case exp.Subquery() if not isinstance(source.this, exp.Query):
                 inner = Scope(scope)
                 self._source(source.this, inner)
-                relation = _star(inner.tables)
+                relation = star_of(inner.tables)
                 if not alias:
                     scope.tables += inner.tables
                     scope.merged |= inner.merged
@@ -252,7 +252,7 @@ class QueryLineage:
             self.use(self._made(condition, scope), Use.JOIN)
         using = [name.name.lower() for name in join.args.get("using") or ()]
         if (join.method or "").upper() == "NATURAL":
-            there = [set(names_of(_star(side).columns)) for side in (left, right)]
+            there = [set(names_of(star_of(side).columns)) for side in (left, right)]
             using = sorted(there[0] & there[1])
         self._merge(using, join, scope, before)
         if (join.kind or "").upper() in {"SEMI", "ANTI"}:
@@ -289,14 +289,14 @@ class QueryLineage:
         """The columns of `*`, `t.*` or COLUMNS(...); None for any other item."""
         star = item.this if isinstance(item, exp.Column) else item
         if isinstance(star, exp.Columns):
-            return _chosen(star, _star(scope.tables))
+            return chosen(star, star_of(scope.tables))
         if not isinstance(star, exp.Star):
             return None
         tables = scope.tables
         if isinstance(item, exp.Column):
             table = scope.table(item.table)
             tables = [table] if table else []
-        return self._changed(star, _star(tables, scope.merged), scope)
+        return self._changed(star, star_of(tables, scope.merged), scope)
 
     def _changed(self, star: exp.Star, relation: Relation, scope: Scope) -> Relation:
         """`* EXCLUDE (...) REPLACE (...) RENAME (...)`."""
@@ -321,73 +321,6 @@ class QueryLineage:
         gone = left_out | set(changed)
         rest = tuple(Rest(each.asset, each.without | gone) for each in relation.rest)
         return Relation(tuple(columns), rest, relation.mixed)
-
-
-def _star(tables: Iterable[Table], merged: Mapping[str, Made] | None = None) -> Relation:
-    """All columns of tables, those of USING once."""
-    columns: list[tuple[str, Made]] = []
-    rest: list[Rest] = []
-    mixed: list[Made] = []
-    for table in tables:
-        columns += [
-            (name, (merged or {}).get(name.lower(), made))
-            for name, made in table.relation.columns
-            if name.lower() not in table.merged
-        ]
-        told = frozenset(names_of(table.relation.columns)) | table.merged
-        rest += [Rest(each.asset, each.without | told) for each in table.relation.rest]
-        mixed.append(table.relation.mixed)
-    return Relation(tuple(columns), tuple(rest), union_of(mixed))
-
-
-def _chosen(columns: exp.Columns, relation: Relation) -> Relation:
-    """COLUMNS('pattern'), and COLUMNS(lambda c: LOWER(c) NOT IN (...)) of the platform's own."""
-    match columns.this:
-        case exp.Literal() as pattern:
-            kept = [(name, made) for name, made in relation.columns if _matches(pattern, name)]
-            return Relation(tuple(kept), relation.rest, relation.mixed)
-        case exp.Lambda(this=exp.Not(this=exp.In(this=exp.Lower()) as listed)):
-            gone = {item.name for item in listed.expressions}
-            kept = [(name, made) for name, made in relation.columns if name.lower() not in gone]
-            rest = tuple(Rest(each.asset, each.without | gone) for each in relation.rest)
-            return Relation(tuple(kept), rest, relation.mixed)
-        case _:
-            return relation
-
-
-def _matches(pattern: exp.Literal, name: str) -> bool:
-    try:
-        return re.search(pattern.name, name) is not None
-    except re.error:
-        return True
-
-
-def _by_place(left: Relation, right: Relation) -> Relation:
-    """UNION: the first side's names, each column made of both sides' in its place."""
-    known = left.closed and right.closed
-    if not known or len(left.columns) != len(right.columns):
-        # In which place a column stands isn't known.
-        columns = tuple((name, made | right.whole) for name, made in left.columns)
-        mixed = NOTHING if left.closed else left.mixed | right.whole
-        return Relation(columns, left.rest, mixed)
-    pairs = zip(left.columns, right.columns, strict=True)
-    return Relation(tuple((name, made | other) for (name, made), (_, other) in pairs))
-
-
-def _by_name(left: Relation, right: Relation) -> Relation:
-    """UNION BY NAME: a column is made of those of its name."""
-    names: dict[str, str] = {}
-    for name, _ in (*left.columns, *right.columns):
-        names.setdefault(name.lower(), name)
-    columns = tuple((names[lower], _or_nothing(left, right, lower)) for lower in names)
-    rest = tuple(
-        Rest(each.asset, each.without | frozenset(names)) for each in (*left.rest, *right.rest)
-    )
-    return Relation(columns, rest, left.mixed | right.mixed)
-
-
-def _or_nothing(left: Relation, right: Relation, name: str) -> Made:
-    return (left[name] or NOTHING) | (right[name] or NOTHING)
 
 
 def _holds(condition: exp.Expr) -> bool:
