@@ -11,6 +11,7 @@ code server too, since its daemon can't judge the platform's operands.
 
 Seconds of the wall are those that Dagster keeps of a tick; beside them the seconds of the processor
 that code server and daemon took meanwhile, which count on a busy machine.
+`dagster` has 20 pipelines at most: with 200, no tick of it ends in a quarter of an hour.
 To reach with 2,000 assets: 5 s for a steady tick, 20 s for the one in which a day begins.
 """
 
@@ -24,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,7 +33,9 @@ import dagster as dg
 import psutil
 import yaml
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
-from workspaces import write
+from others import RESULTS
+from tables import load_average, origin
+from workspaces import ASSETS, write
 
 from data_platform.definitions import definitions_of
 from data_platform.instance.storage import open_instance
@@ -53,10 +57,41 @@ defs = platform.build_definitions(platform.load_settings(), platform.environment
 """
 _PLATFORMS = "from data_platform.definitions import defs\n"
 _PATIENCE = 900
+_LARGEST = {"dagster": 20}
+_TITLES = ("contestant", "assets", "tick", "seconds", "of the server", "of the daemon", "runs")
 
 
-def measure(contestant: str, pipelines: int, folder: Path) -> Iterator[str]:
-    """The ticks of a contestant, a line each."""
+@dataclass(frozen=True)
+class Tick:
+    """What a tick took.
+
+    Attributes:
+        contestant: whose it was.
+        assets: how many there are.
+        name: its number, or what came before it.
+        seconds: of the wall, as Dagster keeps them.
+        server: seconds of the processor that the code server took.
+        daemon: those that the daemon took.
+        runs: that it requested.
+    """
+
+    contestant: str
+    assets: int
+    name: str
+    seconds: float
+    server: float
+    daemon: float
+    runs: int
+
+    def row(self) -> str:
+        """A row of the table."""
+        cells = (f"{one:.2f}" if isinstance(one, float) else str(one) for one in astuple(self))
+        return f"| {' | '.join(cells)} |"
+
+
+def measure(contestant: str, pipelines: int, folder: Path) -> Iterator[Tick]:
+    """The ticks of a contestant."""
+    about = contestant, pipelines * ASSETS
     write(folder, pipelines)
     settings = Settings(folder, folder / ".data", (folder,))
     settings.data_dir.mkdir()
@@ -80,13 +115,12 @@ def measure(contestant: str, pipelines: int, folder: Path) -> Iterator[str]:
         seen: set[int] = set()
         quiet = 0
         while quiet < 2:
-            line, requests = _next(instance, processes, seen)
-            yield f"{contestant}, tick {len(seen)}: {line}"
-            quiet = 0 if requests or len(seen) < 3 else quiet + 1
+            found = _next(instance, processes, seen)
+            yield Tick(*about, str(len(seen)), *found)
+            quiet = 0 if found[-1] or len(seen) < 3 else quiet + 1
         _publish(instance, keys[:: max(1, len(keys) // 10)][:10], str(day))
         for name in ("with ten events", "after it"):
-            line, _ = _next(instance, processes, seen)
-            yield f"{contestant}, tick {name}: {line}"
+            yield Tick(*about, name, *_next(instance, processes, seen))
 
 
 def _configure(folder: Path) -> None:
@@ -150,8 +184,8 @@ def _wait_for(port: int) -> None:
 
 def _next(
     instance: dg.DagsterInstance, processes: list[psutil.Process], seen: set[int]
-) -> tuple[str, int]:
-    """The next tick that ends, in words, and how many runs it requested."""
+) -> tuple[float, float, float, int]:
+    """The next tick that ends: seconds of it, of server and daemon, and how many runs it made."""
     until = time.monotonic() + _PATIENCE
     before = [_processor_seconds(process) for process in processes]
     while time.monotonic() < until:
@@ -166,8 +200,7 @@ def _next(
                 for process, earlier in zip(processes, before, strict=True)
             )
             wall = (tick.end_timestamp or time.time()) - tick.timestamp
-            words = f"{wall:.2f} s, cpu of code server {server:.2f} s, of daemon {daemon:.2f} s"
-            return f"{words}, {len(tick.run_ids)} runs", len(tick.run_ids)
+            return wall, server, daemon, len(tick.run_ids)
         time.sleep(0.2)
     raise SystemExit("no tick ends")
 
@@ -191,11 +224,19 @@ def main() -> None:
     parser.add_argument("--pipelines", type=int, default=200)
     parser.add_argument("--contestants", nargs="+", default=["platform", "dagster"])
     arguments = parser.parse_args()
+    load = load_average()
+    lines = [f"| {' | '.join(_TITLES)} |", "|---" * len(_TITLES) + "|"]
     for contestant in arguments.contestants:
+        pipelines = min(arguments.pipelines, _LARGEST.get(contestant, arguments.pipelines))
         with tempfile.TemporaryDirectory(prefix="dp-ticks-") as name:
             Path(name).chmod(0o755)  # the embedded server's user passes through it
-            for line in measure(contestant, arguments.pipelines, Path(name)):
-                print(line, flush=True)
+            for tick in measure(contestant, pipelines, Path(name)):
+                lines.append(tick.row())
+                print(lines[-1], flush=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    command = f"automation_ticks.py --pipelines {arguments.pipelines}"
+    text = "\n".join([*lines, "", origin(command, load), ""])
+    (RESULTS / "automation_ticks.md").write_text(text)
 
 
 if __name__ == "__main__":
