@@ -90,7 +90,7 @@ def _begins(status: AssetStatus) -> str | None:
     if LAST_GOOD in (*facts.failed_checks, *facts.warned_checks):
         return "its source can't be read; its last good data stand"
     if not status.enabled and status.published < status.due:
-        return "is disabled: nothing starts it"
+        return "disabled, nothing starts it"
     return late_words(status.late, status.late_since)
 
 
