@@ -60,6 +60,16 @@ NOT_EMPTY = "not_empty"
 """The check behind `on_empty` of a source: rows came."""
 
 
+LONGEST_FOLDER = 200
+"""Characters of a partition's folder: a name of 255 bytes is the most that file systems take, and
+files are named after it with more around."""
+
+
+def names_folder(key: str) -> bool:
+    """Whether a folder can be called by a partition's key."""
+    return len(partition_folder(key)) <= LONGEST_FOLDER
+
+
 def partition_folder(key: str) -> str:
     """The folder of a partition in a table of the lake, and in scratch.
 

@@ -25,10 +25,12 @@ from data_platform.errors import StorageError
 from data_platform.plan.conversions import NANOSECONDS, stored_type
 from data_platform.plan.naming import (
     HIDDEN_TYPES,
+    LONGEST_FOLDER,
     PARTITION,
     PARTITION_FIELD,
     PROVENANCE,
     WHOLE,
+    names_folder,
 )
 from data_platform.plan.sql.expressions import literal, quoted
 from data_platform.storage.commits import KEEPING, NOTE
@@ -138,8 +140,14 @@ def write(  # noqa: PLR0913 -- options of one statement
         stray: whether rows whose `_partition` is NULL are left out and counted.
 
     Raises:
-        StorageError: there are rows of partitions that nobody asked for.
+        StorageError: there are rows of partitions that nobody asked for, or no folder can be
+            called by a key.
     """
+    if long := next((key for key in keys if not names_folder(key)), None):
+        raise StorageError(
+            f"the partition key {long[:20]}... is too long for the name of a folder: letters other "
+            f"than ASCII take 6 to 12 characters of {LONGEST_FOLDER}; name it shorter"
+        )
     folder.mkdir(parents=True)
     partitioned = list(keys) != [WHOLE]
     parts = [""] if streamed or not partitioned else _parts(keys)

@@ -15,6 +15,7 @@ from data_platform.automation.sensors.reached import Pipelines
 from data_platform.automation.sensors.run_requests import Wanted, run_requests
 from data_platform.errors import PlatformError
 from data_platform.plan.nodes import LakeNode, Plan, RawNode, Registration
+from data_platform.plan.partitions import Partitions
 from data_platform.storage.asking import table_frame
 
 MOST_KEYS = 100
@@ -130,7 +131,7 @@ def _looked(
     except PlatformError as error:
         return Found(Known(), f"{error}")
     values = [str(value) for value in frame.column(0).unique().to_pylist() if value is not None]
-    keys = sorted(value for value in values if value and value.isprintable())
+    keys = sorted(filter(Partitions(dynamic=one.name).is_key, values))
     registered = {*instance.get_dynamic_partitions(one.name), *known.pending}
     new = [key for key in keys if key not in registered]
     words = f"{len(keys):,} keys, {len(new):,} new: they run with the next look"
