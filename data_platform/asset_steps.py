@@ -6,9 +6,10 @@ the steps of the platform are all alike, so the two definitions that it makes ar
 compares them with those of the decorator.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import dagster as dg
 
@@ -20,11 +21,36 @@ from data_platform.plan.nodes import AnyNode, Node
 from data_platform.run_config import config_schema
 
 Step = Callable[[dg.AssetExecutionContext], Iterator[Any]]
+_Resources = Mapping[str, dg.ResourceDefinition]
 
 _PRIORITY = {"low": -1, "medium": 0, "high": 1, "critical": 2}
 _UPSTREAM = dg.In(dg.Nothing)
 _OUTCOME = dg.Out(cast("Any", dg.Any))
 """Of a check; one for all, since an output has its name elsewhere."""
+
+
+class _StepAsset(dg.AssetsDefinition):
+    """An asset that is bound to resources with all others that need the same ones.
+
+    Dagster's own way makes each asset anew and looks through the resources for each of its outputs.
+    """
+
+    _bound: ClassVar[tuple[_Resources, dict[frozenset[str], _Resources]]] = ({}, {})
+    """What assets were bound to last, and what of it each set of keys comes to."""
+
+    def with_resources(self, resource_defs: _Resources) -> dg.AssetsDefinition:
+        """The asset with the resources that it needs."""
+        if _StepAsset._bound[0] is not resource_defs:
+            _StepAsset._bound = (resource_defs, {})
+        _, known = _StepAsset._bound
+        needs = frozenset(self.op.required_resource_keys)
+        if self.resource_defs or needs not in known:
+            bound = super().with_resources(resource_defs)
+            known[needs] = bound.resource_defs
+        else:
+            bound = copy.copy(self)
+            bound._resource_defs = known[needs]  # noqa: SLF001 -- of the same class
+        return bound
 
 
 def step_asset(
@@ -58,7 +84,7 @@ def step_asset(
         tags=step_tags(node),
         pool=node.pool,
     )
-    return dg.AssetsDefinition(
+    return _StepAsset(
         keys_by_input_name=inputs,
         keys_by_output_name={output: spec.key},
         node_def=op,

@@ -3,14 +3,17 @@
 Called by `asset_specs`, and by whoever tells Dagster about partitions.
 """
 
+import functools
+
 import dagster as dg
 
 from data_platform.plan.partitions import Partitions, TimePartitions
 from data_platform.plan.partitions.kinds import TIME
 
 
+@functools.cache
 def definition_of(partitions: Partitions) -> dg.PartitionsDefinition[str]:
-    """What Dagster shows and asks for."""
+    """What Dagster shows and asks for; one for all assets of the same partitions."""
     if partitions.dynamic is not None:
         return dg.DynamicPartitionsDefinition(name=partitions.dynamic)
     parts: dict[str, dg.PartitionsDefinition[str]] = {
