@@ -34,7 +34,7 @@ from data_platform.staging.computing import compute as compute_staging
 from data_platform.storage.lake import Lake, LakeTable
 from data_platform.storage.places.folder import Folder
 from data_platform.storage.places.opening import place_of
-from data_platform.storage.publish import Publication, publish, stored_select, write
+from data_platform.storage.publish import Publication, Unwritten, publish, stored_select, write
 from data_platform.storage.scratch import scratch_folder
 from data_platform.storage.workbench import Workbench
 
@@ -167,9 +167,8 @@ class Project:
                 parts.append(f"SELECT *, {literal(partition)} AS {PARTITION} FROM _rows{number}")
             session.run(f"CREATE TEMP VIEW _land AS {' UNION ALL BY NAME '.join(parts)}")
             select = stored_select(session, "_land", [PARTITION])
-            written = write(
-                session, select, "FROM _land", scratch / "land", list(rows), computed=False
-            )
+            landing = Unwritten(select, "FROM _land")
+            written = write(session, landing, scratch / "land", list(rows))
             return publish(self.table(text), written, {})
 
     def land_source(

@@ -192,7 +192,7 @@ class _Reader:
                 window_of(dep.partition_mapping, dep.asset_key),
             )
             # Dagster keeps them in a set: another order would be another code version.
-            for dep in sorted(spec.deps, key=lambda dep: dep.asset_key.path)
+            for dep in sorted(spec.deps, key=lambda dep: tuple(dep.asset_key.path))
         )
         policy = definition.backfill_policy
         layer, pipeline, name = step.keys[written].path

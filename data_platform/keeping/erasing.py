@@ -31,7 +31,7 @@ from data_platform.storage.commits import (
     snapshot_at,
 )
 from data_platform.storage.lake import Lake, LakeTable
-from data_platform.storage.publish import Written, stored_select, write
+from data_platform.storage.publish import Unwritten, Written, stored_select, write
 from data_platform.storage.rewriting import Layout, adopted, mark, replace_partitions
 from data_platform.storage.schemas import columns_hash
 from data_platform.storage.versions import Snapshot
@@ -203,10 +203,8 @@ def prepare(
     relation = f"(SELECT * {replaced} FROM _keeping AS r WHERE ({found.hit}) IS NOT TRUE)"
     session.run(f"CREATE OR REPLACE TEMP VIEW _rest AS SELECT * FROM {relation}")
     select = stored_select(session, "_rest", HIDDEN_TYPES)
-    written = write(
-        session, select, "FROM _rest WHERE TRUE", scratch / "rest", wanted,
-        computed=computed, unversioned=unversioned, streamed=False,
-    )  # fmt: skip
+    rows = Unwritten(select, "FROM _rest WHERE TRUE", computed, unversioned, streamed=False)
+    written = write(session, rows, scratch / "rest", wanted)
     files = list(_named(written, layout))
     versions = {key: (one.data_version, one.rows) for key, one in written.versions.items()}
     return Rest(files, versions, layout)
@@ -314,7 +312,7 @@ def _rest_of_batches(
         select = stored_select(session, "_rest", HIDDEN_TYPES)
         ordered = f"FROM (SELECT * FROM _rest ORDER BY {FILE}, {ROW})"
         folder = scratch / f"batch-{number}"
-        written = write(session, select, ordered, folder, [WHOLE], computed=False)
+        written = write(session, Unwritten(select, ordered), folder, [WHOLE])
         batch = replace(written, versions={number: written.versions[WHOLE]})
         files += _named(batch, layout)
     batches = layout.batches

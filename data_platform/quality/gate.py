@@ -22,7 +22,14 @@ from data_platform.quality.audit import Auditor
 from data_platform.quality.figures import Figures
 from data_platform.quality.outcomes import Audit, Outcome
 from data_platform.storage.lake import LakeTable
-from data_platform.storage.publish import Publication, Written, publish, stored_select, write
+from data_platform.storage.publish import (
+    Publication,
+    Unwritten,
+    Written,
+    publish,
+    stored_select,
+    write,
+)
 from data_platform.storage.versions import PartitionVersion, Snapshot
 
 CANDIDATE, OTHERS, PARTITIONS = "_candidate", "_others", "_partitions"
@@ -199,17 +206,9 @@ class Gate:
             else ""
         )
         tail = f"FROM {CANDIDATE} WHERE NOT ({audit.held_back}){failing}"
+        rows = Unwritten(select, tail, computed, self.node.unversioned, streamed=not self._stored)
         with self.timed("write"):
-            return write(
-                self.session,
-                select,
-                tail,
-                self.scratch / "sound",
-                sound,
-                computed=computed,
-                unversioned=self.node.unversioned,
-                streamed=not self._stored,
-            )
+            return write(self.session, rows, self.scratch / "sound", sound)
 
     def pass_computed(
         self, relation: str, rows_in: Mapping[str, int], upstreams: Mapping[str, Snapshot]

@@ -45,7 +45,14 @@ from data_platform.sources.answering import arriving, folders_of
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.storage.bad_files import keep_bad_file
 from data_platform.storage.lake import LakeTable
-from data_platform.storage.publish import WRITTEN, Publication, Written, stored_select, write
+from data_platform.storage.publish import (
+    WRITTEN,
+    Publication,
+    Unwritten,
+    Written,
+    stored_select,
+    write,
+)
 from data_platform.storage.snapshots import missing_inputs, snapshots_of
 from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
@@ -242,7 +249,7 @@ def _land(question: Question, arrival: Arrival) -> Written:
     if arrival.provenance:
         select = f"{select}, {', '.join(PROVENANCE)}"
     folder = question.scratch / LANDED
-    return write(session, select, f"FROM {ARRIVING}", folder, keys, computed=False, stray=True)
+    return write(session, Unwritten(select, f"FROM {ARRIVING}", stray=True), folder, keys)
 
 
 def _strays(question: Question, arrival: Arrival, written: Written) -> list[Notice]:

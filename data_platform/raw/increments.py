@@ -33,7 +33,7 @@ from data_platform.raw.known_rows import ARRIVED, alike, named, new_rows_query, 
 from data_platform.sources.arrivals import Arrival, Notice, Question
 from data_platform.storage.batches import Batches
 from data_platform.storage.lake import LakeTable
-from data_platform.storage.publish import WRITTEN, Publication, Written, write
+from data_platform.storage.publish import WRITTEN, Publication, Unwritten, Written, write
 from data_platform.storage.schemas import merged_schema
 from data_platform.storage.versions import Snapshot
 
@@ -110,7 +110,7 @@ def new_rows(
         own = [*arrived.schema.names, *(PROVENANCE if arrival.provenance else ())]
         select = f"SELECT {', '.join(map(quoted, own))}"
         folder = question.scratch / "new"
-        fresh = write(session, select, f"FROM ({query})", folder, [WHOLE], computed=False)
+        fresh = write(session, Unwritten(select, f"FROM ({query})"), folder, [WHOLE])
     except duckdb.DataError as error:
         about = " ".join(str(error).split("\n\n")[0].split())
         raise SourceError(f"{question.node.key}: cursor {cursor.name}: {about}") from error

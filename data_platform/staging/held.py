@@ -19,7 +19,14 @@ from data_platform.quality.gate import CANDIDATE
 from data_platform.quality.outcomes import Audit
 from data_platform.staging.corrections import DECIDED, Corrected, partition_key
 from data_platform.staging.identities import ROW_ID, identified
-from data_platform.storage.publish import Publication, Written, publish, stored_select, write
+from data_platform.storage.publish import (
+    Publication,
+    Unwritten,
+    Written,
+    publish,
+    stored_select,
+    write,
+)
 from data_platform.storage.versions import Snapshot
 from data_platform.storage.workbench import Workbench
 
@@ -66,15 +73,8 @@ def write_quarantine(
     select = stored_select(session, relation, [PARTITION])
     keys = ", ".join(map(literal, held))
     tail = f"FROM {relation} WHERE {PARTITION} IN ({keys})"
-    return write(
-        session,
-        select,
-        tail,
-        scratch / "quarantine",
-        held,
-        computed=False,
-        unversioned=[RUN, MOMENT],
-    )
+    rows = Unwritten(select, tail, unversioned=[RUN, MOMENT])
+    return write(session, rows, scratch / "quarantine", held)
 
 
 def _gather_rows(

@@ -53,6 +53,29 @@ _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 
 
 @dataclass(frozen=True)
+class Unwritten:
+    """Rows of a session that are in no file yet.
+
+    Attributes:
+        select: the columns that are kept, as `stored_select` gives them.
+        tail: `FROM ...`, over a relation that has `_partition`; it ends with a condition where
+            the rows aren't streamed.
+        computed: whether doubles are results of arithmetic, see `SIGNIFICANT_DIGITS`.
+        unversioned: columns that don't count for the data version.
+        streamed: whether the rows can be read only once. Others are read a part of the partitions
+            at a time, which takes less memory.
+        stray: whether rows whose `_partition` is NULL are left out and counted.
+    """
+
+    select: str
+    tail: str
+    computed: bool = False
+    unversioned: Sequence[str] = ()
+    streamed: bool = True
+    stray: bool = False
+
+
+@dataclass(frozen=True)
 class Written:
     """Files in scratch, by partition.
 
@@ -118,26 +141,16 @@ def _kept(name: str, kind: str, stored: str) -> str:
     return quoted(name)
 
 
-def write(  # noqa: PLR0913 -- options of one statement
-    session: Session, select: str, tail: str, folder: Path, keys: Sequence[str], *, computed: bool,
-    unversioned: Iterable[str] = (), streamed: bool = True, stray: bool = False,
-) -> Written:  # fmt: skip
+def write(session: Session, rows: Unwritten, folder: Path, keys: Sequence[str]) -> Written:
     """Write rows to files in scratch, one folder a partition, and tell their data versions.
 
     Versions are told from the files.
 
     Args:
         session: in which the rows are.
-        select: the columns that are kept, as `stored_select` gives them.
-        tail: `FROM ...`, over a relation that has `_partition`; it ends with a condition where
-            the rows aren't streamed.
+        rows: what is written.
         folder: in scratch, not there yet.
         keys: of all partitions that are written; one without rows gets an empty file.
-        computed: whether doubles are results of arithmetic, see `SIGNIFICANT_DIGITS`.
-        unversioned: columns that don't count for the data version.
-        streamed: whether the rows can be read only once. Others are read a part of the partitions
-            at a time, which takes less memory.
-        stray: whether rows whose `_partition` is NULL are left out and counted.
 
     Raises:
         StorageError: there are rows of partitions that nobody asked for, or no folder can be
@@ -150,29 +163,29 @@ def write(  # noqa: PLR0913 -- options of one statement
         )
     folder.mkdir(parents=True)
     partitioned = list(keys) != [WHOLE]
-    parts = [""] if streamed or not partitioned else _parts(keys)
+    parts = [""] if rows.streamed or not partitioned else _parts(keys)
     files: dict[str, tuple[DataFile, ...]] = {}
     for number, part in enumerate(parts):
         target = folder / f"{number}" if len(parts) > 1 else folder
-        files |= _copy(session, select, f"{tail}{part}", target, partitioned=partitioned)
-    strays = sum(file.rows for file in files.pop(_NOWHERE, ())) if stray else 0
+        files |= _copy(session, rows.select, f"{rows.tail}{part}", target, partitioned=partitioned)
+    strays = sum(file.rows for file in files.pop(_NOWHERE, ())) if rows.stray else 0
     strangers = sorted(files.keys() - set(keys))
     if strangers:
         message = f"rows of partitions that nobody asked for: {', '.join(strangers[:3])}"
         raise StorageError(f"{message}; asked for {keys[0]} to {keys[-1]}")
     for key in keys:
         if key not in files:
-            files[key] = (_empty_file(session, f"{select} {tail}", folder, key),)
+            files[key] = (_empty_file(session, f"{rows.select} {rows.tail}", folder, key),)
     schema = _own(pq.read_schema(files[keys[0]][0].path))
     paths = [file.path for found in files.values() for file in found if file.rows]
     session.show(WRITTEN, LakeFiles(paths, schema, partitioned, uniform=True))
-    skip = {*unversioned, *HIDDEN_TYPES}
+    skip = {*rows.unversioned, *HIDDEN_TYPES}
     columns = {
         name: kind
         for name, kind in session.columns(f"SELECT * FROM {WRITTEN}").items()
         if name not in skip
     }
-    hashes = _data_versions(session, columns, computed=computed)
+    hashes = _data_versions(session, columns, computed=rows.computed)
     empty = _version(columns, 0, 0, 0)
     return Written(
         {key: PartitionVersion(hashes.get(key, empty), files[key]) for key in keys}, schema, strays

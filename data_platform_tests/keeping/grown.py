@@ -10,7 +10,7 @@ from data_platform.engine.session import open_session
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.storage.batches import Batches
 from data_platform.storage.commits import snapshot_at
-from data_platform.storage.publish import stored_select, write
+from data_platform.storage.publish import Unwritten, stored_select, write
 from data_platform.storage.versions import Snapshot
 
 EVENTS = "raw/events"
@@ -33,7 +33,7 @@ def add_batch(
         session.register("_rows", new)
         session.run(f"CREATE TEMP VIEW _land AS SELECT *, '' AS {PARTITION} FROM _rows")
         select = stored_select(session, "_land", [PARTITION])
-        written = write(session, select, "FROM _land", scratch / "b", [WHOLE], computed=False)
+        written = write(session, Unwritten(select, "FROM _land"), scratch / "b", [WHOLE])
         now = replace(state, number=last + 1, rows=seen, position=position)
         return table.append(
             written.versions[WHOLE], written.schema, now, {"run_id": f"run-{last + 1}"}

@@ -16,7 +16,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.naming import PARTITION, WHOLE
 from data_platform.plan.nodes import AnalyticsNode
 from data_platform.storage.built_from import standing_of
-from data_platform.storage.publish import Written, publish, stored_select, write
+from data_platform.storage.publish import Unwritten, Written, publish, stored_select, write
 from data_platform.storage.versions import PartitionVersion
 
 
@@ -36,7 +36,7 @@ def land_in_files(project: Project, parts: int, partition: str = DAY) -> None:
             session.run(f"CREATE OR REPLACE TEMP VIEW _land AS {rows}")
             select = stored_select(session, "_land", [PARTITION])
             folder = scratch / f"{number}"
-            written = write(session, select, "FROM _land", folder, [partition], computed=False)
+            written = write(session, Unwritten(select, "FROM _land"), folder, [partition])
             found.append(written)
         one = found[0].versions[partition].data_version
         all_files = tuple(file for w in found for file in w.versions[partition].files)

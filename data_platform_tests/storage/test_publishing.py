@@ -1,4 +1,3 @@
-# ruff: noqa: E501 -- cases stand in tables, one a line
 """Publishing: what is current, in which version, and what a reader or a crash sees of it."""
 
 import io
@@ -8,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,7 +21,7 @@ from data_platform.errors import ContractError, StorageError
 from data_platform.plan.naming import PARTITION
 from data_platform.storage import publish as publishing
 from data_platform.storage.lake import Lake
-from data_platform.storage.publish import Written, publish, write
+from data_platform.storage.publish import Unwritten, Written, publish, write
 from data_platform.storage.scratch import remove_abandoned, scratch_folder
 
 
@@ -98,8 +98,8 @@ def test_computed_doubles_count_to_twelve_digits(project: Project) -> None:
     def computed(value: str) -> str:
         with project.workbench.open() as (session, scratch):
             session.run(f"CREATE TEMP TABLE t AS SELECT {value}::DOUBLE AS v, '' AS {PARTITION}")
-            folder = scratch / "w"
-            return write(session, "SELECT v", "FROM t", folder, [""], computed=True).versions[""].data_version  # fmt: skip
+            rows = Unwritten("SELECT v", "FROM t", computed=True)
+            return write(session, rows, scratch / "w", [""]).versions[""].data_version
 
     assert computed("0.1 + 0.2::DOUBLE") == computed("0.3")
     assert computed("0.30000001") != computed("0.3")
@@ -163,7 +163,7 @@ def test_rows_of_a_partition_that_nobody_asked_for_are_an_error(project: Project
     with project.workbench.open() as (session, scratch):
         session.run(f"CREATE TEMP TABLE t AS SELECT 1 AS v, '{NEXT_DAY}' AS {PARTITION}")
         with pytest.raises(StorageError, match=f"nobody asked for: {NEXT_DAY}"):
-            write(session, "SELECT v", "FROM t", scratch / "w", [DAY], computed=False)
+            write(session, Unwritten("SELECT v", "FROM t"), scratch / "w", [DAY])
 
 
 @on_both_places
@@ -391,11 +391,9 @@ def test_a_partitions_folder_in_the_table_keeps_what_is_in_it(project: Project) 
 def in_parts(project: Project, rows: str, keys: list[str]) -> Written:
     with project.workbench.open() as (session, scratch):
         session.run(f"CREATE TEMP TABLE _stored AS {rows}")
-        tail = "FROM _stored WHERE TRUE"
-        whole = write(session, "SELECT v", tail, scratch / "w", keys, computed=False)
-        parts = write(
-            session, "SELECT v", tail, scratch / "p", keys, computed=False, streamed=False
-        )
+        once = Unwritten("SELECT v", "FROM _stored WHERE TRUE")
+        whole = write(session, once, scratch / "w", keys)
+        parts = write(session, replace(once, streamed=False), scratch / "p", keys)
         assert len(list((scratch / "p").glob("*/partition=*"))) == len(keys) - 1
         assert {k: v.data_version for k, v in parts.versions.items()} == {
             k: v.data_version for k, v in whole.versions.items()
