@@ -100,9 +100,8 @@ def backfill(  # noqa: PLR0913, PLR0917 -- one argument an option
     """Fill a pipeline's history, in runs of a number of partitions.
 
     Without partition and range it fills all that is due. Shows first what it will do, and asks. All
-    runs read the inputs that they don't make as these
-    stood when it began. Killed at any moment it goes on by --resume. Exits with 1 if anything
-    failed or is left.
+    runs read the inputs that they don't make as these stood when it began. Killed at any moment it
+    goes on by --resume. Exits with 1 if anything failed or is left.
     """
     from data_platform.backfills.commanding import Limits  # noqa: PLC0415
     from data_platform.running import Request  # noqa: PLC0415

@@ -15,10 +15,9 @@ from dagster._core.storage.event_log.base import AssetEntry
 from data_platform.asset_specs import asset_key
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode
+from data_platform.reporting.failure_texts import in_a_line
 
 ENDED_BADLY = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
-_LONGEST = 160
-"""Characters of a reason; the run has all of it."""
 
 
 @dataclass(frozen=True)
@@ -123,19 +122,10 @@ def _reasons(instance: DagsterInstance, run_id: str) -> dict[str, str | None]:
         said = event.step_failure_data.user_failure_data
         error = event.step_failure_data.error
         text = (said.description if said else None) or (error.message if error else "")
-        found[event.step_key] = first_line(text or "")
+        found[event.step_key] = in_a_line(text or "")
     return found
 
 
 def _of_run(record: RunRecord) -> str | None:
     canceled = record.dagster_run.status is DagsterRunStatus.CANCELED
     return "it was ended by somebody" if canceled else "its process ended"
-
-
-def first_line(text: str) -> str | None:
-    """The first line that says something."""
-    lines = (line.strip() for line in text.splitlines())
-    found = next((line for line in lines if line), None)
-    if found is None or len(found) <= _LONGEST:
-        return found
-    return f"{found[:_LONGEST]}…"

@@ -1,8 +1,10 @@
 """Why a step failed, in words: what, why, what stands instead, and what to do.
 
-Called by `reporting.events` for the failure that Dagster shows and the command prints.
+Called by `reporting.events` for the failure that Dagster shows and the command prints, and by
+`observability` to say one in a line.
 """
 
+import re
 import shlex
 from collections.abc import Mapping
 
@@ -12,6 +14,9 @@ from data_platform.plan.nodes import DestinationNode, Node
 
 MAX_NAMED = 10
 """Failed partitions that a failure names with their reasons."""
+LONGEST_LINE = 160
+"""Characters of a failure in a line; its run has all of it."""
+_NOT_PUBLISHED = re.compile(r"\S+: (?P<count>\d+) partitions? w\w+ not published \([^)]*\):")
 
 
 def failure_text(
@@ -66,6 +71,24 @@ def rollback_text(
         lines.append(_as_before(node))
         text = "\n".join(lines)
     return f"{text}\n{_next_step(node, broken, rows_shown=True)}"
+
+
+def in_a_line(text: str) -> str | None:
+    """A failure in a line: the first one that says something, and what it announces.
+
+    Args:
+        text: of a failure, this module's or another's.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return None
+    line, announced = lines[0], lines[1] if len(lines) > 1 else ""
+    if found := _NOT_PUBLISHED.fullmatch(line):
+        count = int(found["count"])
+        line = announced if count == 1 else f"{count} partitions: {announced}"
+    elif line.endswith(":"):
+        line = f"{line} {announced}".strip()
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
 
 
 def _as_before(node: Node) -> str:

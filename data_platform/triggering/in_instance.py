@@ -5,15 +5,17 @@ the run is as one that a sensor asked for.
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, cast
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.errors import DagsterRunAlreadyExists
+from dagster._core.errors import DagsterRunAlreadyExists, DagsterUserCodeUnreachableError
 from dagster._core.origin import JobPythonOrigin
 from dagster._core.remote_origin import (
+    CodeLocationOrigin,
+    GrpcServerCodeLocationOrigin,
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
@@ -21,6 +23,7 @@ from dagster._core.remote_origin import (
 from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
 from dagster._core.run_coordinator.base import SubmitRunContext
 from dagster._core.scheduler.instigation import SensorInstigatorData
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from data_platform.asset_specs import asset_key
 from data_platform.errors import PermanentError, StorageUnavailable
@@ -63,7 +66,7 @@ class InInstance:
 
         Raises:
             PermanentError: there is no such asset or partition, or one run can't make all.
-            StorageUnavailable: no daemon has served these pipelines yet.
+            StorageUnavailable: no daemon has served these pipelines yet, or nobody serves them now.
         """
         if asked.key:
             filters = dg.RunsFilter(tags={TRIGGER_TAG: asked.tags[TRIGGER_TAG]})
@@ -139,14 +142,33 @@ class InInstance:
             )
         newest = max(own, key=lambda state: _last_tick(state.instigator_data))
         origin = newest.origin.repository_origin
-        served = origin.code_location_origin
-        opened = (
-            served.create_single_location(self._instance)
-            if isinstance(served, ManagedGrpcPythonEnvCodeLocationOrigin)
-            else served.create_location(self._instance)
-        )
-        with opened as location:
-            yield origin, cast("GrpcServerCodeLocation", location)
+        with _opened(origin.code_location_origin, self._instance) as location:
+            yield origin, location
+
+
+def _opened(
+    served: CodeLocationOrigin, instance: dg.DagsterInstance
+) -> AbstractContextManager[GrpcServerCodeLocation]:
+    """The code location, as it is served.
+
+    Dagster notes where a sensor's code was when it was seen first: a `dagster dev` that was started
+    anew serves it at another socket. A server of our own loads the same then. Who takes the run up
+    knows the location by its name.
+    """
+    if isinstance(served, GrpcServerCodeLocationOrigin):
+        try:
+            return served.create_location(instance)
+        except DagsterUserCodeUnreachableError as error:
+            if served.socket is None or not served.additional_metadata:
+                place = f"{served.location_name} at {served.host}:{served.port}"
+                raise StorageUnavailable(
+                    f"the code server {place} doesn't answer: start it, or name the "
+                    "webserver with --url"
+                ) from error
+            target = LoadableTargetOrigin(**served.additional_metadata)
+            served = ManagedGrpcPythonEnvCodeLocationOrigin(target, served.location_name)
+    managed = cast("ManagedGrpcPythonEnvCodeLocationOrigin", served)
+    return managed.create_single_location(instance)
 
 
 class _OneLocation:

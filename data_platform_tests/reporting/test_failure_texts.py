@@ -7,7 +7,7 @@ from factories import DAY, NEXT_DAY, Project
 
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import LakeNode
-from data_platform.reporting.failure_texts import failure_text
+from data_platform.reporting.failure_texts import LONGEST_LINE, failure_text, in_a_line
 
 
 @pytest.fixture
@@ -62,3 +62,25 @@ def test_a_key_that_a_shell_would_read_is_quoted(node: LakeNode) -> None:
 
 def test_where_no_row_broke_a_rule_none_is_pointed_to(node: LakeNode) -> None:
     assert "checks" not in failure_text(node, {DAY: "no file matches"}, {})
+
+
+def test_in_a_line_the_reason_stands_and_not_what_all_of_them_say(node: LakeNode) -> None:
+    one = failure_text(node, {DAY: "no file matches"})
+    assert in_a_line(one) == f"{DAY}: no file matches"
+    more = failure_text(node, {DAY: "no file matches", NEXT_DAY: "bad"}, {DAY: "v"})
+    assert in_a_line(more) == f"2 partitions: {DAY}: no file matches"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", None),
+        ("\n \n", None),
+        ("\n  it broke\nat line 2", "it broke"),
+        ("some columns are gone:\n  a\n  b", "some columns are gone: a"),
+        ("nothing follows:", "nothing follows:"),
+        ("é" * 1000, "é" * LONGEST_LINE + "…"),
+    ],
+)
+def test_in_a_line_any_other_text_is_its_beginning(text: str, line: str | None) -> None:
+    assert in_a_line(text) == line

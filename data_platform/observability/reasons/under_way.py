@@ -11,11 +11,11 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunRecor
 from dagster._core.storage.tags import PRIORITY_TAG
 
 from data_platform.instance.run_limits import ACTIVE_RUNS_TAG
-from data_platform.observability.failures import first_line
 from data_platform.observability.reasons.answers import Answer
 from data_platform.observability.reasons.question import Question, began
 from data_platform.observability.started import cause_of
 from data_platform.plan.retrying import in_words
+from data_platform.reporting.failure_texts import in_a_line
 
 _QUEUED = frozenset({DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED})
 
@@ -146,7 +146,7 @@ def _next_try(question: Question, run: DagsterRun) -> str | None:
     if last is None or last.event_type is not DagsterEventType.STEP_UP_FOR_RETRY:
         return None
     data = last.step_retry_data
-    reason = first_line(data.error.message) if data.error else None
+    reason = in_a_line(data.error.message) if data.error else None
     said = f" ({reason})" if reason else ""
     tries = sum(
         one.event_log_entry.get_dagster_event().event_type is DagsterEventType.STEP_UP_FOR_RETRY
