@@ -14,6 +14,7 @@ from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
+from data_platform.plan.partitions import Partitions
 from data_platform.plan.run_settings import run_values
 from data_platform.range_runs.open_work import Standing, open_work
 from data_platform.range_runs.parts import Part, parts_of
@@ -49,7 +50,7 @@ def run_pipeline(
     pipeline = pipeline_of(loaded, request.pipeline)
     nodes = selected(pipeline, request.select)
     if request.register:
-        _register(instance, {n.partitions.dynamic for n in nodes if n.partitions}, request)
+        _register(instance, {node.partitions for node in nodes if node.partitions}, request)
     wanted = asked_for(nodes, request, now, registered_in(instance))
     nodes = [node for node in nodes if node.key in wanted]
     values = run_values(request.settings, nodes)
@@ -102,11 +103,13 @@ def registered_in(instance: dg.DagsterInstance) -> Registered:
     return lambda name: list(instance.get_dynamic_partitions(name))
 
 
-def _register(instance: dg.DagsterInstance, names: set[str | None], request: Request) -> None:
-    dynamic = sorted(name for name in names if name)
+def _register(instance: dg.DagsterInstance, kinds: set[Partitions], request: Request) -> None:
+    dynamic = {kind.dynamic: kind for kind in kinds if kind.dynamic}
     if not dynamic or not request.partition:
         raise PermanentError(
             "--register goes with --partition, and with assets whose partitions are `dynamic`"
         )
-    for name in dynamic:
-        instance.add_dynamic_partitions(name, [request.partition])
+    for name, kind in sorted(dynamic.items()):
+        # What is no key is refused by whoever looks for its partition.
+        if kind.is_key(request.partition):
+            instance.add_dynamic_partitions(name, [request.partition])

@@ -1,6 +1,8 @@
 """Partitions of every kind through all layers in steps of Dagster, by key and by range."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
@@ -9,8 +11,12 @@ from dagster_steps import assets_of, failure_of, materialized, run_assets
 from factories import Project
 
 from data_platform.asset_specs import asset_key
+from data_platform.errors import PermanentError
+from data_platform.loading import load
 from data_platform.partitioning.definitions import definition_of
 from data_platform.resources import LAKE, LakeResource, platform_resources
+from data_platform.running import Request, run_pipeline
+from data_platform.settings import Settings
 
 FEEDS = """
 def fetch(partition):
@@ -137,3 +143,12 @@ def test_a_month_is_built_from_days_of_another_run(
     assert [tuple(row.values()) for row in project.rows("analytics/regional")] == [
         ("eu", 29), ("eu", 31), ("us", 29), ("us", 31),
     ]  # fmt: skip
+
+
+def test_what_is_no_key_is_not_registered(project: Project, instance: dg.DagsterInstance) -> None:
+    declare(project, "{dynamic: customers}")
+    loaded = load(Settings(project.folder, project.folder / ".data", (project.pipelines,)), {})
+    request = Request("shop", partition="é" * 200, register=True)
+    with pytest.raises(PermanentError, match="there is no partition"):
+        run_pipeline(dg.Definitions(), loaded, instance, request, Mock(), datetime.now(UTC))
+    assert instance.get_dynamic_partitions("customers") == []
