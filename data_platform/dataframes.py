@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from data_platform.engine.calls import show_answers, write_answer
 from data_platform.engine.discretion import database_words
-from data_platform.engine.frames import tables_of
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.lake_files import duckdb_type
 from data_platform.engine.partition_keys import AWARE, time_key
@@ -114,6 +113,9 @@ class Frames:
         return ALL in self._files
 
     def _written(self, rows: object, number: int, stem: str) -> list[str]:
+        # It takes pandas: not where definitions load.
+        from data_platform.engine.frames import tables_of  # noqa: PLC0415
+
         try:
             return write_answer(tables_of(rows), self._folder, number, stem)
         except FunctionError as error:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 import duckdb
-import pandas as pd
 
 from data_platform.engine.lake_files import LakeFiles
 from data_platform.engine.session import Session
@@ -108,6 +107,9 @@ def as_frame(relation: duckdb.DuckDBPyRelation, kind: FrameKind) -> Any:
         case "arrow":
             return relation.to_arrow_table()
         case "pandas":
+            # It takes a third of a second to import: not where definitions load.
+            import pandas as pd  # noqa: PLC0415
+
             return relation.to_arrow_table().to_pandas(types_mapper=pd.ArrowDtype)
         case "polars":
             return importlib.import_module("polars").from_arrow(relation.to_arrow_table())

@@ -85,6 +85,11 @@ def test_what_only_reads_text_starts_without_the_heavy_libraries(
     assert ended.stdout.splitlines()[-1] == "imported:"
 
 
+def test_definitions_load_without_pandas(surroundings: dict[str, str]):
+    code = "import data_platform.definitions, sys; sys.exit('pandas' in sys.modules)"
+    assert process(surroundings, sys.executable, "-c", code).returncode == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [
