@@ -3,7 +3,8 @@
 Called by `waking`.
 """
 
-from collections.abc import Collection, Iterable
+import functools
+from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as db
 from dagster import AssetKey, DagsterInstance
@@ -14,11 +15,12 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 _PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
 
 
-def assets_since(instance: DagsterInstance, event: int) -> set[AssetKey]:
-    """The assets that events after this one tell of."""
-    found = db.select(Events.c.asset_key).distinct()
+def events_since(instance: DagsterInstance, event: int) -> Sequence[tuple[int, AssetKey]]:
+    """The events after this one that tell of assets."""
+    found = db.select(Events.c.id, Events.c.asset_key)
     found = found.where(Events.c.id > event, Events.c.asset_key.is_not(None))
-    return {key for (text,) in _rows(instance, found) if (key := AssetKey.from_db_string(text))}
+    key_of = functools.cache(AssetKey.from_db_string)
+    return [(number, key) for number, text in _rows(instance, found) if (key := key_of(text))]
 
 
 def planned_by(instance: DagsterInstance, runs: Collection[str]) -> Iterable[tuple[str, AssetKey]]:

@@ -86,7 +86,7 @@ class Ticking:
         if self._written is None or cursor != self._written:
             # Another process has gone on, or what this one found was lost on its way.
             self._memory = Memory.read(cursor)
-            self._waking.quiet.clear()
+            self._waking.forget()
         before = self._memory
         evaluator = WakingEvaluator(
             self._waking.watching,

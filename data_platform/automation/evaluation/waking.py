@@ -26,7 +26,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._utils.schedules import reverse_cron_string_iterator
 
 from data_platform.automation.evaluation.evaluating import WakingEvaluator
-from data_platform.automation.evaluation.events import assets_since, planned_by
+from data_platform.automation.evaluation.events import events_since, planned_by
 from data_platform.automation.evaluation.memory import Memory
 from data_platform.automation.evaluation.watching import Cron, Watching
 
@@ -55,8 +55,8 @@ class Waking:
 
     Attributes:
         watching: what the conditions ask.
-        overlap: for so many seconds, events of earlier ticks count as new: one that was numbered
-            before another may be seen after it.
+        overlap: for so many seconds, events that weren't seen are looked for among those that were:
+            one that was numbered before another may be there after it.
         round: each asset is looked at once in so many ticks, whatever has happened: somebody may
             have deleted runs, which leaves no trace.
         quiet: the assets that would give the same answer again.
@@ -68,6 +68,7 @@ class Waking:
     quiet: set[EntityKey] = field(default_factory=set)
     _ticks: int = 0
     _events: deque[tuple[float, int]] = field(default_factory=deque)
+    _seen: set[int] = field(default_factory=set)
     _requested: set[EntityKey] = field(default_factory=set)
     _unlogged: Unlogged = field(default_factory=Unlogged)
     _assets_of_runs: dict[str, set[AssetKey]] = field(default_factory=dict)
@@ -85,8 +86,13 @@ class Waking:
         changed |= self._in_new_windows(before)
         changed |= self._in_backfills(before.backfills)
         changed |= self._in_runs(instance, before.runs)
-        changed |= assets_since(instance, self._seen_until(memory))
+        changed |= self._in_new_events(evaluator, memory)
         return self.watching.always | self.watching.of(changed) | self._at_crons(evaluator, memory)
+
+    def forget(self) -> None:
+        """Look at all again, since what was found isn't what Dagster has kept."""
+        self.quiet.clear()
+        self._seen.clear()
 
     def due_anyway(self) -> set[EntityKey]:
         """The assets that aren't quiet, and those whose turn it is."""
@@ -114,8 +120,18 @@ class Waking:
         newest = evaluator.asset_graph_view.last_event_id or 0
         self._events.append((evaluator.evaluation_time.timestamp(), newest))
 
-    def _seen_until(self, memory: Memory) -> int:
-        """The event after which all are new."""
+    def _in_new_events(self, evaluator: WakingEvaluator, memory: Memory) -> set[EntityKey]:
+        """The assets of events that no tick has judged yet."""
+        instance = evaluator.instance_queryer.instance
+        found = events_since(instance, self._looked_for_after(memory))
+        changed: set[EntityKey] = {key for number, key in found if number not in self._seen}
+        # Those that came while the tick began, it judges in part.
+        judged = evaluator.asset_graph_view.last_event_id or 0
+        self._seen = {number for number, _ in found if number <= judged}
+        return changed
+
+    def _looked_for_after(self, memory: Memory) -> int:
+        """The event after which one may not have been seen yet."""
         oldest = memory.event or 0
         if memory.at is not None:
             while len(self._events) > 1 and self._events[1][0] <= memory.at - self.overlap:

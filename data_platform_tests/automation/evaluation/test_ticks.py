@@ -2,16 +2,23 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import dagster as dg
 import pytest
+import sqlalchemy as db
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from data_platform.automation.evaluation.sensor import NAME, AutomationSensor
 from data_platform.automation.evaluation.ticking import Ticked, Ticking
+from data_platform.automation.evaluation.waking import Waking
+from data_platform.automation.evaluation.watching import Watching
 from data_platform.automation.operators import Wanted
 
 NOON = datetime(2024, 1, 11, 12, tzinfo=UTC)
@@ -68,12 +75,12 @@ class Platform:
     def __init__(self, instance: dg.DagsterInstance, *assets: dg.AssetsDefinition) -> None:
         self._graph = dg.Definitions(assets=assets).resolve_asset_graph()
         self._instance = instance
-        self._ticking = Ticking(self._graph)
+        self._ticking = self._ticking_anew()
         self._cursor: str | None = None
         self._now = NOON
 
-    def tick(self) -> Ticked:
-        self._now += timedelta(minutes=2)
+    def tick(self, after: timedelta = timedelta(minutes=2)) -> Ticked:
+        self._now += after
         found = self._ticking.tick(
             self._instance,
             self._cursor,
@@ -93,7 +100,11 @@ class Platform:
         self._instance.report_runless_asset_event(event)
 
     def restart(self) -> None:
-        self._ticking = Ticking(self._graph)
+        self._ticking = self._ticking_anew()
+
+    def _ticking_anew(self) -> Ticking:
+        # No asset's turn comes, which chance would choose.
+        return Ticking(self._graph, Waking(Watching(self._graph), round=10**9))
 
 
 @pytest.fixture
@@ -101,6 +112,19 @@ def nothing() -> Iterator[dg.DagsterInstance]:
     """An instance in memory, where nothing has happened."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+@contextmanager
+def uncommitted(instance: dg.DagsterInstance) -> Iterator[None]:
+    """The newest event but one has its number, but nobody sees it yet."""
+    storage = cast("SqlEventLogStorage", instance.event_log_storage)
+    newest = db.select(Events).order_by(Events.c.id.desc()).offset(1).limit(1)
+    with storage.index_connection() as connection:
+        [event] = connection.execute(newest).mappings().all()
+        connection.execute(db.delete(Events).where(Events.c.id == event["id"]))
+    yield
+    with storage.index_connection() as connection:
+        connection.execute(db.insert(Events).values(**event))
 
 
 def test_a_tick_without_news_looks_at_nothing(nothing: dg.DagsterInstance) -> None:
@@ -115,6 +139,29 @@ def test_an_event_wakes_what_reads_the_asset(nothing: dg.DagsterInstance) -> Non
     platform.publish("report")
     found = platform.tick()
     assert set(found.results) == {dg.AssetKey("report")}
+
+
+def test_what_was_judged_is_not_looked_at_again_a_moment_later(
+    nothing: dg.DagsterInstance,
+) -> None:
+    platform = Platform(nothing, orders, sales, customers, report)
+    platform.settle()
+    platform.publish("report")
+    moment = timedelta(seconds=5)
+    assert [platform.tick(moment).looked_at for _ in range(4)] == [1, 1, 0, 0]
+
+
+def test_an_event_that_is_there_after_one_of_a_higher_number_is_seen(
+    nothing: dg.DagsterInstance,
+) -> None:
+    platform = Platform(nothing, orders, sales, customers, report)
+    platform.settle()
+    platform.publish("report")
+    platform.publish("sales")
+    moment = timedelta(seconds=5)
+    with uncommitted(nothing):
+        assert set(platform.tick(moment).results) == {dg.AssetKey("sales")}
+    assert dg.AssetKey("report") in platform.tick(moment).results
 
 
 def test_pipelines_run_apart_unless_one_reads_the_other(nothing: dg.DagsterInstance) -> None:
