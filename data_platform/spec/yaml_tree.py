@@ -7,7 +7,7 @@ numbers, `null`; dates, `on` and `yes`, `1:30` and `007` are texts. Knows no mod
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ MAX_NODES = 100_000
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_BEGINS_NUMBER = frozenset("+-.0123456789")
 _LONGEST_NUMBER = 40
 _LONGEST_EXPRESSION = 1000
 _WORDS = {
@@ -44,8 +45,12 @@ class Node:
     """
 
     value: Any
-    children: Mapping[str | int, "Child"] = field(default_factory=dict[str | int, "Child"])
+    children: Mapping[str | int, "Child"] = field(default_factory=lambda: _NOTHING)
     size: int = 1
+
+
+_NOTHING: Mapping[str | int, "Child"] = {}
+"""What is below a scalar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def scalar(text: str) -> Any:
     """What a plain scalar means."""
     if text in _WORDS:
         return _WORDS[text]
-    if len(text) <= _LONGEST_NUMBER:
+    if text[0] in _BEGINS_NUMBER and len(text) <= _LONGEST_NUMBER:
         if _INT.fullmatch(text):
             return int(text, 0)
         if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
@@ -98,19 +103,19 @@ class _Builder:
     def __init__(self, path: Path, text: str) -> None:
         self.problems: list[Problem] = []
         self._path = path
-        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+        self._next_event: Callable[[], Any] = yaml.CSafeLoader(text).get_event
         self._anchors: dict[str, Node] = {}
         self._count = 0
         self._split_at: Any = None
 
     def document(self) -> Tree:
-        next(self._events)
-        if isinstance(start := next(self._events), yaml.StreamEndEvent):
+        self._next_event()
+        if isinstance(start := self._next_event(), yaml.StreamEndEvent):
             raise self._fatal(start, "the file is empty; see the reference for what goes in")
-        event = next(self._events)
+        event = self._next_event()
         root = self._node(event, 1)
-        next(self._events)
-        if not isinstance(second := next(self._events), yaml.StreamEndEvent):
+        self._next_event()
+        if not isinstance(second := self._next_event(), yaml.StreamEndEvent):
             raise self._fatal(second, "a second document starts here; a file holds one")
         if not isinstance(root.value, dict):
             found = kind_of(root.value)
@@ -173,7 +178,7 @@ class _Builder:
         children: dict[str | int, Child] = {}
         size = 1
         split: str | int | None = None
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+        while not isinstance(event := self._next_event(), yaml.SequenceEndEvent):
             node = self._node(event, depth + 1)
             size += node.size
             if split is not None and _is_plain(event):
@@ -189,9 +194,9 @@ class _Builder:
         merged: list[Node] = []
         size = 1
         split: str | int | None = None
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+        while not isinstance(event := self._next_event(), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
-            node = self._node(value_event := next(self._events), depth + 1)
+            node = self._node(value_event := self._next_event(), depth + 1)
             size += key.size + node.size
             if split is not None and _is_plain(event) and node.value is None:
                 split = self._join(children, split, event.value)
