@@ -17,7 +17,8 @@ from data_platform.plan.automating import automation_mistake
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
 from data_platform.plan.destinations.nodes import destination_node
 from data_platform.plan.destinations.places import same_places
-from data_platform.plan.functions import UserFunction, find_function
+from data_platform.plan.finishing import on_finish_of, unknown_channels
+from data_platform.plan.functions import UserFunction
 from data_platform.plan.keeping import Keeping
 from data_platform.plan.kept import KeptNodes
 from data_platform.plan.keys import Key
@@ -241,6 +242,7 @@ class _Builder:
             nodes,
             spec.max_active_runs,
             self._finishing[spec.pipeline],
+            spec.notify,
             self._registered[spec.pipeline],
         )
 
@@ -253,15 +255,14 @@ class _Builder:
             return ()
 
     def _on_finish(self, file: PipelineFile) -> UserFunction | None:
-        """The function that is called after each run of a pipeline."""
-        spec = file.spec
-        if spec.on_finish is None:
-            return None
-        at = file.locate("on_finish")
+        """The function that is called after each run of a pipeline; who is told is looked at."""
+        problems = self._problems[file.spec.pipeline]
+        if not self._workspace.platform_problems:
+            problems += unknown_channels(file, list(self._workspace.platform.alerts.channels))
         try:
-            return find_function(spec.on_finish, "finish", file.folder, spec.pipeline, at, None)
+            return on_finish_of(file)
         except ConfigurationError as error:
-            self._problems[spec.pipeline] += error.problems
+            problems += error.problems
             return None
 
     def _node(self, key: Key) -> AnyNode:

@@ -86,6 +86,7 @@ class Declared(Generic[SpecT_co]):
             "pool_slots": spec.pool_slots,
             "priority": spec.priority,
             "resources": spec.resources,
+            "budget": spec.budget,
             "enabled": spec.enabled,
             "automation": spec.automation,
             "freshness": spec.freshness,

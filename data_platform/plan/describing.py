@@ -305,6 +305,7 @@ def _when(node: Node) -> Description:
         "pool_slots": node.pool_slots,
         "priority": node.priority,
         "resources": _resources(node.resources) if node.resources else None,
+        "budget": _written(node.budget) if node.budget else None,
     }
 
 

@@ -102,6 +102,10 @@ class KeptPipeline:
             unseen.replace(self._path)
 
 
+TOLD_OF = frozenset({"alerts", "lineage", "retention"})
+"""Keys of platform.yaml that no node is made of."""
+
+
 class KeptNodes:
     """What is kept in a folder."""
 
@@ -117,7 +121,7 @@ class KeptNodes:
         """
         path = str(file.document.path.absolute())
         places = (path, str(file.folder), str(file.base_dir))
-        shared = platform.model_dump_json() if platform else ""
+        shared = platform.model_dump_json(exclude=TOLD_OF) if platform else ""
         said = file.spec.model_dump_json()
         declared = digest_of(_compilers(), *places, file.document.digest, said, shared)
         return KeptPipeline(self._folder / f"{digest_of(path)}.pickle", declared)

@@ -18,9 +18,10 @@ from data_platform.plan.keys import Key
 from data_platform.plan.partitions import Partitions
 from data_platform.plan.schemas import NO_MASKING, UNKNOWN_SCHEMA, Masking, Schema
 from data_platform.plan.sources.kinds import AnySource, Increments
+from data_platform.spec.alerts import Notify
 from data_platform.spec.asset import Retries
 from data_platform.spec.automation import Automation, Freshness, Schedule
-from data_platform.spec.limits import Resources
+from data_platform.spec.limits import Budget, Resources
 from data_platform.spec.parameters import Parameter
 from data_platform.spec.transformations import MaskMethod
 
@@ -118,6 +119,7 @@ class Node:
         resources: CPU and memory of the pod of a run.
         run_parameters: values that a run may be given, by name.
         external: keys of assets that are made elsewhere, which it follows.
+        budget: what its steps may take on average.
         enabled: whether anything starts it.
         partitions_per_run: the most that a run of a range covers; None means no limit.
         automation: when it runs by itself; None means the pipeline's schedule.
@@ -147,6 +149,7 @@ class Node:
     pool_slots: int = 1
     priority: int | None = None
     resources: Resources | None = None
+    budget: Budget | None = None
     enabled: bool = True
     automation: Automation | None = None
     freshness: Freshness | None = None
@@ -378,6 +381,7 @@ class PipelinePlan:
     nodes: tuple[AnyNode, ...]
     max_active_runs: int | None = None
     on_finish: UserFunction | None = None
+    notify: Notify | None = None
     registrations: tuple[Registration, ...] = ()
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from data_platform.spec.automation import Automation, Freshness
 from data_platform.spec.backfills import Backfill
-from data_platform.spec.limits import Resources
+from data_platform.spec.limits import Budget, Resources
 from data_platform.spec.model import Model
 from data_platform.spec.outside import ExternalKey
 from data_platform.spec.parameters import Parameter, ParameterName
@@ -120,6 +120,8 @@ class Asset(Model):
     """Whose step goes first where some wait, and whose run; None means -1 to 2 by criticality."""
     resources: Resources | None = None
     """CPU and memory of the pod of a run; None means what the deployment gives to all."""
+    budget: Budget | None = None
+    """What its steps may take; None means that only a run far slower than others is told."""
     enabled: bool = True
     """Whether anything starts it; what reads a disabled asset reads its last published rows."""
     automation: Automation | None = None

@@ -1,4 +1,6 @@
-"""What a step may use of the machine: `resources` of an asset, in the quantities of Kubernetes.
+"""What a step may use of the machine: `resources` and `budget` of an asset.
+
+Quantities are those of Kubernetes.
 
 Used by the models of this package, and by `plan`; knows neither YAML nor Dagster.
 """
@@ -9,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from data_platform.spec.model import Model
+from data_platform.spec.times import Duration
 from data_platform.spec.wording import problem
 
 _PATTERNS = {
@@ -67,6 +70,24 @@ class Amounts(Model):
     """CPUs, `500m` is half of one."""
     memory: Memory | None = None
     """Bytes, with a unit: `512Mi`, `2Gi`."""
+
+
+class Budget(Model):
+    """What an asset's steps may take on average of the last ten.
+
+    Above it a warning is given, above one and a half times as much an error.
+    """
+
+    max_duration: Duration | None = None
+    """From a step's begin to its end, of one partition where there are more in a run."""
+    max_memory: Memory | None = None
+    """The most that its process held at once: `512Mi`, `2Gi`."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "Budget":
+        if self.max_duration is None and self.max_memory is None:
+            raise problem("budget", "a budget has `max_duration`, `max_memory`, or both")
+        return self
 
 
 class Resources(Model):

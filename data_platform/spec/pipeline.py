@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, model_validator
 
+from data_platform.spec.alerts import Notify
 from data_platform.spec.asset import LakeAsset, Window
 from data_platform.spec.automation import Schedule
 from data_platform.spec.destinations import Destination
@@ -105,6 +106,8 @@ class Pipeline(Model):
     """How many of its runs may go on at once; further ones wait. None means no limit of its own."""
     on_finish: FunctionName | None = None
     """A function called after each of its runs, whatever came of it: `module:function`."""
+    notify: Notify | None = None
+    """Who hears of each end of its runs, with rows and seconds; None means nobody."""
     sources: dict[Name, Source] = Field(default_factory=dict)
     """What lands in raw, by name."""
     staging: dict[Name, StagingAsset] = Field(default_factory=dict)

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from data_platform.spec.alerts import Alerts
 from data_platform.spec.http import Auth, Rate
 from data_platform.spec.model import Model
 from data_platform.spec.outside import ExternalAsset, ExternalKey, Webhooks
 from data_platform.spec.rule_model import Scalar
+from data_platform.spec.telemetry import Lineage, Retention
 from data_platform.spec.times import Duration
 from data_platform.spec.values import Name
 from data_platform.spec.wording import problem
@@ -146,3 +148,9 @@ class Platform(Model):
     """Assets that are made elsewhere, by their keys; `after` of an asset names them."""
     webhooks: Webhooks | None = None
     """None means that no webhook is taken."""
+    alerts: Alerts = Alerts()
+    """Who is told when something is wrong."""
+    lineage: Lineage | None = None
+    """Where lineage is told; None means nowhere but in Dagster."""
+    retention: Retention = Retention()
+    """For how long what was done is remembered."""

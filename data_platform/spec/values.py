@@ -14,8 +14,11 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 from data_platform.spec.wording import kind_of, not_allowed, problem
 
@@ -78,6 +81,27 @@ def _names(value: Any) -> Any:
     if not isinstance(value, list):
         raise problem("names", "expected a list of names, found {found}", value)
     return cast("list[object]", value)
+
+
+class OneOrMany:
+    """An annotation of a list: a single value may stand for a list of it alone."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """How it is read."""
+        return core_schema.no_info_before_validator_function(_listed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """How editors know it."""
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
+
+
+def _listed(value: Any) -> Any:
+    return cast("Any", value) if isinstance(value, list) else [value]
 
 
 def _reference(value: str) -> str:

@@ -1,0 +1,92 @@
+"""Tables of the platform's own in Dagster's database: what it has told to whom, and how far it is.
+
+Used by `observability`. Each user brings the statements that make its tables; they are made once,
+whatever number of processes begins at the same time, and live beside Dagster's, so that one backup
+holds both and a transaction covers both.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from dagster import DagsterInstance
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from sqlalchemy.engine import Connection, Engine
+
+from data_platform.instance.liveness import lock_key
+
+_VERSIONS = """
+CREATE TABLE IF NOT EXISTS data_platform_tables (name text PRIMARY KEY, version integer NOT NULL)
+"""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables that belong together.
+
+    Attributes:
+        name: of them all.
+        steps: what made them, oldest first; one that was released never changes, and more are
+            added behind it.
+    """
+
+    name: str
+    steps: tuple[str, ...]
+
+
+@contextmanager
+def transaction(instance: DagsterInstance, *tables: Tables) -> Generator[Connection]:
+    """A transaction in Dagster's database, in which these tables are there.
+
+    What is done in it is kept when the block ends, and undone where that raises.
+
+    Args:
+        instance: Dagster's, on PostgreSQL.
+        tables: made or brought up to date before.
+    """
+    engine = _engine(instance)
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        for one in tables:
+            _bring_up_to_date(connection, one)
+        with connection.begin():
+            yield connection
+
+
+def _bring_up_to_date(connection: Connection, tables: Tables) -> None:
+    if _version(connection, tables) >= len(tables.steps):
+        return
+    with connection.begin():
+        lock = {"key": lock_key("data_platform.own_tables")}
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), lock)
+        connection.execute(sa.text(_VERSIONS))
+        _take(connection, tables, tables.steps[_done(connection, tables) :])
+
+
+def _version(connection: Connection, tables: Tables) -> int:
+    with connection.begin():
+        there = connection.scalar(sa.text("SELECT to_regclass('data_platform_tables')"))
+        return 0 if there is None else _done(connection, tables)
+
+
+def _done(connection: Connection, tables: Tables) -> int:
+    asked = sa.text("SELECT version FROM data_platform_tables WHERE name = :name")
+    return connection.scalar(asked, {"name": tables.name}) or 0
+
+
+def _take(connection: Connection, tables: Tables, steps: Sequence[str]) -> None:
+    for step in steps:
+        connection.execute(sa.text(step))
+    noted = sa.text(
+        "INSERT INTO data_platform_tables (name, version) VALUES (:name, :version)"
+        " ON CONFLICT (name) DO UPDATE SET version = excluded.version"
+    )
+    connection.execute(noted, {"name": tables.name, "version": len(tables.steps)})
+
+
+def _engine(instance: DagsterInstance) -> Engine:
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        raise TypeError(f"the platform's tables are in PostgreSQL, not in {type(storage).__name__}")
+    with storage.index_connection() as connection:
+        return connection.engine
