@@ -35,7 +35,7 @@ from dagster._core.storage.schedules.base import ScheduleStorage
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.concurrency import ConcurrencyClaimStatus
-from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
+from dagster_postgres import PostgresRunStorage
 from dagster_shared.check import CheckError
 from sqlalchemy.engine import Engine
 
@@ -43,6 +43,7 @@ import data_platform.partitioning.windows  # noqa: F401 -- all who read Dagster'
 from data_platform.embedded.server import resolve_url
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
+from data_platform.instance.evaluations import BriefSchedules
 from data_platform.instance.event_log import BriefEventLog
 from data_platform.instance.freshness import judge_by_newest_due
 from data_platform.instance.liveness import WORKER_TAG, RunLocks
@@ -115,6 +116,14 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
     def has_run_stats_index_cols(self) -> bool:
         """Asked until it is so."""
         return self._is_there("start and end", super().has_run_stats_index_cols)
+
+    def has_backfill_id_column(self) -> bool:
+        """Asked until it is there."""
+        return self._is_there("backfill_id", super().has_backfill_id_column)
+
+    def has_execution_plan_snapshot(self, execution_plan_snapshot_id: str) -> bool:
+        """Look for it; Dagster's reads all of it."""
+        return self._has_snapshot_id(execution_plan_snapshot_id)
 
     def handle_run_event(
         self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None
@@ -196,7 +205,7 @@ class PlatformEventLogStorage(_Pooled, BriefEventLog):
         """Nothing is kept for those that wait: they take slots by themselves, in their order."""
 
 
-class PlatformScheduleStorage(_Pooled, PostgresScheduleStorage):
+class PlatformScheduleStorage(_Pooled, BriefSchedules):
     """Schedules and sensors, over the pooled connections."""
 
     def __init__(self, url: str, engine: Engine) -> None:

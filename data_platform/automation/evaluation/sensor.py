@@ -13,6 +13,7 @@ from dagster._core.definitions.metadata import RawMetadataMapping
 from dagster._core.definitions.sensor_definition import wrap_sensor_evaluation
 
 from data_platform.automation.evaluation.ticking import Ticking
+from data_platform.instance.evaluations import WrittenEvaluation
 
 NAME = "default_automation_condition_sensor"
 """Dagster's name, so that Dagster makes no second one, and one that was stopped stays so."""
@@ -78,7 +79,9 @@ class AutomationSensor(dg.AutomationConditionSensorDefinition):
         return dg.SensorResult(
             run_requests=found.requests,
             cursor=found.cursor,
-            automation_condition_evaluations=found.evaluations,
+            automation_condition_evaluations=[
+                WrittenEvaluation.of(evaluation) for evaluation in found.evaluations
+            ],
         )
 
 
