@@ -36,9 +36,9 @@ class PlatformRunCoordinator(QueuedRunCoordinator[Any]):
             limits = RunLimits.of(repository.repository_snap.metadata or {})
             apply_limits(self._instance, limits.pools, limits.owner)
             tags = limits.tags(_assets(run, repository))
-            self._instance.add_run_tags(
-                run.run_id, {name: text for name, text in tags.items() if name not in run.tags}
-            )
+            missing = {name: text for name, text in tags.items() if name not in run.tags}
+            if missing:
+                self._instance.add_run_tags(run.run_id, missing)
         return super().submit_run(context)
 
     def get_run_queue_config(self) -> RunQueueConfig:

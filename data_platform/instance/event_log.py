@@ -66,19 +66,21 @@ class BriefEventLog(PostgresEventLogStorage):
 
     def _store_planned(self, events: Sequence[EventLogEntry]) -> None:
         """What Dagster's storage writes for each of these, all or none."""
+        rows = [self._event_to_row(event) for event in events]
+        # With lists beside the statement, SQLAlchemy compiles it once, not for each number of rows.
+        insert = SqlEventLogStorageTable.insert().returning(
+            SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+        )
         with self.index_transaction() as connection:
-            written = connection.execute(
-                self.prepare_insert_event_batch(events).returning(SqlEventLogStorageTable.c.id)
-            )
-            numbers = [int(number) for number in written.scalars()]
+            numbers = [int(number) for number in connection.scalars(insert, rows)]
             self._store_assets(connection, events, numbers)
             checks = [
-                row
-                for event, number in zip(events, numbers, strict=True)
-                for row in self._check_rows(event, number)
+                check
+                for event, row, number in zip(events, rows, numbers, strict=True)
+                for check in self._check_rows(event, number, row["event"])
             ]
             if checks:
-                connection.execute(AssetCheckExecutionsTable.insert().values(checks))
+                connection.execute(AssetCheckExecutionsTable.insert(), checks)
 
     def _store_assets(
         self, connection: Connection, events: Sequence[EventLogEntry], numbers: Sequence[int]
@@ -92,14 +94,23 @@ class BriefEventLog(PostgresEventLogStorage):
         if not values:
             return
         rows = [{"asset_key": key, **entry} for key, entry in values.items()]
-        insert = postgresql.insert(AssetKeyTable).values(rows)
+        insert = postgresql.insert(AssetKeyTable)
         changed = {name: insert.excluded[name] for name in rows[0] if name != "asset_key"}
         keys = [AssetKeyTable.c.asset_key]
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
-    def _check_rows(self, event: EventLogEntry, number: int | None) -> list[dict[str, Any]]:
-        event = _of_whole_range(event)
-        planned = event.get_dagster_event().event_specific_data
+    def _check_rows(
+        self, event: EventLogEntry, number: int | None, text: str | None = None
+    ) -> list[dict[str, Any]]:
+        """What the table of checks has of a planned one.
+
+        Args:
+            event: any.
+            number: of it.
+            text: of it, if it is written already.
+        """
+        brief = _of_whole_range(event)
+        planned = brief.dagster_event.event_specific_data if brief.dagster_event else None
         if not isinstance(planned, AssetCheckEvaluationPlanned):
             return []
         subset = planned.partitions_subset
@@ -108,7 +119,7 @@ class BriefEventLog(PostgresEventLogStorage):
             "check_name": planned.check_name,
             "run_id": event.run_id,
             "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": serialize_value(event),
+            "evaluation_event": text if text and brief is event else serialize_value(brief),
             "evaluation_event_timestamp": self._event_insert_timestamp(event),
             "evaluation_event_storage_id": number,
         }

@@ -39,10 +39,19 @@ def kept(instance: dg.DagsterInstance, run_id: str) -> list[list[tuple[Any, ...]
         sa.select(events.dagster_event_type, events.step_key, events.asset_key, events.partition)
         .where(events.run_id == run_id)
         .order_by(events.id),
-        sa.select(checks.asset_key, checks.check_name, checks.partition, checks.execution_status)
-        .where(checks.run_id == run_id)
+        sa.select(
+            *(checks.asset_key, checks.check_name, checks.partition, checks.execution_status),
+            # Each points at its own event, and has its text, but for the partitions of a range.
+            events.step_key,
+            events.dagster_event_type,
+            sa.func.length(events.event) - sa.func.length(checks.evaluation_event),
+        )
+        .join_from(
+            checks.id.table, events.id.table, checks.evaluation_event_storage_id == events.id
+        )
+        .where(checks.run_id == run_id, events.event.contains(checks.check_name))
         .order_by(checks.asset_key, checks.check_name, checks.partition),
-        sa.select(assets.asset_key, assets.last_materialization_timestamp.is_not(None))
+        sa.select(assets.asset_key, assets.last_materialization_timestamp.is_not(None), assets.tags)
         .where(assets.last_run_id == run_id)
         .order_by(assets.asset_key),
     ]
