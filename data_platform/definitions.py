@@ -40,6 +40,7 @@ from data_platform.plan.nodes import (
 )
 from data_platform.raw.assets import raw_asset
 from data_platform.reporting.tries import make_waiting_endable
+from data_platform.repository import PlatformDefinitions
 from data_platform.resources import lake_connection, platform_resources
 from data_platform.settings import Settings, environment, load_settings
 from data_platform.spec.automation import Schedule
@@ -119,7 +120,8 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         executor=dg.in_process_executor,
         metadata=limits.metadata(),
     )
-    return dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))
+    merged = dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))
+    return PlatformDefinitions.of(merged)
 
 
 def asset_of(
