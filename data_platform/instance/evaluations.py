@@ -76,10 +76,10 @@ class BriefSchedules(PostgresScheduleStorage):
             }
             for evaluation in asset_evaluations
         ]
+        upsert = insert.on_conflict_do_update(index_elements=index, set_=changed)
         with self.connect() as connection:
-            connection.execute(
-                insert.on_conflict_do_update(index_elements=index, set_=changed), rows
-            )
+            # It is one statement for many rows only where it returns something.
+            connection.execute(upsert.returning(columns.id), rows)
 
 
 def _body(told: AutomationConditionEvaluationWithRunIds[EntityKey]) -> str:

@@ -96,8 +96,11 @@ class BriefEventLog(PostgresEventLogStorage):
         rows = [{"asset_key": key, **entry} for key, entry in values.items()]
         insert = postgresql.insert(AssetKeyTable)
         changed = {name: insert.excluded[name] for name in rows[0] if name != "asset_key"}
-        keys = [AssetKeyTable.c.asset_key]
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+        upsert = insert.on_conflict_do_update(
+            index_elements=[AssetKeyTable.c.asset_key], set_=changed
+        )
+        # It is one statement for all rows only where it returns something.
+        connection.execute(upsert.returning(AssetKeyTable.c.id), rows)
 
     def _check_rows(
         self, event: EventLogEntry, number: int | None, text: str | None = None
