@@ -15,6 +15,7 @@ from data_platform.plan.analytics import indented
 from data_platform.plan.analytics_nodes import analytics_node
 from data_platform.plan.automating import automation_mistake
 from data_platform.plan.declared import Declared, SpecT_co, nearest, refused
+from data_platform.plan.declared_parameters import parameter_problems, parameters_of
 from data_platform.plan.destinations.nodes import destination_node
 from data_platform.plan.destinations.places import same_places
 from data_platform.plan.finishing import on_finish_of, unknown_channels
@@ -39,11 +40,9 @@ from data_platform.plan.python_nodes import python_node
 from data_platform.plan.registering import registrations_of
 from data_platform.plan.sources.nodes import SourceColumns, raw_node
 from data_platform.plan.staging.nodes import staging_node
-from data_platform.spec.asset import Asset
 from data_platform.spec.automation import Schedule
 from data_platform.spec.destinations import (
     DatabaseDestination,
-    DestinationAsset,
     FileDestination,
     RedshiftDestination,
 )
@@ -290,8 +289,8 @@ class _Builder:
             self._stack.pop()
         del self._built[key]
         self._built[key] = node
-        self._warnings += self._unused_parameters(node)
-        self._problems[key.pipeline] += self._parameters_of_partitions(node)
+        for problem in parameter_problems(node, self._parameters[key], self._at(key)):
+            (self._warnings if problem.warning else self._problems[key.pipeline]).append(problem)
         if mistake := automation_mistake(node):
             keys, message = mistake
             self._problems[key.pipeline].append(Problem(self._at(key)(*keys), message))
@@ -315,7 +314,7 @@ class _Builder:
 
     def _asset(self, key: Key, file: PipelineFile, spec: SpecT_co) -> Declared[SpecT_co]:
         broken = bool(self._workspace.platform_problems)
-        self._parameters[key] = _run_parameters(spec, self._at(key))
+        self._parameters[key] = parameters_of(spec, self._at(key))
         return Declared(
             key,
             file,
@@ -327,31 +326,6 @@ class _Builder:
             None if broken else self._workspace.platform,
             self._parameters[key],
         )
-
-    def _unused_parameters(self, node: AnyNode) -> list[Problem]:
-        parameters = self._parameters[node.key]
-        if isinstance(node, RawNode):
-            parameters.use_mentioned(str(node.source))
-        return [
-            Problem(
-                self._at(node.key)("parameters", name),
-                f"nothing uses the parameter {name}: name it as :{name} in SQL, or as a parameter "
-                "of a function",
-                warning=True,
-            )
-            for name in parameters.unused()
-        ]
-
-    def _parameters_of_partitions(self, node: AnyNode) -> list[Problem]:
-        taken = node.partitions.binds if node.partitions else ()
-        return [
-            Problem(
-                self._at(node.key)("parameters", name),
-                f":{name} is the value of a partition: give the parameter another name",
-            )
-            for name in node.run_parameters
-            if name in taken
-        ]
 
     def _at(self, key: Key) -> Callable[..., Location]:
         file, _ = self._declared[key]
@@ -409,21 +383,6 @@ class _Builder:
 
 def _left_out_below(upstream: Key) -> str:
     return f"{upstream}, which it reads, has errors: it is left out until they are mended"
-
-
-def _run_parameters(spec: Asset, at: Callable[..., Location]) -> RunParameters:
-    """The parameters of an asset.
-
-    Raises:
-        ConfigurationError: it can't have any.
-    """
-    if spec.parameters and isinstance(spec, HandwrittenAsset):
-        message = "a function of assets.py takes its values by Dagster's own `config: dg.Config`"
-        raise refused(at("parameters"), f"{message}; leave `parameters` out")
-    if spec.parameters and isinstance(spec, DestinationAsset):
-        message = "a destination loads what its asset has: nothing in it could use `parameters`"
-        raise refused(at("parameters"), message)
-    return RunParameters(spec.parameters)
 
 
 def _referenced(key: Key, reference: str, layers: Sequence[str]) -> Key | None:
