@@ -4,20 +4,22 @@ Such a process does what a command does that somebody types, but for the seconds
 tests of the start itself start a real one.
 """
 
-import multiprocessing
+import fcntl
 import os
+import pty
 import runpy
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Mapping, Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 
-from data_platform.instance.forker import LIKELY, PRELOADED
+from forking import CONTEXT
 
-_context = multiprocessing.get_context("forkserver")
 _SECONDS = 120
-_PRELOADED = [*PRELOADED, *LIKELY, "data_platform.cli", "data_platform.running"]
 
 
 def run_command(
@@ -33,9 +35,8 @@ def run_command(
     Returns:
         The exit code, and what came on both of its outputs as `stdout`.
     """
-    _context.set_forkserver_preload(_PRELOADED)
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as output:
-        process = _context.Process(
+        process = CONTEXT.Process(
             target=_run, args=(list(command), str(folder), dict(environ), output.name)
         )
         process.start()
@@ -46,10 +47,39 @@ def run_command(
         return subprocess.CompletedProcess(list(command), process.exitcode, output.read())
 
 
+def run_on_terminal(
+    command: Sequence[str], width: int, folder: Path, environ: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """The same on a terminal of a width, with nobody who types."""
+    ours, its = pty.openpty()
+    try:
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+        process = CONTEXT.Process(
+            target=_run, args=(list(command), str(folder), dict(environ), os.ttyname(its))
+        )
+        process.start()
+        written = b""
+        while ours in (ready := wait([ours, process.sentinel], _SECONDS)):
+            written += os.read(ours, 4096)
+        if not ready:
+            process.kill()
+            raise subprocess.TimeoutExpired(list(command), _SECONDS, written)
+        process.join()
+        return subprocess.CompletedProcess(list(command), process.exitcode or 0, written.decode())
+    finally:
+        os.close(its)
+        os.close(ours)
+
+
 def _run(command: list[str], folder: str, environ: dict[str, str], output: str) -> None:
-    printed = os.open(output, os.O_WRONLY | os.O_APPEND)
+    printed = os.open(output, os.O_RDWR | os.O_APPEND | os.O_NOCTTY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(printed, stream.fileno())
+    if os.isatty(printed):
+        os.setsid()
+        os.dup2(printed, 0)
+        sys.stdin = os.fdopen(0, closefd=False)
+        sys.stdout.reconfigure(line_buffering=True)
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from factories import Project
-from screen import on_terminal
+from screen import command_on_terminal
 
 from data_platform import checking
 from data_platform.errors import PermanentError
@@ -46,7 +46,7 @@ def process(surroundings: dict[str, str], *command: str) -> subprocess.Completed
 
 def on_a_terminal(surroundings: dict[str, str], *arguments: str) -> str:
     """What the command writes when somebody looks."""
-    ended = on_terminal([PROGRAM, *arguments], 80, surroundings, Path.cwd())
+    ended = command_on_terminal(arguments, 80, surroundings, Path.cwd())
     assert ended.code == 0
     return ended.raw
 

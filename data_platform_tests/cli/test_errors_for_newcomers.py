@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from factories import Project
-from screen import Session, on_terminal, too_wide
+from forked_command import run_command
+from screen import Session, command_on_terminal, on_terminal, too_wide
 
 from data_platform.new_project import make_project
 
@@ -123,7 +124,7 @@ def made(tmp_path: Path, dagster_url: str) -> tuple[Path, dict[str, str]]:
 
 def see(made: tuple[Path, dict[str, str]], width: int, *words: str, **environ: str) -> Session:
     folder, given = made
-    return on_terminal([PROGRAM, *words], width, {**given, **environ}, folder)
+    return command_on_terminal(words, width, {**given, **environ}, folder)
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
@@ -151,7 +152,8 @@ def test_a_mistake_stays_in_one_line(made: tuple[Path, dict[str, str]]) -> None:
 
 
 def test_a_run_is_watched_on_a_terminal(made: tuple[Path, dict[str, str]]) -> None:
-    seen = see(made, 60, "run", "sales")
+    folder, environ = made
+    seen = on_terminal([PROGRAM, "run", "sales"], 60, environ, folder)
     assert seen.code == 0, seen.raw
     assert CURSOR in seen.raw
     assert "\x1b[32m✓" in seen.raw
@@ -176,13 +178,8 @@ def test_a_plain_terminal_gets_plain_lines(
 
 def test_force_color_does_not_make_a_log_move(made: tuple[Path, dict[str, str]]) -> None:
     folder, environ = made
-    log = folder / "ci.log"
-    forced = {**environ, "FORCE_COLOR": "1"}
-    seen = on_terminal(
-        ["sh", "-c", f"{PROGRAM} run sales > {log} 2>&1 < /dev/null"], 60, forced, folder
-    )
-    text = log.read_text()
-    assert seen.code == 0, text
-    assert "\x1b[32m✓" in text
-    assert CURSOR not in text
-    assert "\r" not in text
+    done = run_command(["data-platform", "run", "sales"], folder, {**environ, "FORCE_COLOR": "1"})
+    assert done.returncode == 0, done.stdout
+    assert "\x1b[32m✓" in done.stdout
+    assert CURSOR not in done.stdout
+    assert "\r" not in done.stdout

@@ -2,18 +2,15 @@
 
 import csv
 import os
-import subprocess
-import sys
 from decimal import Decimal
-from pathlib import Path
 
 from click.testing import CliRunner
 from dagster_records import materializations
+from forked_command import run_command
 from retail_platform import FIRST, RetailPlatform, days
 
 from data_platform.cli import main
 
-PROGRAM = str(Path(sys.executable).parent / "data-platform")
 DAY, END = "2017-12-21", "2017-12-24"
 ASSET = "retail.transactions"
 
@@ -44,12 +41,12 @@ def test_mended_rows_reach_the_warehouse_to_the_cent(retail: RetailPlatform) -> 
         writer.writerows(mended)
     untouched = retail.versions()
     before = _revenue(retail)
-    done = subprocess.run(
-        [PROGRAM, "quarantine", "replay", ASSET, str(file), "--yes", "--by", "ada"],
-        env={**os.environ, **retail.environ}, capture_output=True, text=True, check=False,
-        cwd=retail.folder,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_command(
+        ["data-platform", "quarantine", "replay", ASSET, str(file), "--yes", "--by", "ada"],
+        retail.folder,
+        {**os.environ, **retail.environ},
+    )
+    assert done.returncode == 0, done.stdout
     assert f"{len(mended):,} row{'s'[: len(mended) != 1]} taken back in\n" in done.stdout
     assert _revenue(retail) == before + worth
 

@@ -3,7 +3,6 @@
 Processes are forked from one that has imported what a delivery needs, and has used nothing of it.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -15,34 +14,22 @@ from types import FrameType
 from typing import Any
 
 from delivering import Sending
+from forking import CONTEXT
 
 from data_platform.errors import PlatformError
-from data_platform.instance.forker import LIKELY, PRELOADED
 
 KILLABLE = ("targets", "storage", "engine")
 """Packages between whose lines a process may be killed."""
 _PACKAGE = str(Path(sys.modules["data_platform"].__file__ or "").parent)
 _FOLDERS = tuple(f"{_PACKAGE}{os.sep}{name}{os.sep}" for name in KILLABLE)
-_context = multiprocessing.get_context("forkserver")
 
 
 class DeliveringProcess:
     """One process that delivers what it is sent, until it is killed."""
 
     def __init__(self) -> None:
-        # Tests' folders are unknown to the process that is forked; it imports what is installed.
-        _context.set_forkserver_preload(
-            [
-                *PRELOADED,
-                *LIKELY,
-                "data_platform.running",
-                "data_platform.targets.databases.loading",
-                "adbc_driver_postgresql.dbapi",
-                "psycopg2",
-            ]
-        )
-        self._pipe, theirs = _context.Pipe()
-        self._process: ForkServerProcess = _context.Process(target=_serve, args=(theirs,))
+        self._pipe, theirs = CONTEXT.Pipe()
+        self._process: ForkServerProcess = CONTEXT.Process(target=_serve, args=(theirs,))
         self._process.start()
         theirs.close()
         assert self._pipe.recv() == "ready"

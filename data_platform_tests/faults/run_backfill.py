@@ -4,30 +4,26 @@ The processes are forked from one that has imported everything, so that a kill c
 and not four.
 """
 
-import multiprocessing
 import os
 from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from backfill_history import NOW, Watched
+from forking import CONTEXT
 
 from data_platform.backfills.commanding import Ground, Limits, begin, plan_backfill, resume
 from data_platform.definitions import definitions_of
 from data_platform.instance import launcher
-from data_platform.instance.forker import LIKELY, PRELOADED
 from data_platform.instance.storage import open_instance
 from data_platform.loading import load
 from data_platform.running import Request
 from data_platform.settings import load_settings
 
-_context = multiprocessing.get_context("forkserver")
-
 
 def start(environ: Mapping[str, str], backfill_id: str | None, size: int) -> ForkServerProcess:
     """Begin a backfill of all that is due, or go on with one."""
-    _context.set_forkserver_preload([*PRELOADED, *LIKELY, "data_platform.backfills.commanding"])
-    process = _context.Process(target=run, args=(dict(environ), backfill_id, size))
+    process = CONTEXT.Process(target=run, args=(dict(environ), backfill_id, size))
     process.start()
     return process
 

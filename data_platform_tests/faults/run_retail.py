@@ -4,7 +4,6 @@ The processes are forked from one that has imported everything, so that a kill c
 and not four.
 """
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
@@ -12,17 +11,16 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
+from forking import CONTEXT
+
 from data_platform.definitions import definitions_of
 from data_platform.instance import launcher
-from data_platform.instance.forker import LIKELY, PRELOADED
 from data_platform.instance.storage import open_instance
 from data_platform.loading import load
 from data_platform.plan.keys import Key
 from data_platform.run_reports import AssetReport
 from data_platform.running import Request, run_pipeline
 from data_platform.settings import load_settings
-
-_context = multiprocessing.get_context("forkserver")
 
 
 class Silent:
@@ -35,11 +33,8 @@ def start(
     environ: Mapping[str, str], first: str | None, end: str | None, pipeline: str = "retail"
 ) -> tuple[ForkServerProcess, Connection]:
     """Start a run; the connection says `running` when it is about to begin, then how it ended."""
-    # By names that are installed: its process doesn't know the tests' folders, and says nothing
-    # of what it can't import.
-    _context.set_forkserver_preload([*PRELOADED, *LIKELY, "data_platform.running"])
-    receiving, sending = _context.Pipe(duplex=False)
-    process = _context.Process(target=run, args=(dict(environ), first, end, pipeline, sending))
+    receiving, sending = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=run, args=(dict(environ), first, end, pipeline, sending))
     process.start()
     sending.close()
     return process, receiving
