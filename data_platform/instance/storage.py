@@ -6,6 +6,7 @@ deployment behave the same; compute logs and artefacts are below the data folder
 pipelines, nor be imported by anything below `cli`: Dagster loads it by name.
 """
 
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,18 +26,23 @@ from dagster import (
 )
 from dagster._config import UserConfigSchema
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.snap import ExecutionPlanSnapshot
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs.base import RunStorage
-from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
+from dagster._core.storage.runs.schema import RunsTable, RunTagsTable, SnapshotsTable
+from dagster._core.storage.runs.sql_run_storage import SnapshotType
 from dagster._core.storage.schedules.base import ScheduleStorage
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.concurrency import ConcurrencyClaimStatus
 from dagster_postgres import PostgresRunStorage
 from dagster_shared.check import CheckError
+from dagster_shared.serdes import serialize_value
+from dagster_shared.serdes.utils import hash_str
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 
 import data_platform.partitioning.windows  # noqa: F401 -- all who read Dagster's graph know it
@@ -124,6 +130,19 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
     def has_execution_plan_snapshot(self, execution_plan_snapshot_id: str) -> bool:
         """Look for it; Dagster's reads all of it."""
         return self._has_snapshot_id(execution_plan_snapshot_id)
+
+    def add_execution_plan_snapshot(self, execution_plan_snapshot: ExecutionPlanSnapshot) -> str:
+        """Keep it under the hash of its text; Dagster's writes the text once for each."""
+        text = serialize_value(execution_plan_snapshot)
+        row = {
+            "snapshot_id": hash_str(text),
+            "snapshot_body": zlib.compress(text.encode()),
+            "snapshot_type": SnapshotType.EXECUTION_PLAN.value,
+        }
+        with self.connect() as connection:
+            insert = postgresql.insert(SnapshotsTable).values(row)
+            connection.execute(insert.on_conflict_do_nothing())
+        return row["snapshot_id"]
 
     def handle_run_event(
         self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None

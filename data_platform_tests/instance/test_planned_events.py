@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.snap.execution_plan_snapshot import create_execution_plan_snapshot_id
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     AssetKeyTable,
@@ -85,3 +86,12 @@ def test_a_run_plans_at_once_what_dagster_would_note_one_by_one(
     assert sorted(at_once[0], key=str) == sorted(one_by_one[0], key=str)
     assert at_once[1:] == one_by_one[1:]
     assert [len(rows) for rows in at_once] == [5, 3, 2]
+
+
+def test_a_plan_is_kept_once_under_its_number(instance: dg.DagsterInstance) -> None:
+    job = dg.Definitions([sales, totals]).resolve_implicit_global_asset_job_def()
+    first, second = (instance.create_run_for_job(job) for _ in range(2))
+    assert first.execution_plan_snapshot_id == second.execution_plan_snapshot_id
+    kept_plan = instance.get_execution_plan_snapshot(str(first.execution_plan_snapshot_id))
+    assert create_execution_plan_snapshot_id(kept_plan) == first.execution_plan_snapshot_id
+    assert [step.key for step in kept_plan.steps] == ["sales", "totals"]
