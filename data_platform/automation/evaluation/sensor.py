@@ -14,6 +14,7 @@ from dagster._core.definitions.sensor_definition import wrap_sensor_evaluation
 
 from data_platform.automation.evaluation.ticking import Ticking
 from data_platform.instance.evaluations import WrittenEvaluation
+from data_platform.instance.run_limits import RunLimits
 
 NAME = "default_automation_condition_sensor"
 """Dagster's name, so that Dagster makes no second one, and one that was stopped stays so."""
@@ -56,11 +57,13 @@ class AutomationSensor(dg.AutomationConditionSensorDefinition):
         asset_selection: dg.AssetSelection | None,  # noqa: ARG002 -- Dagster's signature
         dynamic_partitions_requests: Sequence[Any],  # noqa: ARG002
     ) -> Sequence[dg.RunRequest]:
-        """The requests with their job and checks.
+        """The requests with their job, checks and limits.
 
         Dagster's looks through the whole graph for each, to see whether an asset is one of ours.
         """
-        return [_with_job(request, _repository(context)) for request in run_requests]
+        repository = _repository(context)
+        limits = RunLimits.of(repository.metadata or {})
+        return [_with_job(request, repository, limits) for request in run_requests]
 
     def _tick(self, context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if self._ticking is None:
@@ -91,10 +94,16 @@ def _repository(context: dg.SensorEvaluationContext) -> dg.RepositoryDefinition:
     return context.repository_def
 
 
-def _with_job(request: dg.RunRequest, repository: dg.RepositoryDefinition) -> dg.RunRequest:
+def _with_job(
+    request: dg.RunRequest, repository: dg.RepositoryDefinition, limits: RunLimits
+) -> dg.RunRequest:
     keys = request.asset_selection or []
     job = repository.get_implicit_job_def_for_assets(keys)
     checks = request.asset_check_keys
     if checks is None:
         checks = [check for key in keys for check in repository.asset_graph.get(key).check_keys]
-    return request.with_replaced_attrs(job_name=job.name if job else None, asset_check_keys=checks)
+    # With these from the beginning, the queue needn't write the run again.
+    tags = {**limits.tags(["/".join(key.path) for key in keys]), **request.tags}
+    return request.with_replaced_attrs(
+        job_name=job.name if job else None, asset_check_keys=checks, tags=tags
+    )

@@ -15,11 +15,13 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from data_platform.automation.evaluation.grouping import CAUSE
 from data_platform.automation.evaluation.sensor import NAME, AutomationSensor
 from data_platform.automation.evaluation.ticking import Ticked, Ticking
 from data_platform.automation.evaluation.waking import Waking
 from data_platform.automation.evaluation.watching import Watching
 from data_platform.automation.operators import Wanted
+from data_platform.instance.run_limits import RunLimits
 
 NOON = datetime(2024, 1, 11, 12, tzinfo=UTC)
 DAYS = dg.DailyPartitionsDefinition("2024-01-01")
@@ -230,3 +232,21 @@ def test_dagster_takes_more_assets_than_its_limit_and_makes_no_second_sensor() -
     ):
         ticked = repository.get_sensor_def(NAME).evaluate_tick(context)
     assert ticked.cursor
+
+
+def test_a_request_has_what_the_queue_would_add(nothing: dg.DagsterInstance) -> None:
+    limits = RunLimits(active_runs={"shop": 2}, priorities={"staging/shop/sales": 5})
+
+    @dg.asset(
+        key=["staging", "shop", "sales"], automation_condition=dg.AutomationCondition.missing()
+    )
+    def lacking() -> None: ...
+
+    definitions = dg.Definitions(
+        [lacking], sensors=[AutomationSensor()], metadata=limits.metadata()
+    )
+    repository = definitions.get_repository_def()
+    with dg.build_sensor_context(nothing, repository_def=repository) as context:
+        (request,) = repository.get_sensor_def(NAME).evaluate_tick(context).run_requests or []
+    assert request.tags.items() >= limits.tags(["staging/shop/sales"]).items()
+    assert request.tags[CAUSE].startswith("automation: ")
