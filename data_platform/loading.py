@@ -34,7 +34,8 @@ from data_platform.plan.sources.kinds import (
     PythonSource,
     Topic,
 )
-from data_platform.secrets.stores import expand, expand_model
+from data_platform.secrets.masker import know_environment
+from data_platform.secrets.stores import expand, expand_model, expand_secret
 from data_platform.settings import Settings
 from data_platform.spec.guessing import guess_assets
 from data_platform.spec.handwritten import ASSETS_FILE
@@ -167,7 +168,9 @@ class Loaded:
             self.lake(),
             self._settings.memory_limit,
             self._settings.threads,
-            masking_key=functools.partial(expand, masking.key, self._environ) if masking else None,
+            masking_key=functools.partial(expand_secret, masking.key, self._environ)
+            if masking
+            else None,
         )
 
     def _problems_of(self, name: str) -> tuple[Problem, ...]:
@@ -193,6 +196,7 @@ def load(settings: Settings, environ: Mapping[str, str], *, connect: bool = Fals
         environ: what `${VAR}` in them refers to.
         connect: ask databases for the columns of their tables too, not only files that are there.
     """
+    know_environment(environ)
     with collecting_nothing():
         return _load(settings, environ, connect=connect)
 

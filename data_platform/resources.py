@@ -20,7 +20,7 @@ from data_platform.engine.postgres import Refused, Unreachable, connected
 from data_platform.errors import SourceError, SourceUnavailable
 from data_platform.plan.keys import Key
 from data_platform.run_tags import pinned_versions
-from data_platform.secrets.stores import expand, expand_model
+from data_platform.secrets.stores import expand, expand_model, expand_secret
 from data_platform.settings import environment, load_settings
 from data_platform.sources.database.databases import absolute_url
 from data_platform.spec.model import Model
@@ -87,7 +87,11 @@ class LakeResource(dg.ConfigurableResource):
             pinned = {k: snapshot_at(lake.table(k), one) for k, one in self._pinned.items()}
             lake = Lake(lake.place, lake.scratch_root, pinned)
         written = self.masking_key
-        key = functools.partial(expand, written, environment()) if written is not None else None
+        key = (
+            functools.partial(expand_secret, written, environment())
+            if written is not None
+            else None
+        )
         return Workbench(lake, settings.memory_limit, settings.threads, masking_key=key)
 
     def read(

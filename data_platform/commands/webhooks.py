@@ -24,7 +24,7 @@ def webhooks(port: int, host: str) -> None:
     `POST /assets/<key>` with the headers X-Timestamp and X-Signature; the secret and the assets are
     in platform.yaml. What follows such an asset runs by its automation.
     """
-    from data_platform.secrets.stores import expand  # noqa: PLC0415
+    from data_platform.secrets.stores import expand_secret  # noqa: PLC0415
     from data_platform.webhooks.reporting import Reporter  # noqa: PLC0415
     from data_platform.webhooks.serving import serve, webhooks_app  # noqa: PLC0415
     from data_platform.webhooks.signing import SHORTEST_SECRET  # noqa: PLC0415
@@ -35,7 +35,7 @@ def webhooks(port: int, host: str) -> None:
             "platform.yaml has no `webhooks`: add them with their `secret`, such as "
             "${WEBHOOK_SECRET}"
         )
-    secret = expand(platform.webhooks.secret, environment())
+    secret = expand_secret(platform.webhooks.secret, environment())
     if len(secret) < SHORTEST_SECRET:
         raise PermanentError(
             f"the secret of `webhooks` is shorter than {SHORTEST_SECRET} characters: it could be "

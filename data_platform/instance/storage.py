@@ -54,6 +54,7 @@ from data_platform.instance.event_log import BriefEventLog
 from data_platform.instance.freshness import judge_by_newest_due
 from data_platform.instance.liveness import WORKER_TAG, RunLocks
 from data_platform.instance.pool_slots import claim
+from data_platform.secrets.masker import know_environment
 from data_platform.settings import (
     PACKAGE_DIR,
     Settings,
@@ -281,6 +282,7 @@ class PlatformStorage(DagsterStorage, ConfigurableClass):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PlatformStorage":
         """Start the embedded server if it is the one to use, and open the storage."""
+        know_environment(environment())
         settings = _configured(config_value)
         wanted = settings.storage_url or EMBEDDED_URL
 

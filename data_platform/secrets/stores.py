@@ -1,13 +1,15 @@
 """Values of secrets that a store keeps, asked for when something connects, kept for some minutes.
 
 Called by whatever connects: `resources`, `loading`, `doctor`. A secret is in the memory of the
-process that uses it and nowhere else; messages name its reference, never its value.
+process that uses it and nowhere else; messages name its reference, never its value, and `masker` is
+told each value that is looked up.
 
 A run takes secrets when it first needs them and keeps them for `KEPT` seconds. One that was changed
 meanwhile is refused by what it is for: `reporting.tries` then asks `changed`, and tries again with
 the new one.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -20,6 +22,7 @@ from pydantic import BaseModel
 
 from data_platform.errors import PlatformError
 from data_platform.secrets import aws, vault
+from data_platform.secrets.masker import know, know_address, know_environment, know_texts
 from data_platform.spec import variables
 from data_platform.spec.references import Reference, VariableError
 
@@ -105,7 +108,31 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
         VariableError: with what is missing. Its text holds no value.
         SecretsUnavailable: a store can't be reached.
     """
-    return variables.expand(text, environ, partial(_store.value, environ=environ))
+    expanded = variables.expand(text, environ, partial(_store.value, environ=environ), _known)
+    know_texts(expanded)
+    return expanded
+
+
+def expand_address(text: str, environ: Mapping[str, str]) -> str:
+    """As `expand`, an address that is a secret as a whole, such as that of a channel.
+
+    Raises:
+        as `expand` does.
+    """
+    expanded = expand(text, environ)
+    know_address(expanded)
+    return expanded
+
+
+def expand_secret(text: str, environ: Mapping[str, str]) -> str:
+    """As `expand`, what is a secret whatever it refers to, such as a key.
+
+    Raises:
+        as `expand` does.
+    """
+    expanded = expand(text, environ)
+    know(expanded)
+    return expanded
 
 
 def expand_model(model: ModelT, environ: Mapping[str, str]) -> ModelT:
@@ -114,12 +141,25 @@ def expand_model(model: ModelT, environ: Mapping[str, str]) -> ModelT:
     Raises:
         as `expand` does.
     """
-    return variables.expand_model(model, environ, partial(_store.value, environ=environ))
+    ask = partial(_store.value, environ=environ)
+    expanded = variables.expand_model(model, environ, ask, _known)
+    know_texts(expanded.model_dump(by_alias=True))
+    return expanded
 
 
 def changed() -> list[str]:
     """Secrets that this process used and that are others now; from here on it uses the new ones."""
     return _store.changed()
+
+
+def _known(reference: Reference, value: str) -> None:
+    """Mask what was referred to where that is a secret: files and stores, and by its name."""
+    if not reference.is_outside:
+        know_environment({reference.name: value})
+        return
+    know(value)
+    with contextlib.suppress(ValueError):
+        know_texts(json.loads(value))
 
 
 def _place(reference: Reference, environ: Mapping[str, str]) -> _Place:

@@ -35,6 +35,8 @@ _LARGEST_FILE = 65_536
 
 Ask = Callable[[Reference], str]
 """Gives the value of a secret that a store of them keeps."""
+Tell = Callable[[Reference, str], None]
+"""Is told each value that is put in the place of a reference."""
 
 
 def nobody(reference: Reference) -> str:
@@ -42,7 +44,11 @@ def nobody(reference: Reference) -> str:
     raise VariableError(f"{reference} can't be asked for here")
 
 
-def expand(text: str, environ: Mapping[str, str], ask: Ask = nobody) -> str:
+def untold(reference: Reference, value: str) -> None:
+    """Where nobody has to know."""
+
+
+def expand(text: str, environ: Mapping[str, str], ask: Ask = nobody, tell: Tell = untold) -> str:
     """The text with its variables' values.
 
     As in a shell, a default counts where the variable is unset or empty, and a variable that is set
@@ -52,25 +58,37 @@ def expand(text: str, environ: Mapping[str, str], ask: Ask = nobody) -> str:
         text: with references.
         environ: of variables.
         ask: for secrets of a store.
+        tell: of each value.
 
     Raises:
         VariableError: with what is missing. Its text holds no variable's value.
     """
     if "${" not in text:
         return text
-    return PATTERN.sub(lambda match: _value(match, environ, ask), text)
+
+    def value_of(match: re.Match[str]) -> str:
+        if match["literal"]:
+            return match[0][1:]
+        reference = parsed(match)
+        value = _value(reference, environ, ask)
+        tell(reference, value)
+        return value
+
+    return PATTERN.sub(value_of, text)
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def expand_model(model: ModelT, environ: Mapping[str, str], ask: Ask = nobody) -> ModelT:
+def expand_model(
+    model: ModelT, environ: Mapping[str, str], ask: Ask = nobody, tell: Tell = untold
+) -> ModelT:
     """A model with the values in all its texts, also of those below it.
 
     Raises:
         VariableError: with what is missing. Its text holds no variable's value.
     """
-    return expand_texts(model, lambda text: expand(text, environ, ask))
+    return expand_texts(model, lambda text: expand(text, environ, ask, tell))
 
 
 def expand_texts(model: ModelT, expanded: Callable[[str], str]) -> ModelT:
@@ -117,10 +135,7 @@ def _content(path: Path) -> str:
     return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
-def _value(match: re.Match[str], environ: Mapping[str, str], ask: Ask) -> str:
-    if match["literal"]:
-        return match[0][1:]
-    reference = parsed(match)
+def _value(reference: Reference, environ: Mapping[str, str], ask: Ask) -> str:
     match reference.kind:
         case "file":
             return _content(Path(reference.name))

@@ -8,6 +8,8 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
+from data_platform.secrets.masker import know
+
 MASK = "•••"
 _SHORTEST = 3
 """Characters: what is shorter hides nothing, and would mask words."""
@@ -23,7 +25,8 @@ class Secrets:
         self._forms: set[str] = set()
 
     def add(self, *texts: str) -> None:
-        """Mask texts from now on, also as URLs and forms quote them."""
+        """Mask texts from now on, also as URLs and forms quote them; and all over the process."""
+        know(*texts)
         for text in texts:
             if len(text) >= _SHORTEST:
                 self._forms |= {text, quote(text), quote(text, safe=""), quote_plus(text)}
