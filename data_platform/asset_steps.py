@@ -8,7 +8,7 @@ compares them with those of the decorator.
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 import dagster as dg
@@ -16,7 +16,7 @@ import dagster as dg
 from data_platform.asset_specs import check_specs
 from data_platform.instance.pods import KUBERNETES_TAG, container_config
 from data_platform.instance.pool_slots import POOL_SLOTS_TAG
-from data_platform.plan.checks.kinds import Check
+from data_platform.plan.checks.notices import further_checks
 from data_platform.plan.nodes import AnyNode, Node
 from data_platform.run_config import config_schema
 
@@ -58,7 +58,6 @@ def step_asset(
     spec: dg.AssetSpec,
     step: Step,
     resources: set[str],
-    further_checks: Sequence[Check] = (),
 ) -> dg.AssetsDefinition:
     """The Dagster asset of a node.
 
@@ -69,11 +68,12 @@ def step_asset(
         spec: what Dagster shows of it.
         step: makes it.
         resources: that `step` needs.
-        further_checks: outcomes that `step` gives besides the node's checks.
     """
     inputs = {_input_name(dep.asset_key): dep.asset_key for dep in spec.deps}
     output = spec.key.to_python_identifier()
-    checks = {check.get_python_identifier(): check for check in check_specs(node, further_checks)}
+    checks = {
+        check.get_python_identifier(): check for check in check_specs(node, further_checks(node))
+    }
     op = dg.OpDefinition(
         compute_fn=_compute(step),
         name=node.step_name,

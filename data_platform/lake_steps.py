@@ -3,7 +3,6 @@
 Called by the `assets.py` of the stages, which differ only in what they compute.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,12 +12,12 @@ import dagster as dg
 from data_platform.asset_specs import table_schema
 from data_platform.asset_steps import step_asset
 from data_platform.engine.lake_files import duckdb_type
-from data_platform.plan.checks.kinds import Check
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnalyticsNode, PythonNode, RawNode, StagingNode
 from data_platform.plan.schemas import Column, Schema
 from data_platform.quality.gate import Passage
+from data_platform.reporting.budgets import budget_result
 from data_platform.reporting.events import (
     PartitionEvent,
     ended_steps,
@@ -32,6 +31,7 @@ from data_platform.reporting.figures import figures_of, rows_label
 from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.previews import preview_of
 from data_platform.reporting.range_reports import RangeFacts, range_report
+from data_platform.reporting.taken import Meter, Taken
 from data_platform.reporting.tries import trying
 from data_platform.reporting.unchanged import (
     UNCHANGED,
@@ -56,7 +56,6 @@ def lake_asset(
     spec: dg.AssetSpec,
     work: Work,
     resources: set[str],
-    further_checks: Sequence[Check] = (),
 ) -> dg.AssetsDefinition:
     """The Dagster asset of a node.
 
@@ -65,7 +64,6 @@ def lake_asset(
         spec: what Dagster shows of it.
         work: computes partitions and publishes what passed.
         resources: that `work` needs besides the lake.
-        further_checks: outcomes that `work` gives besides the node's checks.
     """
 
     def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -77,15 +75,22 @@ def lake_asset(
             **changed_text(node, given),
         }
         events = newest_events(context, node)
-        started = time.monotonic()
+        meter = Meter()
         with trying(context, node) as doing:
             left = work_left(context, [node], keys, replace(workbench, work=doing))
             made = work(context, left.keys, left.workbench, metadata) if left.keys else NOTHING
         passage = left.whole(made)
-        seconds = time.monotonic() - started
-        yield from report(context, node, passage, workbench, events, seconds)
+        taken = meter.read()
+        yield from report(context, node, passage, workbench, events, taken)
+        yield from budget_result(context, node, taken, _computed(passage))
 
-    return step_asset(node, spec, step, {LAKE, *resources}, further_checks)
+    return step_asset(node, spec, step, {LAKE, *resources})
+
+
+def _computed(passage: Passage) -> int:
+    """How many partitions were computed, whatever came of them."""
+    published = passage.publication.versions if passage.publication else {}
+    return len(published) + len(passage.failed)
 
 
 def commit_metadata(node: LakeAsset, run_id: str) -> dict[str, str]:
@@ -105,7 +110,7 @@ def report(
     passage: Passage,
     workbench: Workbench,
     events: Mapping[Key, int | None],
-    seconds: float,
+    taken: Taken,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Record what came of an asset's partitions, and yield what the step has to.
 
@@ -118,18 +123,18 @@ def report(
         passage: what was published, and what wasn't.
         workbench: with the lake.
         events: as `newest_events` gave them before the lake was read.
-        seconds: that the work took.
+        taken: by the work.
 
     Raises:
         dagster.Failure: partitions failed; raised after everything else is reported.
     """
-    text = _range_report(context, node, passage, seconds)
+    text = _range_report(context, node, passage, taken.seconds)
     table = workbench.lake.table(node.key)
     # Read anew after work: what was published isn't any more where it was written.
     snapshot = passage.standing or table.snapshot()
     standing = snapshot.partitions if snapshot else {}
-    once = _once(node, passage, snapshot, table, text) if snapshot else {}
-    _record(context, node, passage, events, seconds, once)
+    once = _once(node, passage, snapshot, table, text, taken) if snapshot else {}
+    _record(context, node, passage, events, taken.seconds, once)
     record_unchanged(context, node, passage.unchanged, passage.upstreams, events, once)
     versions = {key: version.data_version for key, version in standing.items()}
     yield from results(node, passage.outcomes, passage.failed, versions, _totals(passage), text)
@@ -150,7 +155,7 @@ def report_each(
     passages: Sequence[tuple[LakeAsset, Passage]],
     workbench: Workbench,
     events: Mapping[Key, int | None],
-    seconds: float,
+    taken: Taken,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """`report` for each asset of a step that publishes several; what failed is raised at the end.
 
@@ -159,15 +164,16 @@ def report_each(
         passages: the assets and what came of them.
         workbench: with the lake.
         events: of the upstreams of all of them.
-        seconds: that the work took in all, shared evenly.
+        taken: by the work in all; its time is shared evenly.
 
     Raises:
         dagster.Failure: partitions of one or several assets failed.
     """
     failures: list[dg.Failure] = []
+    shared = replace(taken, seconds=taken.seconds / len(passages))
     for node, passage in passages:
         try:
-            yield from report(context, node, passage, workbench, events, seconds / len(passages))
+            yield from report(context, node, passage, workbench, events, shared)
         except dg.Failure as failure:
             failures.append(failure)
     if failures:
@@ -211,6 +217,7 @@ def _once(
     snapshot: Snapshot,
     table: LakeTable,
     text: str | None,
+    taken: Taken,
 ) -> dict[str, dict[str, Any]]:
     """What a step tells once, by its newest partition: a range costs no more than a day."""
     published = passage.publication.versions if passage.publication else {}
@@ -224,6 +231,7 @@ def _once(
         **_columns(node, snapshot),
         **lineage_metadata(node, passage.upstreams),
         **({"report": dg.MetadataValue.md(text)} if text else {}),
+        **(taken.metadata() if newest in published else {}),
         "dagster/uri": table.uri,
     }
     return {newest: told}

@@ -8,6 +8,7 @@ from factories import Project
 
 from data_platform.asset_specs import asset_spec, check_specs
 from data_platform.asset_steps import backfill_policy, step_asset, step_tags
+from data_platform.plan.checks.notices import further_checks
 from data_platform.plan.nodes import AnyNode
 
 BODY = """
@@ -41,7 +42,7 @@ def decorated(node: AnyNode) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=node.step_name,
         specs=[asset_spec(node)],
-        check_specs=check_specs(node),
+        check_specs=check_specs(node, further_checks(node)),
         required_resource_keys=RESOURCES,
         pool=node.pool,
         backfill_policy=backfill_policy(node),

@@ -1,6 +1,5 @@
 """Destinations in Dagster: what follows assets of the lake."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from data_platform.instance.circuit_store import CircuitStore
 from data_platform.plan.destinations.kinds import circuit_of, resources_of
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import DestinationNode
+from data_platform.reporting.budgets import budget_result
 from data_platform.reporting.events import (
     PartitionEvent,
     ended_steps,
@@ -27,6 +27,7 @@ from data_platform.reporting.failure_texts import rollback_text
 from data_platform.reporting.figures import rows_label
 from data_platform.reporting.lineage import lineage_metadata
 from data_platform.reporting.range_reports import RangeFacts, range_report
+from data_platform.reporting.taken import Meter
 from data_platform.reporting.tries import trying
 from data_platform.reporting.unjudged import as_judged_before
 from data_platform.resources import LAKE, outside_of
@@ -41,7 +42,7 @@ def destination_asset(node: DestinationNode, spec: dg.AssetSpec) -> dg.AssetsDef
         workbench = getattr(context.resources, LAKE).workbench()
         outside = outside_of(context.resources)
         before = newest_events(context, node)
-        started = time.monotonic()
+        meter = Meter()
         circuits = CircuitStore(context.instance)
         with (
             trying(context, node) as work,
@@ -50,18 +51,19 @@ def destination_asset(node: DestinationNode, spec: dg.AssetSpec) -> dg.AssetsDef
             loading = deliver(
                 node, keys, replace(workbench, work=work), outside, context.run.run_id
             )
-        seconds = time.monotonic() - started
-        text = _range_report(context, node, loading, seconds)
+        taken = meter.read()
+        text = _range_report(context, node, loading, taken.seconds)
         newest = max(loading.versions, default=None)
         events = {
             key: PartitionEvent(
                 version.data_version,
                 {
-                    **_figures(node, loading, key, seconds),
+                    **_figures(node, loading, key, taken.seconds),
                     **place_metadata(node.target),
                     **({"table_changes": "\n".join(loading.said)} if loading.said else {}),
                     **({"report": dg.MetadataValue.md(text)} if text and key == newest else {}),
                     **(lineage_metadata(node, loading.upstreams) if key == newest else {}),
+                    **(taken.metadata() if key == newest else {}),
                 },
                 inputs_of(node, key, loading.upstreams, before),
             )
@@ -87,6 +89,7 @@ def destination_asset(node: DestinationNode, spec: dg.AssetSpec) -> dg.AssetsDef
         if not loading.outcomes:
             names = [check.name for check in node.checks]
             yield from as_judged_before(context, node, names, "the table had all that there is")
+        yield from budget_result(context, node, taken, len(loading.loaded))
 
     return step_asset(node, spec, step, {LAKE, *resources_of(node.target)})
 

@@ -4,7 +4,6 @@ Made from what `handwritten.reading` found. The functions run as they are writte
 give goes the way of every other asset: written, audited, published.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,6 +31,7 @@ from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.quality.gate import Passage
 from data_platform.reporting.events import failure_of, newest_events
+from data_platform.reporting.taken import Meter
 from data_platform.reporting.tries import discreetly, give_up, limited
 from data_platform.resources import LAKE
 from data_platform.spec.handwritten import HandwrittenAsset
@@ -157,7 +157,7 @@ class _Run:
 
     def run(self) -> Iterator[Any]:
         """Call the function, publish what it gives, and report it."""
-        started = time.monotonic()
+        meter = Meter()
         events: dict[Key, int | None] = {}
         for node in self._nodes:
             events |= newest_events(self._context, node)
@@ -179,8 +179,7 @@ class _Run:
             if passage is not None
         ]
         if published:
-            seconds = time.monotonic() - started
-            yield from report_each(self._context, published, self._bench, events, seconds)
+            yield from report_each(self._context, published, self._bench, events, meter.read())
 
     def _made(self) -> list[Passage | None]:
         """Call the function, and publish what it gives."""

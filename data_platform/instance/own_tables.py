@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from dagster import DagsterInstance
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster_postgres import PostgresEventLogStorage
 from sqlalchemy.engine import Connection, Engine
 
 from data_platform.instance.liveness import lock_key
@@ -84,9 +84,14 @@ def _take(connection: Connection, tables: Tables, steps: Sequence[str]) -> None:
     connection.execute(noted, {"name": tables.name, "version": len(tables.steps)})
 
 
+def has_tables(instance: DagsterInstance) -> bool:
+    """Whether Dagster's storage can hold such tables: a test's own may be none of PostgreSQL."""
+    return isinstance(instance.event_log_storage, PostgresEventLogStorage)
+
+
 def _engine(instance: DagsterInstance) -> Engine:
     storage = instance.event_log_storage
-    if not isinstance(storage, SqlEventLogStorage):
+    if not isinstance(storage, PostgresEventLogStorage):
         raise TypeError(f"the platform's tables are in PostgreSQL, not in {type(storage).__name__}")
     with storage.index_connection() as connection:
         return connection.engine

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterInstance
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
-from data_platform.plan.checks.notices import notices_of
+from data_platform.plan.checks.notices import further_checks
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, RawNode, StagingNode
+from data_platform.plan.nodes import AnyNode
 
 
 @dataclass(frozen=True)
@@ -88,5 +88,4 @@ def _severity(record: AssetCheckExecutionRecord) -> AssetCheckSeverity | None:
 
 
 def _check_names(node: AnyNode) -> list[str]:
-    names = [check.name for check in node.checks]
-    return [*names, *notices_of(node)] if isinstance(node, RawNode | StagingNode) else names
+    return [check.name for check in (*node.checks, *further_checks(node))]

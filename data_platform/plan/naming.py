@@ -56,6 +56,9 @@ LOST = "lost_messages"
 CORRECTIONS = "corrections"
 """The check of staging that warns of decisions about rows of quarantine that have no effect."""
 
+BUDGET = "budget"
+"""The check of an asset whose steps may take only so much time and memory."""
+
 NOT_EMPTY = "not_empty"
 """The check behind `on_empty` of a source: rows came."""
 

@@ -10,7 +10,6 @@ import dagster as dg
 from data_platform.engine.discretion import discreet_about, unread_words
 from data_platform.instance.circuit_store import CircuitStore
 from data_platform.lake_steps import lake_asset
-from data_platform.plan.checks.notices import notice_check, notices_of
 from data_platform.plan.naming import SOURCE_FILES
 from data_platform.plan.nodes import RawNode
 from data_platform.plan.sources.kinds import PythonSource, connection_of
@@ -57,8 +56,7 @@ def raw_asset(node: RawNode, spec: dg.AssetSpec) -> dg.AssetsDefinition:
             context.log.info("not read, in %d cases: %s", len(passage.skipped), why)
         return replace(passage, said=_shown(passage.said))
 
-    notices = [notice_check(name, node.location) for name in notices_of(node)]
-    return lake_asset(node, spec, work, connections, notices)
+    return lake_asset(node, spec, work, connections)
 
 
 def _discreet(node: RawNode, passage: Passage) -> Passage:

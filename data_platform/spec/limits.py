@@ -82,11 +82,14 @@ class Budget(Model):
     """From a step's begin to its end, of one partition where there are more in a run."""
     max_memory: Memory | None = None
     """The most that its process held at once: `512Mi`, `2Gi`."""
+    max_slowdown: float = Field(default=2.0, gt=1)
+    """So many times the median of the ten steps before; a slower one is a warning."""
 
     @model_validator(mode="after")
     def _limits_something(self) -> "Budget":
-        if self.max_duration is None and self.max_memory is None:
-            raise problem("budget", "a budget has `max_duration`, `max_memory`, or both")
+        if not self.model_fields_set:
+            keys = "`max_duration`, `max_memory` or `max_slowdown`"
+            raise problem("budget", f"a budget says at least one of {keys}")
         return self
 
 

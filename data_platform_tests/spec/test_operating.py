@@ -60,7 +60,7 @@ def test_a_budget_limits_something(project: Project):
     assert budget.max_duration == timedelta(minutes=30)
     project.declare(SOURCE.replace("}", ", budget: {}}"))
     [problem] = map(str, project.workspace().problems)
-    assert "a budget has `max_duration`, `max_memory`, or both" in problem
+    assert "a budget says at least one of `max_duration`, `max_memory` or `max_slowdown`" in problem
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
-"""Checks that only warn: what a source or staging notices on the way, and keeps nothing back.
+"""Checks besides the rules: what a step notices on the way, and keeps nothing back.
 
-Asked by `raw` and `staging` for the outcomes and for what Dagster shows, and by `status`.
+Asked by `raw` and `staging` for the outcomes, by `asset_steps` for what Dagster shows, and by
+`status`.
 """
 
 from data_platform.errors import Location
 from data_platform.plan.checks.kinds import RowCountCheck
 from data_platform.plan.naming import (
     BAD_FILES,
+    BUDGET,
     CORRECTIONS,
     LAST_GOOD,
     LOOKBACK,
@@ -15,7 +17,7 @@ from data_platform.plan.naming import (
     OUTSIDE,
     WITHOUT_CURSOR,
 )
-from data_platform.plan.nodes import RawNode, StagingNode
+from data_platform.plan.nodes import AnyNode, RawNode, StagingNode
 from data_platform.plan.sources.kinds import Files, Topic
 from data_platform.plan.sources.told import told_dimensions
 
@@ -27,6 +29,7 @@ _ABOUT = {
     LAST_GOOD: "The source could be read; else its last good version stands.",
     LOST: "No message was deleted before it was read.",
     CORRECTIONS: "Every row that was corrected or discarded in quarantine came again.",
+    BUDGET: "Its steps take no more time and memory than they may.",
     LOOKBACK: "Every partition that was read again could be published.",
 }
 
@@ -55,3 +58,10 @@ def notices_of(node: RawNode | StagingNode) -> tuple[str, ...]:
 def notice_check(name: str, location: Location) -> RowCountCheck:
     """The check behind a notice."""
     return RowCountCheck(name, "warn", None, None, location, _ABOUT[name], kind="notice")
+
+
+def further_checks(node: AnyNode) -> list[RowCountCheck]:
+    """The checks that an asset's step gives results of besides those of its rules."""
+    names = notices_of(node) if isinstance(node, RawNode | StagingNode) else ()
+    budget = (BUDGET,) if node.budget else ()
+    return [notice_check(name, node.location) for name in (*names, *budget)]
