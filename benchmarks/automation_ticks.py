@@ -2,12 +2,16 @@
 
     .venv/bin/python benchmarks/automation_ticks.py [--pipelines 200] [--contestants platform]
 
-Writes pipelines of ten assets with daily partitions of a year, whose assets were built the day
-before yesterday, and starts a code server and Dagster's daemon over a PostgreSQL of their own. The
-first tick finds a new day for every asset, and requests a run a pipeline; then come ticks until two
-in a row have nothing to do, events of ten assets, and the ticks after these. Runs are made and
-queued, none is started. `dagster` is Dagster's own evaluation of all assets at each tick, in the
-code server too, since its daemon can't judge the platform's operands.
+Writes pipelines of ten assets with daily partitions of a year, and starts a code server and
+Dagster's daemon over a PostgreSQL of their own. At first conditions are judged as of the same time
+yesterday, when all that was due is built: the processes begin, and come to rest. Then a day begins:
+from the next tick on conditions are judged as of now, each asset lacks a partition, a run a
+pipeline is requested, and later ticks see what came of it. At last come events of ten assets, and a
+tick after these. Nothing is shifted but the moment that conditions are judged for, in the code
+server: the daemon, the log and the states of freshness have the clock of the machine, and the
+queued runs are of yesterday's partition, as they would be. Runs are made and queued, none is
+started. `dagster` is Dagster's own evaluation of all assets at each tick, in the code server too,
+since its daemon can't judge the platform's operands.
 
 Seconds of the wall are those that Dagster keeps of a tick; beside them the seconds of the processor
 that code server and daemon took meanwhile, which count on a busy machine.
@@ -43,6 +47,19 @@ from data_platform.loading import load
 from data_platform.settings import PACKAGE_DIR, Settings
 
 SENSOR = "default_automation_condition_sensor"
+_BEGUN = "begun"
+_LATER = ("1 later", "2 later", "3 later")
+_CLOCK = f"""
+import dagster._core.definitions.declarative_automation.automation_condition_evaluator as judging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+def moment():
+    begun = Path(__file__).with_name({_BEGUN!r}).exists()
+    return datetime.now(UTC) - timedelta(days=0 if begun else 1)
+
+judging.get_current_datetime = moment
+"""
 _DAGSTERS_OWN = f"""
 import dagster as dg
 import dagster._core.definitions.automation_condition_sensor_definition as own
@@ -96,7 +113,8 @@ def measure(contestant: str, pipelines: int, folder: Path) -> Iterator[Tick]:
     settings = Settings(folder, folder / ".data", (folder,))
     settings.data_dir.mkdir()
     _configure(folder)
-    (folder / "loaded.py").write_text(_DAGSTERS_OWN if contestant == "dagster" else _PLATFORMS)
+    loaded_module = _CLOCK + (_DAGSTERS_OWN if contestant == "dagster" else _PLATFORMS)
+    (folder / "loaded.py").write_text(loaded_module)
     loaded = load(settings, {})
     keys = sorted(
         definitions_of(loaded, datetime.now(UTC)).resolve_asset_graph().materializable_asset_keys
@@ -113,13 +131,11 @@ def measure(contestant: str, pipelines: int, folder: Path) -> Iterator[Tick]:
         _publish(instance, keys, str(day))
         processes = stack.enter_context(_dagster(folder, environment))
         seen: set[int] = set()
-        quiet = 0
-        while quiet < 2:
-            found = _next(instance, processes, seen)
-            yield Tick(*about, str(len(seen)), *found)
-            quiet = 0 if found[-1] or len(seen) < 3 else quiet + 1
-        _publish(instance, keys[:: max(1, len(keys) // 10)][:10], str(day))
-        for name in ("with ten events", "after it"):
+        for name in ("processes begin", *_LATER, "a day begins", *_LATER, "ten events", _LATER[0]):
+            if name == "a day begins":
+                (folder / _BEGUN).touch()
+            if name == "ten events":
+                _publish(instance, keys[:: max(1, len(keys) // 10)][:10], str(day))
             yield Tick(*about, name, *_next(instance, processes, seen))
 
 
