@@ -29,6 +29,7 @@ from data_platform.handwritten.assets import handwritten_assets
 from data_platform.io_manager import IO_MANAGER, LakeIOManager
 from data_platform.loading import Loaded, collecting_nothing, load
 from data_platform.observability.freshness_policies import policy_of
+from data_platform.observability.openlineage.sensor import lineage_sensor
 from data_platform.observability.validity import broken_asset_specs, platform_definitions
 from data_platform.plan.nodes import (
     AnalyticsNode,
@@ -82,6 +83,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     others = [entry for file in files if file for entry in file.others]
     limits = limits_of(loaded.plan, loaded.workspace.platform)
     endings = endings_sensor(loaded.plan.pipelines)
+    lineage = lineage_sensor(loaded)
     external = loaded.workspace.platform.external_assets
     pipelines = dg.Definitions(
         assets=[
@@ -105,6 +107,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             AutomationSensor(),
             pools_sensor(limits),
             *([endings] if endings else []),
+            *([lineage] if lineage else []),
             *([follow_ups_sensor(loaded.plan)] if nodes else []),
             *outside_sensors(loaded),
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),

@@ -79,6 +79,11 @@ class Loaded:
         return self.built.plan
 
     @property
+    def home(self) -> Path:
+        """The folder from which relative paths of platform.yaml start."""
+        return self._settings.home
+
+    @property
     def broken(self) -> tuple[str, ...]:
         """The names of the pipelines that have mistakes, whether found by reading or planning."""
         names = {entry.name for entry in self.workspace.broken} | {

@@ -1,0 +1,120 @@
+"""Runs as events of OpenLineage: what of Dagster's log comes to which event, with which facets."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from lineage_shop import DAYS, LineageShop, dataset, names
+from openlineage_spec import check_event
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> LineageShop:
+    """A shop that is followed from now on."""
+    found = LineageShop(tmp_path, instance, monkeypatch)
+    assert found.tick() == "0 new events; 0 sent"
+    return found
+
+
+def test_run_is_told_from_source_to_destination(shop: LineageShop) -> None:
+    shop.orders(DAYS[0], (1, "ann@shop.example", "2.50"), (101, "bob@shop.example", "1.00"))
+    [run_id] = shop.run().run_ids
+    assert shop.tick() == "8 new events; 8 sent"
+    events = shop.told()
+    jobs = ["shop.raw.orders", "shop.staging.orders", "shop.analytics.revenue",
+            "shop.destinations.revenue"]  # fmt: skip
+    assert names(events) == [(job, what) for job in jobs for what in ("START", "COMPLETE")]
+    for event in events:
+        check_event(event)
+        assert event["job"]["namespace"] == "shops"
+        parent = event["run"]["facets"]["parent"]
+        assert (parent["run"]["runId"], parent["job"]["name"]) == (run_id, "assets")
+        partitions = event["run"]["facets"]["data_platform_partitions"]
+        assert (partitions["count"], partitions["keys"]) == (2, DAYS)
+        nominal = event["run"]["facets"]["nominalTime"]
+        assert nominal["nominalStartTime"] == "2024-01-01T00:00:00+00:00"
+        assert nominal["nominalEndTime"] == "2024-01-03T00:00:00+00:00"
+    for start, end in zip(events[::2], events[1::2], strict=True):
+        assert start["run"]["runId"] == end["run"]["runId"]
+    # What one writes and the next reads is one dataset.
+    for above, below in zip(events[1::2], events[3::2], strict=False):
+        written, read = above["outputs"][0], below["inputs"][0]
+        assert (written["namespace"], written["name"]) == (read["namespace"], read["name"])
+    assert "@shop.example" not in json.dumps(events)
+    assert shop.tick() == "0 new events; 0 sent"
+
+    raw, staging, analytics, destination = events[1::2]
+    assert raw["inputs"][0]["name"] == str(shop.folder / "in" / "{partition_key}.csv")
+    assert raw["inputs"][0]["inputFacets"]["inputStatistics"]["rowCount"] == 4
+    assert [field["name"] for field in raw["outputs"][0]["facets"]["schema"]["fields"]] == [
+        "id", "email", "amount"
+    ]  # fmt: skip
+    assert destination["outputs"][0]["name"] == str(shop.folder / "out" / "{partition_key}.csv")
+    assert analytics["job"]["facets"]["sql"]["dialect"] == "duckdb"
+    assert 'FROM "shop.staging.orders"' in analytics["job"]["facets"]["sql"]["query"]
+
+    orders = dataset(staging, "staging/shop/orders")
+    facets = orders["facets"]
+    assert orders["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    assert facets["version"]["datasetVersion"] == "0"
+    assert facets["storage"]["storageLayer"] == "delta"
+    assert facets["lifecycleStateChange"]["lifecycleStateChange"] == "OVERWRITE"
+    assert facets["ownership"]["owners"] == [{"name": "team:shop", "type": "OWNER"}]
+    assert facets["documentation"]["description"] == "Orders as they were placed."
+    assert {"field": "email", "key": "pii", "source": "data_platform", "value": "true"} in (
+        facets["tags"]["tags"]
+    )
+    quarantine = dataset(staging, "quarantine/shop/orders")
+    assert quarantine["outputFacets"]["outputStatistics"]["rowCount"] == 1
+    lineage = facets["columnLineage"]
+    [email] = lineage["fields"]["email"]["inputFields"]
+    assert (email["field"], email["name"]) == ("email", raw["outputs"][0]["name"])
+    assert [way["masking"] for way in email["transformations"]] == [True]
+    [amount] = lineage["fields"]["amount"]["inputFields"]
+    assert amount["transformations"] == [
+        {"type": "DIRECT", "subtype": "IDENTITY", "masking": False}
+    ]
+    assert [(one["field"], one["transformations"][0]["subtype"]) for one in lineage["dataset"]] == [
+        ("amount", "FILTER")
+    ]
+    [found] = [
+        one for one in facets["dataQualityAssertions"]["assertions"] if one["name"] == "range_id"
+    ]
+    assert (found["assertion"], found["column"], found["success"]) == ("range", "id", False)
+    assert found["actual"] == "1 of 3 rows offend"
+
+
+def test_failure_is_told_with_its_reason_and_partitions(shop: LineageShop) -> None:
+    shop.declare(pipeline=shop.text.replace("on_violation: quarantine", "on_violation: fail"))
+    shop.orders(DAYS[1], (101, "bob@shop.example", "1.00"))
+    assert not shop.run().succeeded
+    shop.tick()
+    told = {(event["job"]["name"], event["eventType"]): event for event in shop.told()}
+    failed = told["shop.staging.orders", "FAIL"]
+    check_event(failed)
+    message = failed["run"]["facets"]["errorMessage"]["message"]
+    assert "range_id" in message
+    assert "@shop.example" not in json.dumps(failed)
+    partitions = failed["run"]["facets"]["data_platform_partitions"]
+    assert (partitions["published"], partitions["failed"]) == (1, [DAYS[1]])
+    [assertion] = [
+        one
+        for one in dataset(failed, "staging/shop/orders")["facets"]["dataQualityAssertions"][
+            "assertions"
+        ]
+        if one["name"] == "range_id"
+    ]
+    assert (assertion["success"], assertion["severity"]) == (False, "error")
+
+
+def test_nothing_is_told_where_lineage_resolves_to_nothing(shop: LineageShop) -> None:
+    shop.tells()
+    assert shop.sensor() is None
+    shop.tells(url="${NOWHERE:-}")
+    assert shop.sensor() is None
+    shop.tells(url="${LATER}")
+    told = "the variable LATER is not set; set it, or give a default: ${LATER:-...}"
+    assert shop.tick() == f"0 new events; {told}"
