@@ -6,12 +6,14 @@ Called by `ticking`.
 from typing import Any
 
 from dagster._core.asset_graph_view.entity_subset import EntitySubset
-from dagster._core.definitions.asset_key import EntityKey
+from dagster._core.definitions.asset_key import AssetKey, EntityKey
 from dagster._core.definitions.declarative_automation.automation_condition_evaluator import (
     AutomationConditionEvaluator,
 )
+from dagster._core.definitions.declarative_automation.automation_context import AutomationContext
 from dagster._core.storage.partition_status_cache import AssetStatusCacheValue
 
+from data_platform.automation.evaluation.sparing import SparingContext
 from data_platform.automation.evaluation.watching import Watching
 
 
@@ -42,6 +44,16 @@ class WakingEvaluator(AutomationConditionEvaluator):
         statuses, _ = view.get_loaders_for(AssetStatusCacheValue)
         for one, status in zip(wanted, found, strict=True):
             statuses.prime(one, status)
+
+    async def evaluate_entity(self, key: EntityKey) -> None:
+        """Judge an asset, and note what it asks for; as Dagster does, but sparingly."""
+        context = SparingContext.of(AutomationContext.create(key, self))
+        result = await context.evaluate_async()
+        self.current_results_by_key[key] = result
+        self._add_request_subset(result.true_subset)
+        if isinstance(key, AssetKey):
+            self.legacy_expected_data_time_by_key[key] = result.compute_legacy_expected_data_time()
+            self._handle_execution_set(result)
 
     def _add_request_subset(self, subset: EntitySubset) -> None:
         super()._add_request_subset(subset)

@@ -8,7 +8,7 @@ anew when the asset is looked at, and stays as it is otherwise.
 import base64
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -16,7 +16,6 @@ from dagster._core.asset_graph_view.serializable_entity_subset import Serializab
 from dagster._core.definitions.asset_key import EntityKey, entity_key_from_db_string
 from dagster._core.definitions.declarative_automation.automation_condition import (
     AutomationResult,
-    _compute_subset_value_str,
 )
 from dagster._core.definitions.declarative_automation.operands.operands import (
     InitialEvaluationCondition,
@@ -33,13 +32,17 @@ from dagster._core.definitions.declarative_automation.serialized_objects import 
     HistoricalAllPartitionsSubsetSentinel,
     get_serializable_true_subset,
 )
+from dagster._utils.security import non_secure_md5_hash_str
 from dagster_shared.serdes import deserialize_value, serialize_value
 
-_MARK = "data_platform/1:"
+from data_platform.automation.evaluation.answers import Answers, Text, read
+
+_MARK = "data_platform/2:"
 _NEVER_READ: frozenset[type] = frozenset(
     {NotAutomationCondition, EntityMatchesCondition, InitialEvaluationCondition}
 )
 """Operands for which Dagster keeps answers that they never ask for."""
+_ASKED = HistoricalAllPartitionsSubsetSentinel()
 
 
 class State(NamedTuple):
@@ -48,7 +51,7 @@ class State(NamedTuple):
     Attributes:
         answers: a hash of all that its operands have answered.
         settled: those that will be read again: with the same twice, nothing has changed.
-        text: Dagster's own form of these.
+        text: these as text.
     """
 
     answers: str
@@ -84,8 +87,7 @@ class Memory:
             state = self.states.get(key)
             if state is None or self.at is None:
                 return None
-            found = deserialize_value(state.text, AutomationConditionCursor)
-            self._read[key] = replace(found, effective_timestamp=self.at, last_event_id=self.event)
+            self._read[key] = _cursor(key, state, self.at, self.event)
         return self._read[key]
 
     @classmethod
@@ -114,35 +116,71 @@ class Memory:
         return f"{_MARK}{json.dumps([self.at, self.event])}\n{self.packed}"
 
 
-def state_of(result: AutomationResult) -> State:
+def state_of(result: AutomationResult, answers: Answers) -> State:
     """What is to be remembered of an asset that was looked at."""
     requested = get_serializable_true_subset(result.true_subset)
-    nodes = dict(_nodes(result))
-    cursor = AutomationConditionCursor(
-        previous_requested_subset=requested,
-        effective_timestamp=0,
-        last_event_id=None,
-        node_cursors_by_unique_id=nodes,
-        result_value_hash=result.value_hash,
-    )
-    settled = [_words(requested)]
-    for name, node in sorted(nodes.items()):
-        # When an operand last answered is for people to read; it decides nothing.
-        settled += [name, _words(node.true_subset), _words(node.extra_state)]
-    return State(result.value_hash, " ".join(settled), serialize_value(cursor))
+    settled = [answers.words(requested)]
+    nodes: dict[str, Sequence[Text] | str] = {}
+    told: list[str] = []
+    for one in _parts(result):
+        name = one.condition_unique_id
+        true = one.true_subset.convert_to_serializable_subset()
+        asked = one._context.candidate_subset.convert_to_serializable_subset()  # noqa: SLF001
+        told += [name, answers.words(true), answers.words(asked), *one._metadata]  # noqa: SLF001
+        if type(one.condition) not in _NEVER_READ and one.node_cursor:
+            settled += [name, *_settled(one.node_cursor, answers)]
+            nodes[name] = _written(one.node_cursor, result.key, answers)
+    text = json.dumps([answers.text(requested, result.key), nodes])
+    return State(non_secure_md5_hash_str("".join(told).encode()), " ".join(settled), text)
 
 
-def _nodes(result: AutomationResult) -> Iterator[tuple[str, AutomationConditionNodeCursor]]:
-    if type(result.condition) not in _NEVER_READ and result.node_cursor:
-        # None of the operands that are known asks what it was asked about; it is half of the text.
-        asked = HistoricalAllPartitionsSubsetSentinel()
-        yield result.condition_unique_id, replace(result.node_cursor, candidate_subset=asked)
+def _parts(result: AutomationResult) -> Iterator[AutomationResult]:
+    yield result
     for child in result.child_results:
-        yield from _nodes(child)
+        yield from _parts(child)
 
 
-def _words(value: object) -> str:
-    """A text that is the same for the same answers."""
-    if isinstance(value, SerializableEntitySubset):
-        return _compute_subset_value_str(value)
-    return repr(value)
+def _settled(node: AutomationConditionNodeCursor, answers: Answers) -> Iterable[str]:
+    # When an operand last answered is for people to read; it decides nothing.
+    for each in (node.true_subset, node.extra_state):
+        yield answers.words(each) if isinstance(each, SerializableEntitySubset) else repr(each)
+
+
+def _written(
+    node: AutomationConditionNodeCursor, own: EntityKey, answers: Answers
+) -> Sequence[Text] | str:
+    """What an operand remembers: one or two subsets, or Dagster's own form of what is more."""
+    extra = node.extra_state
+    if not (node.metadata or node.subsets_with_metadata):
+        if extra is None:
+            return [answers.text(node.true_subset, own)]
+        if isinstance(extra, SerializableEntitySubset):
+            return [answers.text(one, own) for one in (node.true_subset, extra)]
+    # None of the operands that are known asks what it was asked about; it is half of the text.
+    return serialize_value(replace(node, candidate_subset=_ASKED))
+
+
+def _cursor(
+    key: EntityKey, state: State, at: float, event: int | None
+) -> AutomationConditionCursor:
+    """What was written, in the form that Dagster's evaluation reads."""
+    requested, nodes = json.loads(state.text)
+    return AutomationConditionCursor(
+        previous_requested_subset=read(requested, key),
+        effective_timestamp=at,
+        last_event_id=event,
+        node_cursors_by_unique_id={name: _node(kept, key) for name, kept in nodes.items()},
+        result_value_hash=state.answers,
+    )
+
+
+def _node(kept: Sequence[Text] | str, own: EntityKey) -> AutomationConditionNodeCursor:
+    if isinstance(kept, str):
+        return deserialize_value(kept, AutomationConditionNodeCursor)
+    true, *extra = (read(one, own) for one in kept)
+    return AutomationConditionNodeCursor(
+        true_subset=true,
+        candidate_subset=_ASKED,
+        subsets_with_metadata=[],
+        extra_state=extra[0] if extra else None,
+    )

@@ -41,7 +41,11 @@ class Showing:
         condition = result.condition
         snapshot = condition.get_node_snapshot(result.condition_unique_id)
         parts = result.child_results
-        if parts and result.true_subset.is_empty and _tells_enough(condition):
+        if (
+            condition.children
+            and result.true_subset.is_empty
+            and (not parts or _tells_enough(condition))
+        ):
             snapshot = snapshot._replace(name=_in_words(condition))
             parts = []
         return AutomationConditionEvaluation(

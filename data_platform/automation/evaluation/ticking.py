@@ -20,6 +20,7 @@ from dagster._core.definitions.declarative_automation.serialized_objects import 
 )
 from dagster._core.definitions.partitions.context import partition_loading_context
 
+from data_platform.automation.evaluation.answers import Answers
 from data_platform.automation.evaluation.evaluating import WakingEvaluator
 from data_platform.automation.evaluation.grouping import runs_for
 from data_platform.automation.evaluation.memory import Memory, State, state_of
@@ -127,7 +128,8 @@ class Ticking:
         """Remember a tick; gives the results that people are to see, since they are other ones."""
         before = self._memory.states
         results = evaluator.current_results_by_key
-        states = {key: state_of(result) for key, result in results.items()}
+        answers = Answers()
+        states = {key: state_of(result, answers) for key, result in results.items()}
         settled = {
             key
             for key, state in states.items()
