@@ -1,7 +1,7 @@
 """Runs of a real `dagster dev` are forked by a process that has imported everything.
 
 One `dagster dev` over a small project for the module; the view `slow` never answers, so that its
-run lasts until somebody ends it. The first tests end one of their own.
+run lasts until somebody ends it. The last test ends it, and another of its own.
 """
 
 import os
@@ -138,32 +138,6 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_when_dagster_dev_ends(
-    how: signal.Signals, public_folder: Path, start_dagster_dev: Callable[..., DagsterDev]
-) -> None:
-    dev = start_dagster_dev(public_folder, "-m", LOCATION, **project(public_folder))
-    try:
-        wait_until(lambda: dev.processes("data_platform.instance.forker"), WITHIN_SECONDS)
-        assert dev.processes("dagster._daemon")
-        family = dev.processes()
-        if how == signal.SIGINT:
-            interrupt(dev.process)
-        else:
-            # Dagster's own processes outlive their parent; the forker must see the daemon's end.
-            for module in ("dagster._daemon", "dagster_webserver", "dagster"):
-                for process in dev.processes("-m", module):
-                    process.kill()
-            dev.process.kill()
-        dev.process.wait(60)
-        ours = [one for one in family if "postgres" not in name_of(one)]
-        _, alive = psutil.wait_procs(ours, timeout=30)
-        assert not alive, [one.cmdline() for one in alive]
-    finally:
-        dev.stop()
-        stop_server(public_folder / ".data")
-
-
 def test_run_is_executed_by_a_forked_process_and_says_so(launching: Launching) -> None:
     run = launching.run("raw/shop/orders", "staging/shop/orders", "analytics/shop/answer")
     worker = RunWorker.of(run)
@@ -270,6 +244,39 @@ def test_tag_of_the_process_isnt_taken_over_by_a_run_made_from_it(launching: Lau
     copied = run.with_tags({**run.tags}).with_status(run.status)._replace(run_id="another")
     assert RunWorker.of(run) is not None
     assert RunWorker.of(copied) is None
+
+
+# The module's own ends as well, and comes last: no other test may follow.
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_when_dagster_dev_ends(
+    how: signal.Signals,
+    launching: Launching,
+    public_folder: Path,
+    start_dagster_dev: Callable[..., DagsterDev],
+) -> None:
+    if how == signal.SIGINT:
+        dev = launching.dev
+    else:
+        dev = start_dagster_dev(public_folder, "-m", LOCATION, **project(public_folder))
+    try:
+        wait_until(lambda: dev.processes("data_platform.instance.forker"), WITHIN_SECONDS)
+        assert dev.processes("dagster._daemon")
+        family = dev.processes()
+        if how == signal.SIGINT:
+            interrupt(dev.process)
+        else:
+            # Dagster's own processes outlive their parent; the forker must see the daemon's end.
+            for module in ("dagster._daemon", "dagster_webserver", "dagster"):
+                for process in dev.processes("-m", module):
+                    process.kill()
+            dev.process.kill()
+        dev.process.wait(60)
+        ours = [one for one in family if "postgres" not in name_of(one)]
+        _, alive = psutil.wait_procs(ours, timeout=30)
+        assert not alive, [one.cmdline() for one in alive]
+    finally:
+        dev.stop()
+        stop_server(public_folder / ".data")
 
 
 def name_of(process: psutil.Process) -> str:

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,16 @@ import psutil
 import psycopg2
 import pytest
 from dagster._core.storage.runs import RunStorageSqlMetadata
-from dagster_dev import DagsterDev, clean_environment
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from data_platform.embedded.server import stop_server
 from data_platform.errors import ConfigurationError
-from data_platform.instance.storage import ENVIRONMENT, PlatformStorage, open_instance
+from data_platform.instance.storage import (
+    ENVIRONMENT,
+    PlatformRunStorage,
+    PlatformStorage,
+    open_instance,
+)
 from data_platform.settings import Settings, load_settings
 
 OPEN = """
@@ -100,6 +103,24 @@ def test_instance_survives_the_loss_of_its_connections(
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     assert instance.get_runs() == []
+
+
+def test_tables_and_columns_are_looked_for_once(instance: dg.DagsterInstance) -> None:
+    job = dg.Definitions([small]).resolve_implicit_global_asset_job_def()
+    asked: list[str] = []
+
+    def ask() -> None:
+        instance.all_instigator_state()
+        instance.create_run_for_job(job)
+        assert instance.schedule_storage.supports_auto_materialize_asset_evaluations
+
+    ask()
+    storage = instance.run_storage
+    assert isinstance(storage, PlatformRunStorage)
+    event.listen(storage._engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    ask()
+    assert asked
+    assert not [statement for statement in asked if "pg_catalog" in statement]
 
 
 def test_webserver_keeps_the_pool_with_a_limit_on_statements(
@@ -201,22 +222,3 @@ def test_password_of_the_environment_stays_out_of_the_reference(
     with open_instance(replace(settings, storage_url=url)) as instance:
         assert "s3cret" not in str(instance.get_ref())
         assert instance.get_runs() == []
-
-
-def test_dagster_dev_works_in_a_fresh_folder_and_keeps_what_it_did(
-    project_folder: Path, start_dagster_dev: Callable[..., DagsterDev]
-) -> None:
-    (project_folder / "small.py").write_text(
-        "import dagster as dg\n@dg.asset\ndef small(): print('printed')\n"
-        "defs = dg.Definitions([small], jobs=[dg.define_asset_job('job', [small])])\n"
-    )
-    dev = start_dagster_dev(project_folder, "-f", "small.py")
-    run_id = dev.launch("job", "small.py")
-    assert dev.wait_for_end(run_id) == "SUCCESS", dev.log.read_text()
-    dev.stop()
-    assert not [name for name in clean_environment() if name.startswith("DATA_PLATFORM")]
-    left = {path.name for path in (project_folder / ".data").iterdir()}
-    assert left == {"postgres", "compute_logs", "dagster"}
-    with open_instance(load_settings({"DATA_PLATFORM_HOME": str(project_folder)})) as instance:
-        assert instance.get_run_by_id(run_id).is_success
-    assert list((project_folder / ".data" / "compute_logs" / run_id).rglob("*.out"))

@@ -1,8 +1,9 @@
 """Runs whose process is killed are failed, and give their pool slots back, within a minute.
 
 One `dagster dev` with two code locations, so that killing one's code server leaves the runs of the
-other alone; everything is killed at once, and each test looks at one of the runs. Under xdist use
-`--dist loadfile`, or each worker does all of it (`loadgroup` has no effect with xdist 3.8).
+other alone; everything is killed at once, and each test looks at one of the runs. The last one ends
+the `dagster dev`. Under xdist use `--dist loadfile`, or each worker does all of it (`loadgroup` has
+no effect with xdist 3.8).
 """
 
 import os
@@ -35,9 +36,15 @@ def slow(context: dg.AssetExecutionContext) -> None:
     while not Path(f"{context.run.run_id}.finish").exists():
         time.sleep(0.1)
 
-defs = dg.Definitions(
-    assets=[slow], jobs=[dg.define_asset_job("job", [slow])], executor=dg.in_process_executor
-)
+@dg.asset
+def small() -> None:
+    print("printed")
+
+jobs = [
+    dg.define_asset_job("job", [slow], executor_def=dg.in_process_executor),
+    dg.define_asset_job("small_job", [small]),
+]
+defs = dg.Definitions(assets=[slow, small], jobs=jobs)
 """
 COMMAND = """
 import dagster as dg, first
@@ -134,3 +141,16 @@ def test_live_slow_run_is_left_alone_and_ends_well(outcome: Outcome, name: str) 
     assert outcome.holds_slot(name)
     (outcome.dev.folder / f"{outcome.runs[name]}.finish").touch()
     assert outcome.dev.wait_for_end(outcome.runs[name]) == "SUCCESS"
+
+
+def test_dagster_dev_works_in_a_fresh_folder_and_keeps_what_it_did(outcome: Outcome) -> None:
+    dev = outcome.dev
+    run_id = dev.launch("small_job", "first.py")
+    assert dev.wait_for_end(run_id) == "SUCCESS", dev.log.read_text()
+    dev.stop()
+    assert not [name for name in clean_environment() if name.startswith("DATA_PLATFORM")]
+    left = {path.name for path in (dev.folder / ".data").iterdir()}
+    assert left == {"postgres", "compute_logs", "dagster"}
+    with open_instance(load_settings({"DATA_PLATFORM_HOME": str(dev.folder)})) as instance:
+        assert instance.get_run_by_id(run_id).is_success
+    assert list((dev.folder / ".data" / "compute_logs" / run_id).rglob("*.out"))
