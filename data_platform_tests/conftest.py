@@ -3,16 +3,14 @@
 `data_dir` is its folder, `postgres_url` an empty database of a test's own on it, `settings` and
 `instance` a Dagster instance of a test's own; `project_folder` and `start_dagster_dev` are for
 tests of real processes, `project` is a pipelines folder with a lake, in a folder or in a bucket
-(`lake_root`). The main process makes the
-folder, and stops the server and removes the folder at the end; a run killed by -9 leaves a small
-folder, but no server.
+(`lake_root`). The main process makes the folder, and stops the server and removes the folder at
+the end; a run killed by -9 leaves a folder, which the next one removes from memory, but no server.
 """
 
 import fcntl
 import gc
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -28,6 +26,7 @@ from mariadb import REQUIRED as MARIADB_REQUIRED
 from mariadb import MariaDB, program
 from object_storage import Bucket, server_apart_url, usual_variables
 from reliability_report import write_report
+from server_folders import folder_for_servers, remove_what_was_left
 
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.instance.storage import PlatformStorage, open_instance
@@ -75,7 +74,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        opened = _public_folder()
+        remove_what_was_left()
+        opened = folder_for_servers()
         config.stash[_OPENED] = opened
         os.environ[FOLDER_VARIABLE] = str(opened.__enter__())
 
@@ -201,15 +201,12 @@ def mariadb_server() -> Iterator[MariaDB]:
     if program() is None:
         assert MARIADB_REQUIRED not in os.environ, "mariadbd isn't installed"
         pytest.skip("needs MariaDB: apt-get install mariadb-server")
-    folder = Path(tempfile.mkdtemp(prefix="dp-tests-mariadb-"))
-    server = None
-    try:
+    with folder_for_servers() as folder:
         server = MariaDB(folder)
-        yield server
-    finally:
-        if server is not None:
+        try:
+            yield server
+        finally:
             server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -222,14 +219,14 @@ def mariadb(mariadb_server: MariaDB) -> MariaDB:
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
     """An empty folder that an embedded server of a test's own may be in; `tmp_path` can't."""
-    with _public_folder() as folder:
+    with folder_for_servers() as folder:
         yield folder
 
 
 @pytest.fixture(scope="module")
 def project_folder() -> Iterator[Path]:
     """An empty folder with the project's dagster.yaml, which may have a server of its own."""
-    with _public_folder() as folder:
+    with folder_for_servers() as folder:
         shutil.copy(PACKAGE_DIR / "dagster.yaml", folder)
         yield folder
         stop_server(folder / ".data")
@@ -247,18 +244,6 @@ def start_dagster_dev() -> Iterator[Callable[..., DagsterDev]]:
     yield start
     for one in started:
         one.stop()
-
-
-@contextmanager
-def _public_folder() -> Iterator[Path]:
-    # Not below pytest's own temporary folder: no other user may enter that, and PostgreSQL can't
-    # run as root.
-    folder = Path(tempfile.mkdtemp(prefix="dp-tests-"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
