@@ -43,7 +43,7 @@ from dagster_shared.check import CheckError
 from dagster_shared.serdes import serialize_value
 from dagster_shared.serdes.utils import hash_str
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 import data_platform.partitioning.windows  # noqa: F401 -- all who read Dagster's graph know it
 from data_platform.embedded.server import resolve_url
@@ -231,6 +231,21 @@ class PlatformScheduleStorage(_Pooled, BriefSchedules):
     def __init__(self, url: str, engine: Engine) -> None:
         super().__init__(url, should_autocreate_tables=False)
         self._engine = engine
+
+    def has_instigators_table(self) -> bool:
+        """Asked until it is there."""
+        return self._is_there("instigators", super().has_instigators_table)
+
+    def _has_instigators_table(self, conn: Connection) -> bool:
+        return self._is_there("instigators", partial(super()._has_instigators_table, conn))
+
+    def _has_asset_daemon_asset_evaluations_table(self, conn: Connection) -> bool:
+        look = super()._has_asset_daemon_asset_evaluations_table
+        return self._is_there("evaluations", partial(look, conn))
+
+    def has_built_index(self, migration_name: str) -> bool:
+        """Asked until it is built."""
+        return self._is_there(migration_name, partial(super().has_built_index, migration_name))
 
 
 class PlatformStorage(DagsterStorage, ConfigurableClass):
