@@ -28,6 +28,7 @@ from data_platform.destinations.assets import destination_asset
 from data_platform.handwritten.assets import handwritten_assets
 from data_platform.io_manager import IO_MANAGER, LakeIOManager
 from data_platform.loading import Loaded, collecting_nothing, load
+from data_platform.observability.alerts.sensor import alerts_sensor
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.openlineage.sensor import lineage_sensor
 from data_platform.observability.validity import broken_asset_specs, platform_definitions
@@ -83,6 +84,12 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     others = [entry for file in files if file for entry in file.others]
     limits = limits_of(loaded.plan, loaded.workspace.platform)
     endings = endings_sensor(loaded.plan.pipelines)
+    alerts = alerts_sensor(
+        loaded.plan,
+        loaded.workspace.platform.alerts,
+        {name: loaded.problems_of(name) for name in loaded.broken},
+        loaded.outside().expand,
+    )
     lineage = lineage_sensor(loaded)
     external = loaded.workspace.platform.external_assets
     pipelines = dg.Definitions(
@@ -107,6 +114,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             AutomationSensor(),
             pools_sensor(limits),
             *([endings] if endings else []),
+            *([alerts] if alerts else []),
             *([lineage] if lineage else []),
             *([follow_ups_sensor(loaded.plan)] if nodes else []),
             *outside_sensors(loaded),

@@ -102,7 +102,7 @@ class Loaded:
         if found is not None:
             return found
         if name in self.broken:
-            raise ConfigurationError(self._problems_of(name))
+            raise ConfigurationError(self.problems_of(name))
         known = [*(pipeline.name for pipeline in self.plan.pipelines), *self.broken]
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known) or 'none'}"
@@ -178,7 +178,7 @@ class Loaded:
             else None,
         )
 
-    def _problems_of(self, name: str) -> tuple[Problem, ...]:
+    def problems_of(self, name: str) -> tuple[Problem, ...]:
         """What is wrong with a broken pipeline."""
         for entry in self.workspace.broken:
             if entry.name == name:

@@ -1,0 +1,189 @@
+"""Sees what goes wrong, and tells whom it concerns: one look of many.
+
+Called every few seconds by the sensor `alerts`, and by the exporter of metrics while no daemon
+ticks sensors: `watch_daemons`. What is folded of Dagster's log, the incidents and the messages are
+kept in one transaction with the position in the log. Messages are sent after it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from dagster import DagsterInstance
+
+from data_platform.observability.alerts import outbox
+from data_platform.observability.alerts.channels import is_off
+from data_platform.observability.alerts.delivering import deliver
+from data_platform.observability.alerts.ends import messages_of_ends
+from data_platform.observability.alerts.messages import Message
+from data_platform.observability.alerts.routing import channels_of, channels_of_end
+from data_platform.observability.alerts.words import message_of, title_of
+from data_platform.observability.following.follower import Batch, Follower
+from data_platform.observability.incidents.folding import GRACE, Folding
+from data_platform.observability.incidents.keeping import INCIDENTS, keep, kept_incidents
+from data_platform.observability.incidents.model import severity_of
+from data_platform.observability.incidents.reading import KINDS, Reader
+from data_platform.observability.incidents.seen import Standing
+from data_platform.observability.incidents.telling import Told, turns
+from data_platform.observability.started import lost_daemons
+from data_platform.plan.nodes import Plan
+from data_platform.spec.alerts import Alerts, Channel
+
+FOLLOWER = Follower("alerts", KINDS, (INCIDENTS, outbox.OUTBOX))
+READ_SECONDS, SEND_SECONDS = 15.0, 15.0
+"""After which a look reads no further batch, and begins no further message."""
+_STATEMENT = "SET LOCAL statement_timeout = '20s'"
+_DAEMON = "daemon"
+_SENSORS = "SENSOR"
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is watched, and who is told.
+
+    Attributes:
+        plan: of the sound pipelines.
+        alerts: of platform.yaml.
+        expand: a text with the values of its variables.
+        broken: pipelines with mistakes, and these in words; None where that isn't known now.
+        clock: the time, aware.
+    """
+
+    plan: Plan
+    alerts: Alerts
+    expand: Callable[[str], str] = field(repr=False)
+    broken: Mapping[str, str] | None = None
+    clock: Callable[[], datetime] = field(default=_utc, repr=False)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What came of a look.
+
+    Attributes:
+        events: that were read.
+        made: messages that were put into the outbox.
+        sent: messages that were taken.
+        failed: why others weren't, by channel.
+    """
+
+    events: int
+    made: int
+    sent: int
+    failed: Mapping[str, str]
+
+    def __str__(self) -> str:
+        failed = "".join(f"; {name}: {error}" for name, error in self.failed.items())
+        return f"{self.events} events, {self.made} messages made, {self.sent} sent{failed}"
+
+
+def watch(instance: DagsterInstance, watched: Watched) -> Looked:
+    """Look once: read what is new, fold it, and send what is to be told."""
+    channels = {
+        name: channel
+        for name, channel in watched.alerts.channels.items()
+        if not is_off(channel, watched.expand)
+    }
+    until = time.monotonic() + READ_SECONDS
+    events = made = 0
+    more = True
+    while more and time.monotonic() < until:
+        with FOLLOWER.batch(instance) as batch:
+            if batch is None:
+                break
+            batch.connection.execute(sa.text(_STATEMENT))
+            made += _fold(instance, watched, batch, channels)
+            events += len(batch.events)
+            more = batch.more
+    delivered = deliver(instance, channels, watched.expand, watched.clock, SEND_SECONDS)
+    return Looked(events, made, delivered.sent, delivered.failed)
+
+
+def watch_daemons(instance: DagsterInstance, watched: Watched) -> Looked | None:
+    """Look, where no daemon ticks the sensor that does; None where one does.
+
+    To be called every few seconds by a process that isn't the daemon: that can't tell of its end.
+
+    Args:
+        instance: Dagster's.
+        watched: with `broken` None: only who has loaded pipelines lately knows that.
+    """
+    if _SENSORS not in _lost(instance, watched.clock()):
+        return None
+    return watch(instance, replace(watched, broken=None))
+
+
+def _lost(instance: DagsterInstance, now: datetime) -> list[str]:
+    """The daemons that have stopped; what was never started isn't down."""
+    known = instance.get_daemon_heartbeats()
+    return [name for name in lost_daemons(instance, now) if name in known]
+
+
+def _fold(
+    instance: DagsterInstance, watched: Watched, batch: Batch, channels: Mapping[str, Channel]
+) -> int:
+    """Fold a batch, and put what is to be told into the outbox: how many messages."""
+    now, alerts = watched.clock(), watched.alerts
+    lately = max(alerts.repeat_after, GRACE, timedelta(hours=1))
+    incidents = kept_incidents(batch.connection, now - lately)
+    folding = Folding(incidents, watched.plan, now, lately)
+    troubled = frozenset(one.key for one in folding.open if one.key is not None)
+    reader = Reader(instance, watched.plan, watched.expand)
+    folding.see(reader.seen(batch.events, troubled))
+    messages = list(messages_of_ends(instance, batch.events, watched.plan, alerts))
+    if not batch.more:
+        # Before that, what mends it may be still to be read.
+        folding.see(_standing(instance, watched, now))
+        broken = watched.broken
+        unplanned = broken if broken is not None else _pipelines(folding, watched.plan)
+        told = turns(folding, alerts.repeat_after, unplanned)
+        messages += [_note(folding, one, watched) for one in told]
+    keep(batch.connection, folding.changed)
+    routed = [
+        (message, [name for name in names if name in channels]) for message, names in messages
+    ]
+    outbox.put(batch.connection, routed, now)
+    return sum(len(names) for _, names in routed)
+
+
+def _standing(instance: DagsterInstance, watched: Watched, now: datetime) -> list[Standing]:
+    lost = _lost(instance, now)
+    words = f"not heard of for 5 minutes: {', '.join(lost)}; nothing starts by itself until then"
+    found = [Standing("daemon", now, {_DAEMON: words} if lost else {})]
+    if watched.broken is not None:
+        found.append(Standing("pipeline", now, watched.broken))
+    return found
+
+
+def _pipelines(folding: Folding, plan: Plan) -> set[str]:
+    """Pipelines that incidents are of and that aren't in the plan, where nobody knows why."""
+    keys = (one.key for one in folding.open)
+    return {key.pipeline for key in keys if key is not None and plan.pipeline(key.pipeline) is None}
+
+
+def _note(folding: Folding, told: Told, watched: Watched) -> tuple[Message, list[str]]:
+    """The message of an incident and its channels, when the incident has noted both."""
+    incident = folding.get(told.incident.id) or told.incident
+    plan, alerts, now = watched.plan, watched.alerts, folding.now
+    if told.turn == "recovered":
+        channels = channels_of_end(alerts, incident, plan)
+        return message_of(incident, "recovered", "info", plan, alerts.link, now), channels
+    severity = severity_of(incident, plan)
+    channels = channels_of(alerts, incident, plan, severity)
+    message = message_of(incident, told.turn, severity, plan, alerts.link, now)
+    noted = replace(
+        incident,
+        told_at=now,
+        told_as=severity,
+        told_to=tuple(dict.fromkeys([*incident.told_to, *channels])),
+        messages=incident.messages + 1,
+        title=title_of(incident),
+    )
+    folding.put(noted)
+    return message, channels

@@ -1,0 +1,275 @@
+"""What is said of an incident: what is wrong, since when, whose it is, what to do.
+
+Called by `watching`. Pure. Data can't become markup here: what others said stands in blocks of
+code, names and values are escaped.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from data_platform.observability.alerts.messages import Message
+from data_platform.observability.causes import ago_words
+from data_platform.observability.incidents.folding import FAILURE, HELD
+from data_platform.observability.incidents.model import Incident, Sign
+from data_platform.observability.incidents.telling import Turn
+from data_platform.plan.keys import Key
+from data_platform.plan.naming import LAST_GOOD, WHOLE
+from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.reporting.failure_texts import in_a_line
+from data_platform.reporting.markdown import escaped
+from data_platform.spec.alerts import Severity
+from data_platform.spec.times import duration_words
+
+FEW = 10
+"""Assets behind an incident, or partitions, that are named."""
+_CHECKS, _SAID, _VALUE = 5, 1_500, 60
+_LINES = 15
+_PREFIXES: Mapping[Turn, str] = {
+    "opened": "[{}] {}",
+    "worse": "[{}] now worse: {}",
+    "repeated": "[{}] still: {}",
+}
+
+
+def message_of(
+    incident: Incident, turn: Turn, severity: Severity, plan: Plan, link: str | None, now: datetime
+) -> Message:
+    """The message of an incident.
+
+    Args:
+        incident: as it is now.
+        turn: which it took.
+        severity: of it.
+        plan: of the sound pipelines.
+        link: where Dagster's UI is.
+        now: aware.
+    """
+    node = plan.get(incident.key) if incident.key else None
+    title, href = title_of(incident), link_to(incident, link)
+    if turn == "recovered":
+        lasted = span_words((incident.mended or now) - incident.opened)
+        lines = list(_ended(incident, node, lasted))
+        heading, severity = f"[recovered] {incident.title or title} (after {lasted})", "info"
+    else:
+        lines = list(_wrong(incident, node, href, now))
+        behind = len(incident.held_up)
+        more = f" ({behind:,} {'asset' if behind == 1 else 'assets'} behind)" if behind else ""
+        heading = _PREFIXES[turn].format(severity, f"{title}{more}")
+    return Message(
+        f"{incident.id}-{incident.messages + 1}",
+        incident.id,
+        turn,
+        severity,
+        heading,
+        "\n\n".join(lines),
+        href,
+        _values(incident, turn, node, href),
+    ).masked()
+
+
+def title_of(incident: Incident) -> str:
+    """What is wrong, in a line without how bad it is; that of before, where nothing is any more."""
+    name, signs = incident.name, incident.signs
+    checks = [sign.text for sign in signs.values() if sign.event == "check_failed"]
+    match incident.matter:
+        case _ if not signs:
+            return incident.title or name
+        case "pipeline":
+            return f"pipeline {name} has mistakes"
+        case "daemon":
+            return "Dagster's daemon is down"
+        case "over_budget":
+            return f"{name} is over its budget"
+        case "quarantined":
+            rows = sum(part.rows for part in signs[HELD].parts.values())
+            return f"{name} holds back {rows:,} {'row' if rows == 1 else 'rows'}"
+        case "warned":
+            return f"{name}: {_named(checks)} {'warns' if len(checks) == 1 else 'warn'}"
+        case _ if LAST_GOOD in checks:
+            return f"{name}: its source can't be read, its last good data stand"
+        case _ if checks:
+            return f"{name}: {_named(checks)} failed"
+        case _ if FAILURE in signs:
+            return f"{name} failed: {in_a_line(signs[FAILURE].text)}"
+        case _:
+            return f"{name} is stale"
+
+
+def _named(checks: list[str]) -> str:
+    return f"check {checks[0]}" if len(checks) == 1 else f"{len(checks)} checks"
+
+
+def link_to(incident: Incident, link: str | None) -> str | None:
+    """Where to look in Dagster's UI: the run, else the asset."""
+    if link is None:
+        return None
+    base = link.rstrip("/")
+    run_ids = [sign.run_id for sign in incident.signs.values() if sign.run_id]
+    match incident.matter:
+        case _ if run_ids:
+            return f"{base}/runs/{run_ids[-1]}"
+        case "pipeline":
+            return f"{base}/assets/platform?view=checks"
+        case "daemon":
+            return f"{base}/deployment/daemons"
+        case _:
+            return f"{base}/assets/{incident.name}"
+
+
+def span_words(span: timedelta) -> str:
+    """A time in its greatest unit: `3 h`."""
+    words = ago_words(span).removesuffix(" ago")
+    return "less than a minute" if words == "just now" else words
+
+
+# Parts of a body --------------------------------------------------------------------------------
+
+
+def _wrong(
+    incident: Incident, node: AnyNode | None, href: str | None, now: datetime
+) -> Iterator[str]:
+    for sign in incident.signs.values():
+        yield from _sign(sign, node)
+    if incident.times > 1:
+        yield f"It came {incident.times} times lately."
+    since = f"{incident.opened:%Y-%m-%d %H:%M %Z} ({ago_words(now - incident.opened)})"
+    yield " · ".join([f"**Since** {since}", *_whose(node)])
+    yield from _behind(incident)
+    runs = [sign for sign in incident.signs.values() if sign.run_id]
+    if runs:
+        yield _run(runs[-1], href)
+    elif href:
+        yield f"**Look** {href}"
+    if node is not None and node.runbook:
+        yield f"**Runbook** {node.runbook}"
+    if todo := _to_do(incident):
+        yield f"**Do** {todo}"
+
+
+def _ended(incident: Incident, node: AnyNode | None, lasted: str) -> Iterator[str]:
+    began = f"{incident.opened:%Y-%m-%d %H:%M %Z}"
+    parts = [f"**Well again** after {lasted}, since {began}", *_whose(node)]
+    yield " · ".join(parts)
+    keys = list(map(Key.parse, incident.behind))
+    if keys:
+        late = [Key.parse(key) for key, one in incident.behind.items() if not one.over]
+        yield f"**Stood behind it** {_listed(keys)}"
+        if late:
+            yield f"**Not well yet** {_listed(late)}; each is told by itself if it stays so"
+
+
+def _whose(node: AnyNode | None) -> list[str]:
+    if node is None:
+        return []
+    return [f"**Owner** {escaped(node.owner)}", f"**Criticality** {node.criticality}"]
+
+
+def _sign(sign: Sign, node: AnyNode | None) -> Iterator[str]:
+    match sign.event:
+        case "failure" | "broken_pipeline" | "daemon_down":
+            yield _block(sign.text)
+        case "check_failed" | "over_budget":
+            yield from _check(sign)
+        case "stale":
+            yield _stale(node)
+        case "quarantined":
+            some = list(sign.parts.items())[:FEW]
+            rows = ", ".join(f"{escaped(key) or 'all'}: {part.rows:,}" for key, part in some)
+            more = len(sign.parts) - len(some)
+            yield f"**Rows held back** {rows}{f' and {more} more' if more else ''}"
+        case _:
+            yield escaped(sign.text)
+
+
+def _check(sign: Sign) -> Iterator[str]:
+    facts = dict(sign.facts)
+    rows, offending = facts.pop("rows", None), facts.pop("offending", None)
+    share, allowed = facts.pop("percentage", None), facts.pop("threshold", None)
+    told = [f"{offending} of {rows} rows break it"] if rows and offending else []
+    told[-1:] = [f"{one} ({share} %)" if share else one for one in told[-1:]]
+    told += [f"allowed: {escaped(allowed)}"] if allowed else []
+    told += [f"{name.replace('_', ' ')}: {escaped(value)}" for name, value in facts.items()]
+    yield f"**Check** {escaped(sign.text)}: {'; '.join(told) or 'it did not pass'}"
+    if sign.examples:
+        yield "\n".join(f"- {_row(row)}" for row in sign.examples)
+
+
+def _row(row: Mapping[str, str]) -> str:
+    return ", ".join(f"{escaped(name)}: {escaped(value, _VALUE)}" for name, value in row.items())
+
+
+def _stale(node: AnyNode | None) -> str:
+    limits = node.freshness if node else None
+    if limits is None:
+        return "Its data are older than they may be."
+    if limits.deadline is not None:
+        return f"Its data weren't there at its deadline (`{limits.deadline}`, {limits.timezone})."
+    most = duration_words(limits.fail_after) if limits.fail_after else "they may be"
+    return f"Its data are late: they may be {most} old at most."
+
+
+def _behind(incident: Incident) -> Iterator[str]:
+    held_up = incident.held_up
+    if held_up:
+        ways = {key: one.how for key, one in held_up.items()}
+        yield f"**Behind it** {_listed(list(held_up), ways)}"
+
+
+def _listed(keys: list[Key], ways: Mapping[Key, str] | None = None) -> str:
+    named = [f"{escaped(str(key))}{f' ({ways[key]})' if ways else ''}" for key in keys[:FEW]]
+    more = f" and {len(keys) - FEW:,} more" if len(keys) > FEW else ""
+    return f"{', '.join(named)}{more}"
+
+
+def _run(sign: Sign, href: str | None) -> str:
+    run_id = sign.run_id or ""
+    run = f"[{run_id[:8]}]({href})" if href else run_id
+    facts = [f"{name} {value}" for name, value in sign.facts.items() if sign.event == "failure"]
+    keys = sorted(key for key in sign.parts if key != WHOLE) if sign.event == "failure" else []
+    if keys:
+        some = ", ".join(escaped(key) for key in keys[:FEW])
+        more = f" and {len(keys) - FEW:,} more" if len(keys) > FEW else ""
+        facts.append(f"partitions {some}{more}")
+    return " · ".join([f"**Run** {run}", *facts])
+
+
+def _block(text: str) -> str:
+    """What others said, as it is."""
+    lines = text.strip()[:_SAID].replace("```", "'''").splitlines()[:_LINES]
+    return "\n".join(["```", *lines, "```"])
+
+
+def _to_do(incident: Incident) -> str | None:
+    key = incident.key
+    match incident.matter:
+        case "pipeline":
+            return "`data-platform check`"
+        case "daemon":
+            return "start it (`dagster-daemon run`); nothing is started until then"
+        case "quarantined" if key:
+            return f"`data-platform quarantine show {key.pipeline}.{key.name}`"
+        case "trouble" | "warned" if key:
+            return f"`data-platform why {key}`"
+        case _:
+            return None
+
+
+def _values(
+    incident: Incident, turn: Turn, node: AnyNode | None, href: str | None
+) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "event": "recovered" if turn == "recovered" else next(iter(incident.events), None),
+        "events": list(incident.events),
+        "name": incident.name,
+        "owner": node.owner if node else None,
+        "criticality": node.criticality if node else None,
+        "runbook": node.runbook if node else None,
+        "since": incident.opened.isoformat(),
+        "run_id": next((sign.run_id for sign in incident.signs.values() if sign.run_id), None),
+        "link": href,
+        "behind": [str(key) for key in incident.held_up][:FEW],
+        "behind_count": len(incident.held_up),
+        "figures": {name: dict(sign.facts) for name, sign in incident.signs.items() if sign.facts},
+    }
