@@ -15,6 +15,7 @@ from data_platform.commands import (
     doctor,
     lake,
     looking,
+    metrics,
     plan,
     quarantine,
     runs,
@@ -58,6 +59,7 @@ for _command in (
     quarantine.quarantine,
     lake.lake,
     looking.status,
+    metrics.metrics,
     why.why,
     doctor.doctor,
 ):

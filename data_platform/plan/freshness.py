@@ -113,6 +113,23 @@ def judge_freshness(
     return _aged(policy, now - time.window(missing)[1], f"{missing} was due")
 
 
+def lag_of(partitions: Partitions | None, published: Published, now: datetime) -> timedelta | None:
+    """How old what lacks is: what `judge_freshness` holds against a limit.
+
+    None where nothing was ever published and there are no partitions of time to be late with.
+
+    Args:
+        partitions: of the asset.
+        published: what there is of it.
+        now: an aware moment.
+    """
+    time = partitions.time if partitions else None
+    if time is None:
+        return None if _never(published) or published.at is None else now - published.at
+    missing = _first_missing(time, published.newest, now)
+    return now - time.window(missing)[1] if missing else timedelta(0)
+
+
 def to_refresh(
     policy: Freshness, partitions: Partitions | None, published: Published, now: datetime
 ) -> str | None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from days import daily
 
-from data_platform.plan.freshness import Judgement, Published
+from data_platform.plan.freshness import Judgement, Published, lag_of
 from data_platform.plan.freshness import judge_freshness as judge
 from data_platform.plan.partitions import Partitions
 from data_platform.spec.automation import Freshness
@@ -45,6 +45,13 @@ def test_nobody_asked_is_none():
 def test_the_clock_of_a_partition_starts_at_its_end(hour: int, state: str):
     """The partition of the 4th lacks; it became due at midnight of the 5th."""
     assert judge_freshness(WINDOW, DAILY, "2024-01-03", at(4, 1), at(5, hour)).state == state
+
+
+def test_the_lag_is_what_is_held_against_the_limit():
+    assert lag_of(DAILY, Published(at(4, 1), "2024-01-03"), at(5, 7)) == timedelta(hours=7)
+    assert lag_of(DAILY, Published(at(5, 1), "2024-01-04"), at(5, 7)) == timedelta(0)
+    assert lag_of(None, Published(at(4, 1)), at(5, 7)) == timedelta(hours=30)
+    assert lag_of(None, Published(), at(5, 7)) is None
 
 
 def test_the_newest_due_partition_is_all_that_is_asked():

@@ -1,0 +1,91 @@
+"""Counters in Dagster's database, which outlive the process that counts, and what changed of them.
+
+Called by `counting`. Written in the transaction in which the position in the log is kept; only the
+series that a batch touches are written, and only those that changed are read again.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from data_platform.instance.own_tables import Tables
+from data_platform.observability.metrics.folding import Folded, Series
+
+_CREATE = """
+CREATE TABLE data_platform_metrics (
+    metric text NOT NULL,
+    labels text[] NOT NULL,
+    counts double precision[] NOT NULL,
+    batch bigint NOT NULL,
+    PRIMARY KEY (metric, labels)
+)
+"""
+_INDEX = "CREATE INDEX data_platform_metrics_batch ON data_platform_metrics (batch)"
+TABLES = Tables("metrics", (_CREATE, _INDEX))
+
+_INSERT = """
+INSERT INTO data_platform_metrics AS kept (metric, labels, counts, batch)
+SELECT metric, labels, counts, :batch
+FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+    AS given (metric text, labels text[], counts double precision[])
+ON CONFLICT (metric, labels) DO UPDATE SET batch = excluded.batch, counts =
+"""
+# A histogram whose buckets another version has begins anew, as Prometheus expects of a counter.
+_ADD = sa.text(
+    _INSERT + " CASE WHEN cardinality(kept.counts) <> cardinality(excluded.counts)"
+    " THEN excluded.counts ELSE (SELECT array_agg(one + other ORDER BY place)"
+    " FROM unnest(kept.counts, excluded.counts) WITH ORDINALITY AS both_ (one, other, place)) END"
+)
+_TELL = sa.text(_INSERT + " excluded.counts WHERE excluded.counts[1] >= kept.counts[1]")
+_CHANGED = sa.text(
+    "SELECT metric, labels, counts, batch FROM data_platform_metrics WHERE batch > :seen"
+)
+
+
+@dataclass
+class Counters:
+    """All series, as they were read last.
+
+    Attributes:
+        counts: by series, as `Folded.added` has them; of what is so now the event and the value.
+        seen: the newest batch among them.
+    """
+
+    counts: dict[Series, tuple[float, ...]] = field(default_factory=dict[Series, tuple[float, ...]])
+    seen: int = 0
+
+    def read(self, connection: Connection) -> None:
+        """What changed since it was read last, by whatever process."""
+        found = connection.execute(_CHANGED, {"seen": self.seen})
+        for metric, labels, counts, batch in found:
+            self.counts[metric, tuple(labels)] = tuple(counts)
+            self.seen = max(self.seen, batch)
+
+
+def write(connection: Connection, folded: Folded, batch: int) -> None:
+    """Add what a batch comes to.
+
+    Args:
+        connection: of the batch's transaction.
+        folded: what it comes to.
+        batch: its number, higher than those of batches before.
+    """
+    _put(connection, _ADD, folded.added, batch)
+    _put(connection, _TELL, folded.latest, batch)
+
+
+def _put(
+    connection: Connection,
+    statement: sa.TextClause,
+    series: Mapping[Series, list[float] | tuple[int, float]],
+    batch: int,
+) -> None:
+    if series:
+        rows = [
+            {"metric": metric, "labels": [*labels], "counts": [*counts]}
+            for (metric, labels), counts in series.items()
+        ]
+        connection.execute(statement, {"rows": json.dumps(rows), "batch": batch})

@@ -1,0 +1,140 @@
+"""Looks at Dagster's database every few seconds, and keeps what it saw for whoever scrapes.
+
+Called by the command. A scrape asks the database nothing, so it takes no time of it however often
+it comes. While the database is gone, this says so and tries again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from dagster import DagsterInstance
+
+from data_platform.observability.metrics import catalogue
+from data_platform.observability.metrics.assets import AssetLooks
+from data_platform.observability.metrics.catalogue import Sample
+from data_platform.observability.metrics.counters import Counters
+from data_platform.observability.metrics.counting import FOLLOWER, count_new
+from data_platform.observability.metrics.database import look_at_database
+from data_platform.observability.metrics.plans import Plans
+from data_platform.secrets.masker import mask
+
+EVERY = 5.0
+"""Seconds between looks."""
+ASSETS_EVERY = 60.0
+"""Seconds between looks at assets that ask about each of them."""
+STALE = 90.0
+"""Seconds after which what was seen counts as nothing: a look hangs, or the thread is gone."""
+_log = logging.getLogger("data_platform.metrics")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the last looks saw.
+
+    Attributes:
+        gauges: of the database and its assets; none while it can't be reached.
+        at: when the last look ended well, in seconds since 1970; 0 means never.
+        seconds: that it took.
+        well: whether the last look ended well.
+    """
+
+    gauges: tuple[Sample, ...] = ()
+    at: float = 0.0
+    seconds: float = 0.0
+    well: bool = False
+
+
+@dataclass
+class Exporter:
+    """Looks, and what they saw.
+
+    Attributes:
+        instance: Dagster's.
+        plans: the pipelines.
+        tasks: done after each look, by this process that lives when the daemon doesn't.
+        counters: of events.
+        seen: by the last looks.
+    """
+
+    instance: DagsterInstance
+    plans: Plans
+    tasks: Sequence[Callable[[], object]] = ()
+    counters: Counters = field(default_factory=Counters)
+    seen: Seen = field(default_factory=Seen)
+    _assets: tuple[Sample, ...] = ()
+    _assets_at: float = 0.0
+    _looks: AssetLooks = field(default_factory=AssetLooks)
+    _ending: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> None:
+        """Look once; that it goes wrong is told and seen, and nothing else comes of it."""
+        began = time.monotonic()
+        try:
+            gauges = self._look()
+        except Exception as error:  # noqa: BLE001 -- the next look may go well
+            if self.seen.well or not self.seen.at:
+                _log.warning("Dagster's database can't be looked at: %s", _reason(error))
+            self.seen = Seen(at=self.seen.at or -1.0)
+            return
+        if not self.seen.well and self.seen.at:
+            _log.warning("Dagster's database is there again")
+        self.seen = Seen(gauges, time.time(), time.monotonic() - began, well=True)
+
+    def run(self) -> None:
+        """Look until `end` is called."""
+        while not self._ending.is_set():
+            self.look()
+            for task in self.tasks if self.seen.well else ():
+                _done(task)
+            self._ending.wait(EVERY)
+
+    def end(self) -> None:
+        """Let `run` return; a look that is on its way ends first."""
+        self._ending.set()
+
+    def is_up(self, now: float) -> bool:
+        """Whether the last look went well, and wasn't too long ago."""
+        return self.seen.well and now - self.seen.at < STALE
+
+    def _look(self) -> tuple[Sample, ...]:
+        count_new(self.instance, self.plans.known, self.counters)
+        gauges = look_at_database(self.instance, FOLLOWER.name)
+        if not self._assets_at or time.monotonic() - self._assets_at >= ASSETS_EVERY:
+            self.plans.refresh()
+            shown = self.plans.known.shown
+            self._assets = tuple(self._looks.look(self.instance, shown, datetime.now(UTC)))
+            self._assets_at = time.monotonic()
+        return (*gauges, *self._assets)
+
+    def own_gauges(self, now: float) -> list[Sample]:
+        """What this says of itself.
+
+        Args:
+            now: in seconds since 1970.
+        """
+        known = self.plans.known
+        return [
+            Sample(catalogue.UP, (), float(self.is_up(now))),
+            Sample(catalogue.LOOKED_AT, (), max(0.0, self.seen.at)),
+            Sample(catalogue.LOOK_SECONDS, (), self.seen.seconds),
+            Sample(catalogue.LEFT_OUT, (), known.left_out),
+            Sample(catalogue.BROKEN, (), known.broken),
+        ]
+
+
+def _done(task: Callable[[], object]) -> None:
+    try:
+        task()
+    except Exception:  # noqa: BLE001 -- the next time may go well
+        _log.exception("%s failed; it is done again after the next look", task)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what it all came from; Dagster's own error says only that it gave up."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return mask(str(error).strip().partition("\n")[0]) or type(error).__name__

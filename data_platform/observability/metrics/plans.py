@@ -1,0 +1,53 @@
+"""The pipelines as they are now: read anew when one of their files has changed.
+
+Called by `exporter`, which runs for months while pipelines come and go.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from data_platform.observability.metrics.known import Known
+
+_log = logging.getLogger("data_platform.metrics")
+_ENDINGS = frozenset({".yaml", ".yml", ".sql", ".py"})
+
+
+class Plans:
+    """What is known of the pipelines.
+
+    Args:
+        load: reads and plans them.
+        folders: of them.
+    """
+
+    def __init__(self, load: Callable[[], Known], folders: Sequence[Path]) -> None:
+        self._load = load
+        self._folders = folders
+        self._mark = _mark(folders)
+        self.known = load()
+
+    def refresh(self) -> None:
+        """Read what has changed; what can't be read leaves what was known."""
+        mark = _mark(self._folders)
+        if mark == self._mark:
+            return
+        try:
+            self.known = self._load()
+        except Exception:  # noqa: BLE001 -- whatever is wrong with a file of somebody's
+            _log.exception("the pipelines can't be read; metrics are of those from before")
+        self._mark = mark
+
+
+def _mark(folders: Iterable[Path]) -> frozenset[tuple[str, int, int]]:
+    """Which files there are, how large, and when they were changed."""
+    found: set[tuple[str, int, int]] = set()
+    for folder in folders:
+        for file in folder.rglob("*"):
+            if file.suffix in _ENDINGS:
+                try:
+                    state = file.stat()
+                except FileNotFoundError:
+                    continue
+                found.add((str(file), state.st_size, state.st_mtime_ns))
+    return frozenset(found)
