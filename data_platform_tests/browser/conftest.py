@@ -15,7 +15,7 @@ from chromium import MISSING, find_chromium, launched
 from dagster_dev import DagsterDev
 from playwright.sync_api import Browser, Error, Page, expect
 from retail_platform import Databases, query
-from small_sales import ORDERS, lay_out, let_age, start_run, wait_for
+from small_sales import ORDERS, lay_out, let_age, run
 
 LOG = logging.getLogger(__name__)
 PATIENCE = 60_000
@@ -59,10 +59,9 @@ def ui(
     }
     query(shop, ORDERS)
     lay_out(folder)
-    running = start_run(folder, environ)
+    run(folder, environ)
     location = "-m", "data_platform.definitions"
     dev = start_dagster_dev(folder, *location, **environ, FRESHNESS_DAEMON_INTERVAL_SECONDS="1")
-    wait_for(running)
     let_age(environ, days=3)
     yield f"http://127.0.0.1:{dev.port}"
     dev.stop()

@@ -4,8 +4,6 @@ Called by `conftest.ui`. Nothing of it runs by itself, so that each test finds w
 """
 
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import dagster as dg
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 from dagster._core.events.log import EventLogEntry
 from dagster_dev import clean_environment
+from forked_command import run_command
 
 from data_platform.instance.storage import open_instance
 from data_platform.settings import PACKAGE_DIR, load_settings
@@ -83,24 +82,11 @@ def lay_out(folder: Path) -> None:
     (pipeline / "pipeline.yaml").write_text(PIPELINE)
 
 
-def start_run(folder: Path, environ: dict[str, str]) -> subprocess.Popen[str]:
-    """Begin to run it for all days but the last."""
-    command = Path(sys.executable).with_name("data-platform")
-    return subprocess.Popen(
-        [command, "run", "sales", "--from", "2024-03-01", "--to", LAST_DAY],
-        cwd=folder,
-        env=clean_environment() | environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(running: subprocess.Popen[str]) -> None:
-    """Wait for the end of the run, which must be a success."""
-    printed, _ = running.communicate(timeout=120)
-    assert running.returncode == 0, printed
+def run(folder: Path, environ: dict[str, str]) -> None:
+    """Run it for all days but the last, which must succeed."""
+    command = ["data-platform", "run", "sales", "--from", "2024-03-01", "--to", LAST_DAY]
+    done = run_command(command, folder, clean_environment() | environ)
+    assert done.returncode == 0, done.stdout
 
 
 def let_age(environ: dict[str, str], days: int) -> None:

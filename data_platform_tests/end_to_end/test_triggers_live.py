@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -13,6 +12,7 @@ from conftest import Databases
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster_dev import DagsterDev, clean_environment, wait_until
+from forked_command import run_command
 
 from data_platform.instance.storage import open_instance
 from data_platform.settings import PACKAGE_DIR, load_settings
@@ -47,11 +47,7 @@ class Live:
         beside.rename(path)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        start = "from data_platform.cli import main; main(prog_name='data-platform')"
-        return subprocess.run(
-            [sys.executable, "-c", start, *words], cwd=self.folder, env=self._environ, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
-        )  # fmt: skip
+        return run_command(["data-platform", *words], self.folder, self._environ)
 
     def runs(self) -> list[dg.DagsterRun]:
         with open_instance(load_settings(self._environ)) as instance:
