@@ -17,10 +17,14 @@ from dagster._core.definitions.declarative_automation.serialized_objects import 
     AutomationConditionEvaluation,
     AutomationConditionEvaluationWithRunIds,
 )
+from dagster._core.scheduler.instigation import InstigatorTick, TickData
 from dagster._core.storage.schedules.schema import AssetDaemonAssetEvaluationsTable
 from dagster_postgres import PostgresScheduleStorage
 from dagster_shared.serdes import serialize_value, whitelist_for_serdes
 from sqlalchemy.dialects import postgresql
+
+from data_platform.instance.evaluation_texts import text_of
+from data_platform.instance.masked import masked
 
 _PLACE = "the evaluation itself"
 
@@ -39,7 +43,7 @@ class WrittenEvaluation(AutomationConditionEvaluation[EntityKey]):
     @classmethod
     def of(cls, evaluation: AutomationConditionEvaluation[EntityKey]) -> "WrittenEvaluation":
         """Write an evaluation."""
-        packed = base64.b64encode(zlib.compress(serialize_value(evaluation).encode(), level=1))
+        packed = base64.b64encode(zlib.compress(text_of(evaluation).encode(), level=1))
         root = replace(evaluation, child_evaluations=[])
         own = {field.name: getattr(root, field.name) for field in fields(root)}
         return cls(**own, packed=packed.decode())
@@ -51,7 +55,15 @@ class WrittenEvaluation(AutomationConditionEvaluation[EntityKey]):
 
 
 class BriefSchedules(PostgresScheduleStorage):
-    """Ticks and evaluations; those that are written already are kept as they are."""
+    """Ticks, without secrets, and evaluations; those that are written already are kept so."""
+
+    def create_tick(self, tick_data: TickData) -> InstigatorTick:
+        """Keep a look of a sensor or schedule."""
+        return super().create_tick(masked(tick_data))
+
+    def update_tick(self, tick: InstigatorTick) -> InstigatorTick:
+        """Keep what came of it; an error may quote an address."""
+        return super().update_tick(tick._replace(tick_data=masked(tick.tick_data)))
 
     def add_auto_materialize_asset_evaluations(
         self,
