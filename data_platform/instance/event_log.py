@@ -26,16 +26,18 @@ from dagster_shared.serdes import serialize_value
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
+from data_platform.instance.masked import masked, masked_text
 from data_platform.instance.partition_statuses import Status, Wanted, current_statuses, is_simple
 
 _PLANNED = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
 }
+_SAYS_NOTHING = {kind.value for kind in _PLANNED}
 
 
 class BriefEventLog(PostgresEventLogStorage):
-    """Events; what a run plans is written at once."""
+    """Events, without secrets; what a run plans is written at once."""
 
     def has_asset_key_col(self, column_name: str) -> bool:
         """Whether the table of assets has a column: it was made by this version, or migrated.
@@ -50,6 +52,20 @@ class BriefEventLog(PostgresEventLogStorage):
             self._store_planned(events)
         else:
             super().store_event_batch(events)
+
+    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        """What the table of events has of one; plans say nothing of anybody's."""
+        row = super()._event_to_row(event)
+        if row["dagster_event_type"] not in _SAYS_NOTHING:
+            row["event"] = masked_text(row["event"])
+        return row
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        super()._store_asset_event(conn, masked(event), event_id)
+
+    def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
+        """What the table of checks has of one."""
+        super().store_asset_check_event(masked(event), event_id)
 
     def get_asset_status_cache_values(
         self, partitions_defs_by_key: Iterable[Wanted], context: LoadingContext

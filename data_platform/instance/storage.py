@@ -25,6 +25,7 @@ from dagster import (
     StringSource,
 )
 from dagster._config import UserConfigSchema
+from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.snap import ExecutionPlanSnapshot
 from dagster._core.storage.base_storage import DagsterStorage
@@ -53,6 +54,7 @@ from data_platform.instance.evaluations import BriefSchedules
 from data_platform.instance.event_log import BriefEventLog
 from data_platform.instance.freshness import judge_by_newest_due
 from data_platform.instance.liveness import WORKER_TAG, RunLocks
+from data_platform.instance.masked import masked
 from data_platform.instance.pool_slots import claim
 from data_platform.secrets.masker import know_environment
 from data_platform.settings import (
@@ -186,11 +188,19 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
 
     def add_daemon_heartbeat(self, daemon_heartbeat: "DaemonHeartbeat") -> None:
         """Tell the launcher that this process launches runs, when its queue shows life."""
-        super().add_daemon_heartbeat(daemon_heartbeat)
+        super().add_daemon_heartbeat(masked(daemon_heartbeat))
         if daemon_heartbeat.daemon_type == _LAUNCHING_DAEMON:
             prepare = getattr(self._instance.run_launcher, "prepare", None)
             if prepare:
                 prepare()
+
+    def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
+        """Keep a backfill of Dagster's own, without secrets."""
+        super().add_backfill(masked(partition_backfill))
+
+    def update_backfill(self, partition_backfill: PartitionBackfill) -> None:
+        """Keep how far it is, and what it failed of."""
+        super().update_backfill(masked(partition_backfill))
 
     def dispose(self) -> None:
         """Close the pooled connections."""
