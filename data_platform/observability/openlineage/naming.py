@@ -64,7 +64,8 @@ class _Database(NamedTuple):
             case "sqlite" | "duckdb":
                 return f"{self.kind}://{self.host}"
             case _:
-                return f"{self.kind}://{self.host}{f':{self.port}' if self.port else ''}"
+                host = f"[{self.host}]" if ":" in self.host else self.host
+                return f"{self.kind}://{host}{f':{self.port}' if self.port else ''}"
 
 
 class Naming:

@@ -1,12 +1,21 @@
 """Runs as events of OpenLineage: what of Dagster's log comes to which event, with which facets."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from lineage_shop import DAYS, LineageShop, dataset, names
 from openlineage_spec import check_event
+from sqlalchemy.engine import Connection
+from test_outbox import rested
+
+from data_platform.observability.openlineage import following
+from data_platform.observability.openlineage.following import masked
+from data_platform.observability.openlineage.outbox import put
+from data_platform.secrets.masker import know
 
 
 @pytest.fixture
@@ -19,9 +28,23 @@ def shop(
     return found
 
 
+def died_within_a_batch(shop: LineageShop) -> None:
+    """The process that made events of what is new died before that was kept."""
+
+    def put_and_die(connection: Connection, events: Iterable[dict[str, Any]]) -> int:
+        put(connection, events)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(following, "put", put_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            shop.tick()
+
+
 def test_run_is_told_from_source_to_destination(shop: LineageShop) -> None:
     shop.orders(DAYS[0], (1, "ann@shop.example", "2.50"), (101, "bob@shop.example", "1.00"))
     [run_id] = shop.run().run_ids
+    died_within_a_batch(shop)
     assert shop.tick() == "8 new events; 8 sent"
     events = shop.told()
     jobs = ["shop.raw.orders", "shop.staging.orders", "shop.analytics.revenue",
@@ -91,7 +114,15 @@ def test_failure_is_told_with_its_reason_and_partitions(shop: LineageShop) -> No
     shop.declare(pipeline=shop.text.replace("on_violation: quarantine", "on_violation: fail"))
     shop.orders(DAYS[1], (101, "bob@shop.example", "1.00"))
     assert not shop.run().succeeded
+    shop.tells(url="http://me:hunter2@127.0.0.1:1")
+    said = shop.tick()
+    assert "0 sent; " in said
+    assert said.endswith("UTC; http://127.0.0.1:1 can't be reached: ConnectionError")
+    shop.tells(file="lineage/events.jsonl", namespace="shops")
+    rested(shop.instance)
     shop.tick()
+    order = [event["eventTime"] for event in shop.told()]
+    assert order == sorted(order)
     told = {(event["job"]["name"], event["eventType"]): event for event in shop.told()}
     failed = told["shop.staging.orders", "FAIL"]
     check_event(failed)
@@ -118,3 +149,16 @@ def test_nothing_is_told_where_lineage_resolves_to_nothing(shop: LineageShop) ->
     shop.tells(url="${LATER}")
     told = "the variable LATER is not set; set it, or give a default: ${LATER:-...}"
     assert shop.tick() == f"0 new events; {told}"
+
+
+def test_secrets_are_masked_in_all_texts_of_an_event() -> None:
+    know("a-secret-of-this-test")
+    told = masked({"run": [{"message": "no a-secret-of-this-test here"}], "count": 1, "none": None})
+    assert "a-secret-of-this-test" not in json.dumps(told)
+    assert told == {"run": [{"message": "no *** here"}], "count": 1, "none": None}
+
+
+def test_example_of_the_page_is_an_event() -> None:
+    page = Path(__file__).parents[3] / "docs" / "lineage.md"
+    text = page.read_text().partition("```json\n")[2].partition("```")[0]
+    check_event(json.loads(text))
