@@ -14,12 +14,12 @@ from data_platform.endings.facts import AssetFacts, RunFacts
 from data_platform.endings.reading import facts_of
 from data_platform.observability.alerts.messages import Message
 from data_platform.observability.alerts.routing import about_asset, told
+from data_platform.observability.alerts.titles import plain
 from data_platform.observability.following.follower import Followed
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import PipelinePlan, Plan
 from data_platform.range_runs.outcomes import assets_of
 from data_platform.reporting.failure_texts import in_a_line
-from data_platform.reporting.markdown import escaped
 from data_platform.spec.alerts import Alerts
 
 _ENDS = frozenset(
@@ -80,8 +80,8 @@ def _message(facts: RunFacts, pipeline: PipelinePlan, link: str | None) -> Messa
     lines = [f"- {_asset(asset)}" for asset in facts.assets[:_FEW]]
     if len(facts.assets) > _FEW:
         lines.append(f"- and {len(facts.assets) - _FEW} more")
-    cause = f" · started by {escaped(facts.cause)}" if facts.cause else ""
-    about = f"**Owner** {escaped(pipeline.owner)} · **Run** {run}{cause}"
+    cause = f" · **Started by** {plain(facts.cause)}" if facts.cause else ""
+    about = f"**Owner** {pipeline.owner} · **Run** {run}{cause}"
     return Message(
         f"end-{facts.run_id}-{facts.pipeline}",
         f"end-{facts.pipeline}",
@@ -105,12 +105,12 @@ def _message(facts: RunFacts, pipeline: PipelinePlan, link: str | None) -> Messa
 
 
 def _asset(asset: AssetFacts) -> str:
-    key, seconds = escaped(asset.key), f"{asset.seconds:.1f} s"
+    key, seconds = plain(asset.key), f"{asset.seconds:.1f} s"
     match asset.outcome:
         case "success":
             held = f", {asset.rows_quarantined:,} held back" if asset.rows_quarantined else ""
             return f"{key}: {asset.rows_out:,} rows{held}, {seconds}"
         case "failed":
-            return f"{key}: **failed**, {escaped(in_a_line(asset.message or '') or 'no reason')}"
+            return f"{key}: **failed**, {plain(in_a_line(asset.message or '') or 'no reason')}"
         case _:
             return f"{key}: not built"

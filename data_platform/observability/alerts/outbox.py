@@ -27,7 +27,7 @@ CREATE TABLE data_platform_outbox (
     id text NOT NULL,
     channel text NOT NULL,
     subject text NOT NULL,
-    message jsonb NOT NULL,
+    message json NOT NULL,
     made_at timestamptz NOT NULL,
     next_try timestamptz NOT NULL,
     tries integer NOT NULL DEFAULT 0,
@@ -110,7 +110,7 @@ def put(
             sa.text(
                 "INSERT INTO data_platform_outbox"
                 " (id, channel, subject, message, made_at, next_try)"
-                " VALUES (:id, :channel, :subject, CAST(:message AS jsonb), :now, :now)"
+                " VALUES (:id, :channel, :subject, CAST(:message AS json), :now, :now)"
                 " ON CONFLICT (id, channel) DO NOTHING"
             ),
             rows,

@@ -19,7 +19,8 @@ from data_platform.observability.alerts.delivering import deliver
 from data_platform.observability.alerts.ends import messages_of_ends
 from data_platform.observability.alerts.messages import Message
 from data_platform.observability.alerts.routing import channels_of, channels_of_end
-from data_platform.observability.alerts.words import message_of, title_of
+from data_platform.observability.alerts.titles import title_of
+from data_platform.observability.alerts.words import message_of
 from data_platform.observability.following.follower import Batch, Follower
 from data_platform.observability.incidents.folding import GRACE, Folding
 from data_platform.observability.incidents.keeping import INCIDENTS, keep, kept_incidents

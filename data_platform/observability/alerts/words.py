@@ -1,23 +1,22 @@
 """What is said of an incident: what is wrong, since when, whose it is, what to do.
 
-Called by `watching`. Pure. Data can't become markup here: what others said stands in blocks of
-code, names and values are escaped.
+Called by `watching`. Pure. Data can't become markup here: what others said, and values, stand as
+code, which no channel reads.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from data_platform.observability.alerts.messages import Message
+from data_platform.observability.alerts.titles import link_to, plain, span_words, title_of
 from data_platform.observability.causes import ago_words
-from data_platform.observability.incidents.folding import FAILURE, HELD
+from data_platform.observability.incidents.folding import FAILURE
 from data_platform.observability.incidents.model import Incident, Sign
 from data_platform.observability.incidents.telling import Turn
 from data_platform.plan.keys import Key
-from data_platform.plan.naming import LAST_GOOD, WHOLE
+from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, Plan
-from data_platform.reporting.failure_texts import in_a_line
-from data_platform.reporting.markdown import escaped
 from data_platform.spec.alerts import Severity
 from data_platform.spec.times import duration_words
 
@@ -68,61 +67,6 @@ def message_of(
     ).masked()
 
 
-def title_of(incident: Incident) -> str:
-    """What is wrong, in a line without how bad it is; that of before, where nothing is any more."""
-    name, signs = incident.name, incident.signs
-    checks = [sign.text for sign in signs.values() if sign.event == "check_failed"]
-    match incident.matter:
-        case _ if not signs:
-            return incident.title or name
-        case "pipeline":
-            return f"pipeline {name} has mistakes"
-        case "daemon":
-            return "Dagster's daemon is down"
-        case "over_budget":
-            return f"{name} is over its budget"
-        case "quarantined":
-            rows = sum(part.rows for part in signs[HELD].parts.values())
-            return f"{name} holds back {rows:,} {'row' if rows == 1 else 'rows'}"
-        case "warned":
-            return f"{name}: {_named(checks)} {'warns' if len(checks) == 1 else 'warn'}"
-        case _ if LAST_GOOD in checks:
-            return f"{name}: its source can't be read, its last good data stand"
-        case _ if checks:
-            return f"{name}: {_named(checks)} failed"
-        case _ if FAILURE in signs:
-            return f"{name} failed: {in_a_line(signs[FAILURE].text)}"
-        case _:
-            return f"{name} is stale"
-
-
-def _named(checks: list[str]) -> str:
-    return f"check {checks[0]}" if len(checks) == 1 else f"{len(checks)} checks"
-
-
-def link_to(incident: Incident, link: str | None) -> str | None:
-    """Where to look in Dagster's UI: the run, else the asset."""
-    if link is None:
-        return None
-    base = link.rstrip("/")
-    run_ids = [sign.run_id for sign in incident.signs.values() if sign.run_id]
-    match incident.matter:
-        case _ if run_ids:
-            return f"{base}/runs/{run_ids[-1]}"
-        case "pipeline":
-            return f"{base}/assets/platform?view=checks"
-        case "daemon":
-            return f"{base}/deployment/daemons"
-        case _:
-            return f"{base}/assets/{incident.name}"
-
-
-def span_words(span: timedelta) -> str:
-    """A time in its greatest unit: `3 h`."""
-    words = ago_words(span).removesuffix(" ago")
-    return "less than a minute" if words == "just now" else words
-
-
 # Parts of a body --------------------------------------------------------------------------------
 
 
@@ -138,7 +82,7 @@ def _wrong(
     yield from _behind(incident)
     runs = [sign for sign in incident.signs.values() if sign.run_id]
     if runs:
-        yield _run(runs[-1], href)
+        yield _run(incident.signs.get(FAILURE, runs[-1]), href)
     elif href:
         yield f"**Look** {href}"
     if node is not None and node.runbook:
@@ -153,33 +97,37 @@ def _ended(incident: Incident, node: AnyNode | None, lasted: str) -> Iterator[st
     yield " · ".join(parts)
     keys = list(map(Key.parse, incident.behind))
     if keys:
-        late = [Key.parse(key) for key, one in incident.behind.items() if not one.over]
         yield f"**Stood behind it** {_listed(keys)}"
-        if late:
-            yield f"**Not well yet** {_listed(late)}; each is told by itself if it stays so"
 
 
 def _whose(node: AnyNode | None) -> list[str]:
     if node is None:
         return []
-    return [f"**Owner** {escaped(node.owner)}", f"**Criticality** {node.criticality}"]
+    return [f"**Owner** {node.owner}", f"**Criticality** {node.criticality}"]
 
 
 def _sign(sign: Sign, node: AnyNode | None) -> Iterator[str]:
     match sign.event:
         case "failure" | "broken_pipeline" | "daemon_down":
-            yield _block(sign.text)
+            yield _said(sign.text)
         case "check_failed" | "over_budget":
             yield from _check(sign)
         case "stale":
             yield _stale(node)
         case "quarantined":
-            some = list(sign.parts.items())[:FEW]
-            rows = ", ".join(f"{escaped(key) or 'all'}: {part.rows:,}" for key, part in some)
-            more = len(sign.parts) - len(some)
-            yield f"**Rows held back** {rows}{f' and {more} more' if more else ''}"
+            if sign.parts:
+                yield _held(sign)
+            else:
+                yield from _check(sign)
         case _:
-            yield escaped(sign.text)
+            yield plain(sign.text)
+
+
+def _held(sign: Sign) -> str:
+    some = sorted(sign.parts.items(), key=lambda entry: -entry[1].number)[:FEW]
+    rows = ", ".join(f"{part.rows:,}{f' of {plain(key)}' if key else ''}" for key, part in some)
+    more = len(sign.parts) - len(some)
+    return f"**Rows held back** {rows}{f' and of {more} more' if more else ''}"
 
 
 def _check(sign: Sign) -> Iterator[str]:
@@ -188,15 +136,15 @@ def _check(sign: Sign) -> Iterator[str]:
     share, allowed = facts.pop("percentage", None), facts.pop("threshold", None)
     told = [f"{offending} of {rows} rows break it"] if rows and offending else []
     told[-1:] = [f"{one} ({share} %)" if share else one for one in told[-1:]]
-    told += [f"allowed: {escaped(allowed)}"] if allowed else []
-    told += [f"{name.replace('_', ' ')}: {escaped(value)}" for name, value in facts.items()]
-    yield f"**Check** {escaped(sign.text)}: {'; '.join(told) or 'it did not pass'}"
+    told += [f"allowed: {plain(allowed)}"] if allowed else []
+    told += [f"{name.replace('_', ' ')}: {plain(value)}" for name, value in facts.items()]
+    yield f"**Check** {plain(sign.text)}: {'; '.join(told) or 'it did not pass'}"
     if sign.examples:
         yield "\n".join(f"- {_row(row)}" for row in sign.examples)
 
 
 def _row(row: Mapping[str, str]) -> str:
-    return ", ".join(f"{escaped(name)}: {escaped(value, _VALUE)}" for name, value in row.items())
+    return plain(", ".join(f"{name.strip('_')}: {value[:_VALUE]}" for name, value in row.items()))
 
 
 def _stale(node: AnyNode | None) -> str:
@@ -217,7 +165,7 @@ def _behind(incident: Incident) -> Iterator[str]:
 
 
 def _listed(keys: list[Key], ways: Mapping[Key, str] | None = None) -> str:
-    named = [f"{escaped(str(key))}{f' ({ways[key]})' if ways else ''}" for key in keys[:FEW]]
+    named = [f"{plain(str(key))}{f' ({ways[key]})' if ways else ''}" for key in keys[:FEW]]
     more = f" and {len(keys) - FEW:,} more" if len(keys) > FEW else ""
     return f"{', '.join(named)}{more}"
 
@@ -228,16 +176,17 @@ def _run(sign: Sign, href: str | None) -> str:
     facts = [f"{name} {value}" for name, value in sign.facts.items() if sign.event == "failure"]
     keys = sorted(key for key in sign.parts if key != WHOLE) if sign.event == "failure" else []
     if keys:
-        some = ", ".join(escaped(key) for key in keys[:FEW])
+        some = ", ".join(map(plain, keys[:FEW]))
         more = f" and {len(keys) - FEW:,} more" if len(keys) > FEW else ""
         facts.append(f"partitions {some}{more}")
     return " · ".join([f"**Run** {run}", *facts])
 
 
-def _block(text: str) -> str:
+def _said(text: str) -> str:
     """What others said, as it is."""
-    lines = text.strip()[:_SAID].replace("```", "'''").splitlines()[:_LINES]
-    return "\n".join(["```", *lines, "```"])
+    lines = [line for line in text.strip()[:_SAID].splitlines() if line.strip()][:_LINES]
+    parts = [f"- {plain(line)}" if line[0] == " " else f"\n{plain(line)}\n" for line in lines]
+    return "\n".join(parts).replace("\n\n\n", "\n\n").strip()
 
 
 def _to_do(incident: Incident) -> str | None:

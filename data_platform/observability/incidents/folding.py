@@ -5,7 +5,7 @@ and its clock is handed in. What is to be told is decided by `telling`.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -13,8 +13,9 @@ from typing import assert_never
 from data_platform.observability.incidents.model import Behind, Incident, Matter, Part, Sign
 from data_platform.observability.incidents.seen import Aged, Built, Checked, Failed, Seen, Standing
 from data_platform.plan.keys import Key
-from data_platform.plan.naming import BUDGET, LAST_GOOD
+from data_platform.plan.naming import BUDGET, LAST_GOOD, WHOLE
 from data_platform.plan.nodes import Plan
+from data_platform.spec.alerts import Event
 
 WAIT = timedelta(seconds=10)
 """For which nobody is told: the tick after the next look, so that its cause may come."""
@@ -24,6 +25,8 @@ MOST_PARTS = 2_000
 """Partitions of an asset that an incident remembers."""
 
 FAILURE, STALE, HELD = "failure", "stale", "held"
+_EVENTS: Mapping[Matter, Event] = {"over_budget": "over_budget", "quarantined": "quarantined"}
+"""Of checks that tell of something else than that they failed."""
 
 
 class Folding:
@@ -144,7 +147,8 @@ class Folding:
             if len(left) < len(sign.parts):
                 self._set(trouble, FAILURE, replace(sign, parts=left) if left else None)
         for other in self.open:
-            if (one := other.behind.get(str(seen.key))) and one.how == "skipped" and not one.over:
+            one = other.behind.get(str(seen.key))
+            if one and one.how == "skipped" and not one.over and _is_of(other, seen.partitions):
                 self.let_go(other, str(seen.key))
         if seen.held:
             self._hold(seen)
@@ -176,7 +180,9 @@ class Folding:
             matter = "over_budget"
         elif seen.check == LAST_GOOD:
             matter = "trouble"
-        for other in ("trouble", "warned", "over_budget"):
+        elif seen.grade == "warn" and self._holds_back(seen):
+            matter = "quarantined"
+        for other in ("trouble", "warned", "over_budget", "quarantined"):
             known = self.of(other, seen.key)
             there = known.signs.get(name) if known else None
             if known is None or there is None or (other == matter and seen.grade != "pass"):
@@ -186,7 +192,7 @@ class Folding:
         if seen.grade == "pass":
             return
         sign = Sign(
-            "over_budget" if matter == "over_budget" else "check_failed",
+            _EVENTS.get(matter, "check_failed"),
             "error" if seen.grade == "fail" else "warning",
             seen.at,
             seen.number,
@@ -196,6 +202,12 @@ class Folding:
             examples=seen.examples,
         )
         self._show(matter, seen.key, name, sign)
+
+    def _holds_back(self, seen: Checked) -> bool:
+        """Whether what breaks a check is put into quarantine."""
+        node = self.plan.get(seen.key)
+        checks = node.checks if node else ()
+        return any(one.name == seen.check and one.effect == "quarantine" for one in checks)
 
     def _age(self, seen: Aged) -> None:
         known = self.of("trouble", seen.key)
@@ -267,6 +279,14 @@ class Folding:
 
 def _subject(incident: Incident) -> tuple[Matter, str]:
     return incident.matter, incident.name
+
+
+def _is_of(incident: Incident, partitions: Collection[str]) -> bool:
+    """Whether partitions are of those that an incident's failure is about."""
+    sign = incident.signs.get(FAILURE)
+    if sign is None or WHOLE in partitions or WHOLE in sign.parts:
+        return True
+    return not sign.parts.keys().isdisjoint(partitions)
 
 
 def _some(parts: Mapping[str, Part]) -> dict[str, Part]:

@@ -18,7 +18,7 @@ _CREATE = """
 CREATE TABLE data_platform_incidents (
     id text PRIMARY KEY,
     closed_at timestamptz,
-    incident jsonb NOT NULL
+    incident json NOT NULL
 );
 CREATE INDEX data_platform_incidents_open ON data_platform_incidents (id) WHERE closed_at IS NULL;
 CREATE INDEX data_platform_incidents_closed ON data_platform_incidents (closed_at);
@@ -46,7 +46,7 @@ def keep(connection: Connection, incidents: Iterable[Incident]) -> None:
         connection.execute(
             sa.text(
                 "INSERT INTO data_platform_incidents (id, closed_at, incident)"
-                " VALUES (:id, :closed, CAST(:incident AS jsonb)) ON CONFLICT (id) DO UPDATE"
+                " VALUES (:id, :closed, CAST(:incident AS json)) ON CONFLICT (id) DO UPDATE"
                 " SET closed_at = excluded.closed_at, incident = excluded.incident"
             ),
             [

@@ -53,7 +53,7 @@ KINDS = frozenset(
 """Of events that tell something of assets."""
 _HELD = "rows_quarantined"
 _FACTS, _FACT_WIDTH, _EXAMPLES = 8, 200, 3
-_NO_FACTS = frozenset({"standing_version", "partitions"})
+_NO_FACTS = frozenset({"standing_version", "candidate", "partitions"})
 _GRADES: Mapping[FreshnessState, str] = {
     FreshnessState.WARN: "warn",
     FreshnessState.FAIL: "fail",
