@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from data_platform.commands import (
+    alerts,
     backfill,
     before_runs,
     beginning,
@@ -59,6 +60,7 @@ for _command in (
     quarantine.quarantine,
     lake.lake,
     looking.status,
+    alerts.alerts,
     metrics.metrics,
     why.why,
     doctor.doctor,

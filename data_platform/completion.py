@@ -82,6 +82,13 @@ def connections(_: click.Context, typed: str) -> Iterator[str]:
 
 
 @_silent
+def channels(_: click.Context, typed: str) -> Iterator[str]:
+    """Channels of platform.yaml."""
+    written = _data(load_settings().pipelines_dirs[0] / _PLATFORM_FILE).get("alerts") or {}
+    return (name for name in written.get("channels") or {} if name.startswith(typed))
+
+
+@_silent
 def assets(context: click.Context, typed: str) -> Iterator[str]:
     """Keys `layer/pipeline/name`, of the command's pipeline if it names one."""
     keys = ("/".join(key) for key in _assets(_named(context)))

@@ -137,7 +137,7 @@ class Loaded:
 
     def _connection(self, name: str) -> Connection:
         """A connection as platform.yaml has it."""
-        self._require_platform()
+        self.require_platform()
         connection = self.workspace.platform.connections.get(name)
         if connection is None:
             known = ", ".join(self.workspace.platform.connections) or "none"
@@ -154,7 +154,7 @@ class Loaded:
         """
         from data_platform.storage.lake import lake_at  # noqa: PLC0415
 
-        self._require_platform()
+        self.require_platform()
         platform = self.workspace.platform
         named = platform.connections.get(platform.lake.connection or "")
         return lake_at(
@@ -186,8 +186,12 @@ class Loaded:
         folders = {file.folder for file in self.workspace.pipelines if file.spec.pipeline == name}
         return tuple(p for p in self.problems if folders & set(p.location.file.parents))
 
-    def _require_platform(self) -> None:
-        """Defaults stand in for a broken platform.yaml, but nothing may be done with them."""
+    def require_platform(self) -> None:
+        """Defaults stand in for a broken platform.yaml, but nothing may be done with them.
+
+        Raises:
+            ConfigurationError: it has mistakes.
+        """
         wrong = [problem for problem in self.workspace.platform_problems if not problem.warning]
         if wrong:
             raise ConfigurationError(wrong)
