@@ -73,7 +73,9 @@ class Exposition(Collector):
 
 def _zeros(known: Known) -> dict[Series, tuple[float, ...]]:
     """Counters by which alerts go, of what never happened: a rise from nothing would be unseen."""
-    found = {(catalogue.RUNS_ENDED.name, (status,)): (0.0,) for status in ENDS}
+    found: dict[Series, tuple[float, ...]] = {
+        (catalogue.RUNS_ENDED.name, (status,)): (0.0,) for status in ENDS
+    }
     for node in known.shown:
         labels = labels_of(node.key)
         found[catalogue.RETRIES.name, labels] = (0.0,)
