@@ -1,7 +1,7 @@
 """What the columns of an asset are made of, in OpenLineage's words.
 
-Called by `describing`. From the plan, which knows how a column becomes another's; columns that only
-a run knows come from what it recorded. What can't be told to the column is left out.
+Called by `describing`. From the plan, which knows how a column becomes another's; where it can't be
+followed there, from what a run recorded. What can't be told to the column is left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from openlineage.client.facet_v2 import column_lineage_dataset as facet
 from data_platform.observability.openlineage.naming import Named
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import Lineage
-from data_platform.plan.lineage.relations import EVERY, Asset, Made, Origin, Outside, Use
+from data_platform.plan.lineage.relations import EVERY, NOTHING, Asset, Made, Origin, Use
 from data_platform.plan.nodes import AnyNode, StagingNode
 
 MAX_COLUMNS = 1_000
@@ -35,6 +35,7 @@ def column_lineage(
     node: AnyNode,
     lineage: Lineage,
     named: Callable[[Asset], Named | None],
+    columns: Iterable[str],
     recorded: Recorded,
 ) -> facet.ColumnLineageDatasetFacet | None:
     """The facet of an asset's columns; None where nothing can be told.
@@ -43,18 +44,19 @@ def column_lineage(
         node: the asset.
         lineage: of its plan.
         named: what an upstream is called.
-        recorded: what a run recorded, for columns that the plan doesn't know.
+        columns: that a run said the asset has, where the plan doesn't know them all.
+        recorded: what a run recorded, for columns that can't be followed in the plan.
     """
     followed = lineage.of(node.key)
     masked = _masked(node)
+    makes = dict(followed.relation.columns)
+    makes |= {name: made for name in columns if (made := followed.relation[name]) is not None}
     fields: dict[str, facet.Fields] = {}
-    for name, made in followed.relation.columns[:MAX_COLUMNS]:
-        inputs = list(_made_of(made, lineage, named, masked=name.lower() in masked))
+    for name in list(dict.fromkeys([*makes, *recorded]))[:MAX_COLUMNS]:
+        made = makes.get(name, NOTHING)
+        inputs = list(_made_of(name, made, lineage, named, masked=name.lower() in masked))
+        inputs = inputs or list(_recorded(recorded.get(name, ()), named))
         if inputs:
-            fields[name] = facet.Fields(inputFields=inputs)
-    known = {name.lower() for name, _ in followed.relation.columns}
-    for name, origins in list(recorded.items())[:MAX_COLUMNS]:
-        if name.lower() not in known and (inputs := list(_recorded(origins, named))):
             fields[name] = facet.Fields(inputFields=inputs)
     deciding = list(_deciding(followed.uses, lineage, named))
     if not fields and not deciding:
@@ -63,7 +65,12 @@ def column_lineage(
 
 
 def _made_of(
-    made: Made, lineage: Lineage, named: Callable[[Asset], Named | None], *, masked: bool
+    name: str,
+    made: Made,
+    lineage: Lineage,
+    named: Callable[[Asset], Named | None],
+    *,
+    masked: bool,
 ) -> Iterator[facet.InputField]:
     """The columns of upstreams, each with how it gets in."""
     passed = made.passed and len(made.all) == 1
@@ -74,7 +81,7 @@ def _made_of(
             ways.append(_way("DIRECT", subtype, masking=masked or origin in made.cleared))
         if origin in made.windows:
             ways.append(_way("INDIRECT", "WINDOW"))
-        yield from _field(origin, lineage, named, ways)
+        yield from _field(origin, lineage, named, ways, name)
 
 
 def _deciding(
@@ -95,12 +102,16 @@ def _field(
     lineage: Lineage,
     named: Callable[[Asset], Named | None],
     ways: list[facet.Transformation],
+    name: str = "",
 ) -> Iterator[facet.InputField]:
+    """A column of an upstream; `name` is that of the column that is made of it."""
     dataset = named(origin.asset)
     if dataset is None or origin.column == EVERY:
         return
-    # What is outside has no columns of its own in the plan: the raw asset spells them.
-    column = origin.column if isinstance(origin.asset, Outside) else lineage.spelled(origin)
+    # Nobody spells the columns of what is outside but who takes them under their own names.
+    same = name.lower() == origin.column
+    own = lineage.spelled(origin) if isinstance(origin.asset, Key) else origin.column
+    column = name if same and own == origin.column else own
     yield facet.InputField(*dataset, column, ways)
 
 

@@ -4,7 +4,7 @@ Called by `events` for the nodes of the plan. What it says is made of the plan a
 the same for every run of an asset.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -12,7 +12,6 @@ from openlineage.client.event_v2 import Job
 from openlineage.client.facet_v2 import (
     DatasetFacet,
     JobFacet,
-    column_lineage_dataset,
     dataset_type_dataset,
     datasource_dataset,
     documentation_dataset,
@@ -122,7 +121,7 @@ class Descriptions:
         return facets
 
     def facets_of_output(
-        self, node: AnyNode, columns: Iterable[tuple[str, str]], recorded: Recorded
+        self, node: AnyNode, columns: Sequence[tuple[str, str]], recorded: Recorded
     ) -> dict[str, DatasetFacet]:
         """What is told of the dataset that an asset is.
 
@@ -143,14 +142,12 @@ class Descriptions:
             facets["documentation"] = documentation_dataset.DocumentationDatasetFacet(
                 node.description, "text/markdown"
             )
-        if (lineage := self.column_lineage(node, recorded)) is not None:
-            facets["columnLineage"] = lineage
-        return facets
+        lineage = self._column_lineage(node, [name for name, _ in columns], recorded)
+        return facets | ({"columnLineage": lineage} if lineage is not None else {})
 
-    def column_lineage(
-        self, node: AnyNode, recorded: Recorded
-    ) -> column_lineage_dataset.ColumnLineageDatasetFacet | None:
-        """What the columns of an asset are made of."""
+    def _column_lineage(
+        self, node: AnyNode, columns: Sequence[str], recorded: Recorded
+    ) -> DatasetFacet | None:
 
         def named(asset: Asset) -> Named | None:
             if isinstance(asset, Key):
@@ -161,7 +158,7 @@ class Descriptions:
             outside = self.naming.source(node.source)
             return outside[0] if len(outside) == 1 else None
 
-        return column_lineage(node, self._lineage, named, recorded)
+        return column_lineage(node, self._lineage, named, columns, recorded)
 
     def _schema(self, node: AnyNode) -> Schema:
         """The columns of an asset; a destination has those of what it loads."""

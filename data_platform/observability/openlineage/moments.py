@@ -17,7 +17,14 @@ from data_platform.plan.nodes import AnyNode, Plan
 from data_platform.range_runs.tags import partitions_of
 from data_platform.run_reports import AssetReport, after_failure, is_interrupt, why_again
 
-KINDS = frozenset(
+_ENDS = frozenset(
+    {
+        dg.DagsterEventType.RUN_SUCCESS,
+        dg.DagsterEventType.RUN_FAILURE,
+        dg.DagsterEventType.RUN_CANCELED,
+    }
+)
+KINDS = _ENDS | frozenset(
     {
         dg.DagsterEventType.STEP_START,
         dg.DagsterEventType.STEP_RESTARTED,
@@ -26,9 +33,6 @@ KINDS = frozenset(
         dg.DagsterEventType.STEP_UP_FOR_RETRY,
         dg.DagsterEventType.STEP_FAILURE,
         dg.DagsterEventType.STEP_SUCCESS,
-        dg.DagsterEventType.RUN_SUCCESS,
-        dg.DagsterEventType.RUN_FAILURE,
-        dg.DagsterEventType.RUN_CANCELED,
     }
 )
 """That are followed."""
@@ -83,7 +87,7 @@ class Moments:
         kind = event.event_type
         if kind in (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED):
             return self._begun(entry)
-        if event.step_key is None:
+        if kind in _ENDS:
             return self._run_ended(entry, event)
         step = self._known.find(entry.run_id, event.step_key)
         if step is None:

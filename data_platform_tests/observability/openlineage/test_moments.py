@@ -137,6 +137,10 @@ def test_others_steps_are_passed_by(log: Log):
     assert log.after(run_id, "STEP_START", step="somebody_elses") == []
     assert log.after(run_id, "STEP_SUCCESS", step="somebody_elses") == []
     assert log.after("a run that was deleted", "STEP_START") == []
+    log.after(run_id, "STEP_START")
+    made = StepMaterializationData(dg.AssetMaterialization(ORDERS))
+    assert log.after(run_id, "ASSET_MATERIALIZATION", made, step=None) == []
+    assert told(log.after(run_id, "STEP_SUCCESS")) == ["COMPLETE"]
     assert log.after(run_id, "STEP_SUCCESS") == []
 
 

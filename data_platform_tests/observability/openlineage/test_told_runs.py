@@ -51,63 +51,79 @@ def test_run_is_told_from_source_to_destination(shop: LineageShop) -> None:
             "shop.destinations.revenue"]  # fmt: skip
     assert names(events) == [(job, what) for job in jobs for what in ("START", "COMPLETE")]
     for event in events:
-        check_event(event)
-        assert event["job"]["namespace"] == "shops"
-        parent = event["run"]["facets"]["parent"]
-        assert (parent["run"]["runId"], parent["job"]["name"]) == (run_id, "assets")
-        partitions = event["run"]["facets"]["data_platform_partitions"]
-        assert (partitions["count"], partitions["keys"]) == (2, DAYS)
-        nominal = event["run"]["facets"]["nominalTime"]
-        assert nominal["nominalStartTime"] == "2024-01-01T00:00:00+00:00"
-        assert nominal["nominalEndTime"] == "2024-01-03T00:00:00+00:00"
+        check_run(event, run_id)
+    assert "@shop.example" not in json.dumps(events)
+    assert shop.tick() == "0 new events; 0 sent"
+    check_pairs(events)
+    raw, staging, analytics, destination = events[1::2]
+    check_source(raw, str(shop.folder / "in" / "{partition_key}.csv"))
+    check_staging(staging, raw["outputs"][0]["name"])
+    assert analytics["job"]["facets"]["sql"]["dialect"] == "duckdb"
+    assert 'FROM "shop.staging.orders"' in analytics["job"]["facets"]["sql"]["query"]
+    assert destination["outputs"][0]["name"] == str(shop.folder / "out" / "{partition_key}.csv")
+
+
+def check_run(event: dict[str, Any], run_id: str) -> None:
+    check_event(event)
+    assert event["job"]["namespace"] == "shops"
+    facets = event["run"]["facets"]
+    assert (facets["parent"]["run"]["runId"], facets["parent"]["job"]["name"]) == (run_id, "assets")
+    partitions = facets["data_platform_partitions"]
+    assert (partitions["count"], partitions["keys"]) == (2, DAYS)
+    assert facets["nominalTime"]["nominalStartTime"] == "2024-01-01T00:00:00+00:00"
+    assert facets["nominalTime"]["nominalEndTime"] == "2024-01-03T00:00:00+00:00"
+
+
+def check_pairs(events: list[dict[str, Any]]) -> None:
     for start, end in zip(events[::2], events[1::2], strict=True):
         assert start["run"]["runId"] == end["run"]["runId"]
     # What one writes and the next reads is one dataset.
     for above, below in zip(events[1::2], events[3::2], strict=False):
         written, read = above["outputs"][0], below["inputs"][0]
         assert (written["namespace"], written["name"]) == (read["namespace"], read["name"])
-    assert "@shop.example" not in json.dumps(events)
-    assert shop.tick() == "0 new events; 0 sent"
 
-    raw, staging, analytics, destination = events[1::2]
-    assert raw["inputs"][0]["name"] == str(shop.folder / "in" / "{partition_key}.csv")
-    assert raw["inputs"][0]["inputFacets"]["inputStatistics"]["rowCount"] == 4
-    assert [field["name"] for field in raw["outputs"][0]["facets"]["schema"]["fields"]] == [
-        "id", "email", "amount"
-    ]  # fmt: skip
-    assert destination["outputs"][0]["name"] == str(shop.folder / "out" / "{partition_key}.csv")
-    assert analytics["job"]["facets"]["sql"]["dialect"] == "duckdb"
-    assert 'FROM "shop.staging.orders"' in analytics["job"]["facets"]["sql"]["query"]
 
+def check_source(raw: dict[str, Any], path: str) -> None:
+    [read], [written] = raw["inputs"], raw["outputs"]
+    assert (read["namespace"], read["name"]) == ("file", path)
+    assert read["inputFacets"]["inputStatistics"]["rowCount"] == 4
+    # Which columns a file has is known by the run alone.
+    schema = written["facets"]["schema"]["fields"]
+    assert [field["name"] for field in schema] == ["id", "email", "amount"]
+    [column] = written["facets"]["columnLineage"]["fields"]["amount"]["inputFields"]
+    assert (column["name"], column["field"]) == (path, "amount")
+    assert column["transformations"][0]["subtype"] == "IDENTITY"
+
+
+def check_staging(staging: dict[str, Any], source: str) -> None:
     orders = dataset(staging, "staging/shop/orders")
-    facets = orders["facets"]
     assert orders["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    quarantine = dataset(staging, "quarantine/shop/orders")
+    assert quarantine["outputFacets"]["outputStatistics"]["rowCount"] == 1
+    facets = orders["facets"]
     assert facets["version"]["datasetVersion"] == "0"
     assert facets["storage"]["storageLayer"] == "delta"
     assert facets["lifecycleStateChange"]["lifecycleStateChange"] == "OVERWRITE"
     assert facets["ownership"]["owners"] == [{"name": "team:shop", "type": "OWNER"}]
     assert facets["documentation"]["description"] == "Orders as they were placed."
-    assert {"field": "email", "key": "pii", "source": "data_platform", "value": "true"} in (
-        facets["tags"]["tags"]
-    )
-    quarantine = dataset(staging, "quarantine/shop/orders")
-    assert quarantine["outputFacets"]["outputStatistics"]["rowCount"] == 1
-    lineage = facets["columnLineage"]
-    [email] = lineage["fields"]["email"]["inputFields"]
-    assert (email["field"], email["name"]) == ("email", raw["outputs"][0]["name"])
-    assert [way["masking"] for way in email["transformations"]] == [True]
-    [amount] = lineage["fields"]["amount"]["inputFields"]
-    assert amount["transformations"] == [
-        {"type": "DIRECT", "subtype": "IDENTITY", "masking": False}
-    ]
-    assert [(one["field"], one["transformations"][0]["subtype"]) for one in lineage["dataset"]] == [
-        ("amount", "FILTER")
-    ]
-    [found] = [
-        one for one in facets["dataQualityAssertions"]["assertions"] if one["name"] == "range_id"
-    ]
+    personal = {"field": "email", "key": "pii", "source": "data_platform", "value": "true"}
+    assert personal in facets["tags"]["tags"]
+    assertions = {one["name"]: one for one in facets["dataQualityAssertions"]["assertions"]}
+    found = assertions["range_id"]
     assert (found["assertion"], found["column"], found["success"]) == ("range", "id", False)
     assert found["actual"] == "1 of 3 rows offend"
+    check_columns(facets["columnLineage"], source)
+
+
+def check_columns(lineage: dict[str, Any], source: str) -> None:
+    [email] = lineage["fields"]["email"]["inputFields"]
+    assert (email["field"], email["name"]) == ("email", source)
+    assert [way["masking"] for way in email["transformations"]] == [True]
+    [amount] = lineage["fields"]["amount"]["inputFields"]
+    passed = {"type": "DIRECT", "subtype": "IDENTITY", "masking": False}
+    assert amount["transformations"] == [passed]
+    [deciding] = lineage["dataset"]
+    assert (deciding["field"], deciding["transformations"][0]["subtype"]) == ("amount", "FILTER")
 
 
 def test_failure_is_told_with_its_reason_and_partitions(shop: LineageShop) -> None:
