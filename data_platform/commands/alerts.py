@@ -71,8 +71,15 @@ def _show(style: str) -> None:
 
     from data_platform.observability.alerts.channels import state_of  # noqa: PLC0415
     from data_platform.observability.alerts.outbox import undelivered  # noqa: PLC0415
-    from data_platform.observability.incidents.keeping import open_incidents  # noqa: PLC0415
-    from data_platform.terminal.alert_tables import alerts_json, print_alerts  # noqa: PLC0415
+    from data_platform.observability.incidents.keeping import (  # noqa: PLC0415
+        looked_at,
+        open_incidents,
+    )
+    from data_platform.terminal.alert_tables import (  # noqa: PLC0415
+        Known,
+        alerts_json,
+        print_alerts,
+    )
     from data_platform.terminal.console import make_console  # noqa: PLC0415
 
     loaded: Loaded = load_all()
@@ -81,10 +88,10 @@ def _show(style: str) -> None:
     channels = loaded.workspace.platform.alerts.channels
     states = [state_of(name, channel, expand) for name, channel in channels.items()]
     with dagster_instance(settings_of_machine()) as instance:
-        incidents = open_incidents(instance)
-        waiting = undelivered(instance, now)
+        known = Known(
+            open_incidents(instance), states, undelivered(instance, now), looked_at(instance)
+        )
     if style == "json":
-        print_json(alerts_json(incidents, loaded.plan, states, waiting))
+        print_json(alerts_json(known, loaded.plan))
     else:
-        console = make_console(environment())
-        print_alerts(console, incidents, loaded.plan, states, waiting, now)
+        print_alerts(make_console(environment()), known, loaded.plan, now)

@@ -4,7 +4,8 @@ Called by `commands.alerts`.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -27,51 +28,60 @@ _COLUMNS = (
     Column("behind", right=True),
     Column("told", folds=True, spare=1),
 )
+_LONG_AGO = timedelta(minutes=5)
 _STYLES = {"info": QUIET, "warning": POOR, "error": BAD, "critical": BAD}
 
 
-def print_alerts(
-    console: Console,
-    incidents: Sequence[Incident],
-    plan: Plan,
-    channels: Sequence[State],
-    undelivered: Sequence[Undelivered],
-    now: datetime,
-) -> None:
+@dataclass(frozen=True)
+class Known:
+    """What is known of incidents and of who is told.
+
+    Attributes:
+        incidents: that are open.
+        channels: how they are.
+        undelivered: messages that weren't taken.
+        looked_at: when somebody looked last for what goes wrong; None where nobody has yet.
+    """
+
+    incidents: Sequence[Incident]
+    channels: Sequence[State]
+    undelivered: Sequence[Undelivered]
+    looked_at: datetime | None
+
+
+def print_alerts(console: Console, known: Known, plan: Plan, now: datetime) -> None:
     """Print it, the worst first; what stands behind another is counted there.
 
     Args:
         console: where to.
-        incidents: that are open.
+        known: what is told.
         plan: of the sound pipelines.
-        channels: how they are.
-        undelivered: messages that weren't taken.
         now: aware.
     """
-    shown = _shown(incidents, plan)
+    shown = _shown(known.incidents, plan)
     if shown:
         print_table(console, _COLUMNS, [_row(one, plan, now) for one in shown])
         for one in shown:
             node = plan.get(one.key) if one.key else None
             if node is not None and node.runbook:
                 say(console, f"{one.name}: {node.runbook}", QUIET)
-    else:
+    elif known.looked_at is not None:
         say(console, "nothing is wrong")
-    for line, style in (*_of_channels(channels), *_waiting(undelivered, now)):
+    for line, style in (
+        *_looks(known, now),
+        *_of_channels(known.channels),
+        *_waiting(known.undelivered, now),
+    ):
         say(console, line, style)
 
 
-def alerts_json(
-    incidents: Sequence[Incident],
-    plan: Plan,
-    channels: Sequence[State],
-    undelivered: Sequence[Undelivered],
-) -> dict[str, Any]:
+def alerts_json(known: Known, plan: Plan) -> dict[str, Any]:
     """The same for programs."""
     return {
-        "incidents": [_incident_json(one, plan) for one in _shown(incidents, plan)],
+        "looked_at": known.looked_at.isoformat() if known.looked_at else None,
+        "incidents": [_incident_json(one, plan) for one in _shown(known.incidents, plan)],
         "channels": [
-            {"name": one.name, "state": one.state, "why": one.why or None} for one in channels
+            {"name": one.name, "state": one.state, "why": one.why or None} for one in known.channels
         ],
         "undelivered": [
             {
@@ -81,7 +91,7 @@ def alerts_json(
                 "since": one.since.isoformat(),
                 "error": one.error,
             }
-            for one in undelivered
+            for one in known.undelivered
         ],
     }
 
@@ -119,6 +129,17 @@ def _incident_json(incident: Incident, plan: Plan) -> dict[str, Any]:
         "told": list(incident.told_to),
         "told_at": incident.told_at.isoformat() if incident.told_at else None,
     }
+
+
+def _looks(known: Known, now: datetime) -> Iterator[tuple[str, str]]:
+    """That nobody looks for what goes wrong, or hasn't for a while."""
+    if not known.channels:
+        yield "platform.yaml has no `alerts: channels:`, so nobody looks for what goes wrong", POOR
+    elif known.looked_at is None:
+        yield "nobody has looked yet: the sensor `alerts` does, while Dagster's daemon runs", POOR
+    elif now - known.looked_at > _LONG_AGO:
+        ago = span_words(now - known.looked_at)
+        yield f"nobody has looked for {ago}: is Dagster's daemon down, or the sensor off?", BAD
 
 
 def _of_channels(channels: Sequence[State]) -> Iterator[tuple[str, str]]:

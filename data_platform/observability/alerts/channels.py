@@ -23,7 +23,7 @@ from data_platform.secrets.masker import know_address, mask
 from data_platform.spec.alerts import Channel, Severity
 from data_platform.spec.references import VariableError
 
-SECONDS = 30
+SECONDS = 15
 """That one message has."""
 ANSWER_SECONDS = 10.0
 """That a server has for its answer: one that is ended too early has taken the message."""
@@ -40,8 +40,8 @@ _ASSET = AppriseAsset(
     secure_logging=True,
     plugin_paths=[],
 )
-# Apprise tells of each message; here only what went wrong is told, without addresses.
-logging.getLogger("apprise").setLevel(logging.CRITICAL)
+# What Apprise says is in its results; nowhere else it is masked.
+logging.getLogger("apprise").propagate = False
 
 
 @dataclass(frozen=True)

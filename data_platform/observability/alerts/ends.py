@@ -33,7 +33,11 @@ _FEW = 10
 
 
 def messages_of_ends(
-    instance: DagsterInstance, events: Iterable[Followed], plan: Plan, alerts: Alerts
+    instance: DagsterInstance,
+    events: Iterable[Followed],
+    plan: Plan,
+    alerts: Alerts,
+    link: str | None,
 ) -> Iterator[tuple[Message, list[str]]]:
     """A message for each pipeline of each run that has ended, with the channels.
 
@@ -42,6 +46,7 @@ def messages_of_ends(
         events: of a batch.
         plan: of the sound pipelines.
         alerts: of platform.yaml.
+        link: where Dagster's UI is.
     """
     asking = [one for one in plan.pipelines if one.notify or _wants_success(alerts)]
     ended = [one.entry.run_id for one in events if one.event.event_type in _ENDS]
@@ -55,7 +60,7 @@ def messages_of_ends(
                 facts = facts_of(instance, run_id, pipeline)
                 channels = _channels(alerts, plan, pipeline, facts) if facts else []
                 if facts and channels:
-                    yield _message(facts, pipeline, alerts.link), channels
+                    yield _message(facts, pipeline, link), channels
 
 
 def _wants_success(alerts: Alerts) -> bool:

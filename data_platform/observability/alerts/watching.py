@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from dagster import DagsterInstance
 
+from data_platform.errors import PlatformError
 from data_platform.observability.alerts import outbox
 from data_platform.observability.alerts.channels import is_off
 from data_platform.observability.alerts.delivering import deliver
@@ -33,9 +34,9 @@ from data_platform.plan.nodes import Plan
 from data_platform.spec.alerts import Alerts, Channel
 
 FOLLOWER = Follower("alerts", KINDS, (INCIDENTS, outbox.OUTBOX))
-READ_SECONDS, SEND_SECONDS = 15.0, 15.0
-"""After which a look reads no further batch, and begins no further message."""
-_STATEMENT = "SET LOCAL statement_timeout = '20s'"
+READ_SECONDS, SEND_SECONDS = 10.0, 10.0
+"""After which a look reads no further batch, and begins no further message: a tick has a minute."""
+_STATEMENT = "SET LOCAL statement_timeout = '10s'"
 _DAEMON = "daemon"
 _SENSORS = "SENSOR"
 
@@ -61,6 +62,14 @@ class Watched:
     expand: Callable[[str], str] = field(repr=False)
     broken: Mapping[str, str] | None = None
     clock: Callable[[], datetime] = field(default=_utc, repr=False)
+
+    @property
+    def link(self) -> str | None:
+        """Where Dagster's UI is, where that is known."""
+        try:
+            return self.expand(self.alerts.link or "").strip() or None
+        except PlatformError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -130,19 +139,19 @@ def _fold(
     instance: DagsterInstance, watched: Watched, batch: Batch, channels: Mapping[str, Channel]
 ) -> int:
     """Fold a batch, and put what is to be told into the outbox: how many messages."""
-    now, alerts = watched.clock(), watched.alerts
+    now, alerts, plan = watched.clock(), watched.alerts, watched.plan
     lately = max(alerts.repeat_after, GRACE, timedelta(hours=1))
     incidents = kept_incidents(batch.connection, now - lately)
-    folding = Folding(incidents, watched.plan, now, lately)
+    folding = Folding(incidents, plan, now, lately)
     troubled = frozenset(one.key for one in folding.open if one.key is not None)
-    reader = Reader(instance, watched.plan, watched.expand)
+    reader = Reader(instance, plan, watched.expand)
     folding.see(reader.seen(batch.events, troubled))
-    messages = list(messages_of_ends(instance, batch.events, watched.plan, alerts))
+    messages = list(messages_of_ends(instance, batch.events, plan, alerts, watched.link))
     if not batch.more:
         # Before that, what mends it may be still to be read.
         folding.see(_standing(instance, watched, now))
         broken = watched.broken
-        unplanned = broken if broken is not None else _pipelines(folding, watched.plan)
+        unplanned = broken if broken is not None else _pipelines(folding, plan)
         told = turns(folding, alerts.repeat_after, unplanned)
         messages += [_note(folding, one, watched) for one in told]
     keep(batch.connection, folding.changed)
@@ -171,13 +180,13 @@ def _pipelines(folding: Folding, plan: Plan) -> set[str]:
 def _note(folding: Folding, told: Told, watched: Watched) -> tuple[Message, list[str]]:
     """The message of an incident and its channels, when the incident has noted both."""
     incident = folding.get(told.incident.id) or told.incident
-    plan, alerts, now = watched.plan, watched.alerts, folding.now
+    plan, alerts, link, now = watched.plan, watched.alerts, watched.link, folding.now
     if told.turn == "recovered":
         channels = channels_of_end(alerts, incident, plan)
-        return message_of(incident, "recovered", "info", plan, alerts.link, now), channels
+        return message_of(incident, "recovered", "info", plan, link, now), channels
     severity = severity_of(incident, plan)
     channels = channels_of(alerts, incident, plan, severity)
-    message = message_of(incident, told.turn, severity, plan, alerts.link, now)
+    message = message_of(incident, told.turn, severity, plan, link, now)
     noted = replace(
         incident,
         told_at=now,

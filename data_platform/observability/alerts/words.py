@@ -13,7 +13,7 @@ from data_platform.observability.alerts.titles import link_to, plain, span_words
 from data_platform.observability.causes import ago_words
 from data_platform.observability.incidents.folding import FAILURE
 from data_platform.observability.incidents.model import Incident, Sign
-from data_platform.observability.incidents.telling import Turn
+from data_platform.observability.incidents.telling import OFTEN, QUIET, Turn
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode, Plan
@@ -76,7 +76,9 @@ def _wrong(
     for sign in incident.signs.values():
         yield from _sign(sign, node)
     if incident.times > 1:
-        yield f"It came {incident.times} times lately."
+        quiet = span_words(QUIET)
+        often = f" Its end is told when it has been well for {quiet}." * (incident.times >= OFTEN)
+        yield f"It came {incident.times} times lately.{often}"
     since = f"{incident.opened:%Y-%m-%d %H:%M %Z} ({ago_words(now - incident.opened)})"
     yield " · ".join([f"**Since** {since}", *_whose(node)])
     yield from _behind(incident)

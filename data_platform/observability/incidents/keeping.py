@@ -56,6 +56,15 @@ def keep(connection: Connection, incidents: Iterable[Incident]) -> None:
         )
 
 
+def looked_at(instance: DagsterInstance) -> datetime | None:
+    """When somebody looked last for what goes wrong; None where nobody has yet."""
+    with transaction(instance, INCIDENTS) as connection:
+        if connection.scalar(sa.text("SELECT to_regclass('data_platform_followers')")) is None:
+            return None
+        asked = "SELECT updated_at FROM data_platform_followers WHERE name = 'alerts'"
+        return connection.scalar(sa.text(asked))
+
+
 def open_incidents(instance: DagsterInstance) -> list[Incident]:
     """What is wrong now, what was seen first at the top; those behind another included."""
     with transaction(instance, INCIDENTS) as connection:

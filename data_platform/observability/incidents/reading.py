@@ -87,29 +87,21 @@ class Reader:
         ends = [one for one in events if _is_bad_end(one.event)]
         failing = {one.event.step_key for one in ends}
         troubled_steps = {node.step_name for key in troubled if (node := self._plan.get(key))}
-        done = [
-            one
-            for one in events
-            if one.event.event_type is DagsterEventType.STEP_SUCCESS
-            and one.event.step_key in troubled_steps | failing
-        ]
+        asked = troubled_steps | failing
+        done = [one for one in events if _is_success(one.event) and one.event.step_key in asked]
         self._find_runs({one.entry.run_id for one in (*ends, *done)})
         found: list[Seen] = []
         for one in events:
-            found += self._of(one, done=one in done)
+            if not _is_success(one.event) or one.event.step_key in asked:
+                found += self._of(one)
         return self._with_systems(found)
 
-    def run(self, run_id: str) -> DagsterRun | None:
-        """A run of this batch."""
-        self._find_runs({run_id})
-        return self._runs.get(run_id)
-
-    def _of(self, one: Followed, *, done: bool) -> Iterable[Seen]:
+    def _of(self, one: Followed) -> Iterable[Seen]:
         match one.event.event_type:
             case DagsterEventType.STEP_FAILURE:
                 return self._failure(one)
             case DagsterEventType.STEP_SUCCESS:
-                return self._success(one) if done else ()
+                return self._success(one)
             case DagsterEventType.RUN_FAILURE | DagsterEventType.RUN_CANCELED:
                 return self._bad_end(one)
             case DagsterEventType.ASSET_MATERIALIZATION:
@@ -311,6 +303,10 @@ class Reader:
         for node in self._plan.nodes:
             found.setdefault(node.step_name, []).append(node)
         return found
+
+
+def _is_success(event: DagsterEvent) -> bool:
+    return event.event_type is DagsterEventType.STEP_SUCCESS
 
 
 def _is_bad_end(event: DagsterEvent) -> bool:
