@@ -196,7 +196,7 @@ def test_metrics_are_as_prometheus_wants_them(shop: Shop):
 
 
 def test_rules_pass_their_tests():
-    promtool("check", "rules", *map(str, RULES))
+    promtool("check", "config", str(FOLDER / "prometheus.yaml"))
     assert "SUCCESS" in promtool("test", "rules", str(FOLDER / "rules_test.yaml"))
 
 
@@ -204,6 +204,19 @@ def test_dashboards_are_what_is_made():
     for name, text in texts().items():
         made = (FOLDER / "dashboards" / name).read_text(encoding="utf-8")
         assert made == text, "python -m data_platform.observability.metrics.dashboards writes it"
+
+
+def test_the_page_tells_of_every_metric_and_alert():
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| .* \|$", page, re.MULTILINE))
+    told = {
+        f"| `{metric.shown}` | {metric.kind} | {', '.join(metric.labels)} | {metric.text} |"
+        for metric in METRICS
+    }
+    assert told - rows == set()
+    alerts = dict(re.findall(r"^\| `(DataPlatform\w+)` \| .* \| (\w+) \|$", page, re.MULTILINE))
+    assert alerts == {r["alert"]: r["labels"]["severity"] for r in _rules() if "alert" in r}
+    assert f"```yml\n{(FOLDER / 'prometheus.yaml').read_text()}```" in page
 
 
 def test_rules_and_panels_ask_for_metrics_that_there_are():
@@ -231,6 +244,7 @@ def test_files_are_written_for_people(tmp_path: Path):
     written = write_monitoring(tmp_path / "new" / "folder")
     assert {file.relative_to(tmp_path / "new" / "folder").as_posix() for file in written} == {
         "alerts.yaml",
+        "prometheus.yaml",
         "recording.yaml",
         "rules_test.yaml",
         "dashboards/pipeline.json",
