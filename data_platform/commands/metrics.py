@@ -5,7 +5,8 @@ Added to the command by `cli`.
 
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from data_platform.settings import Settings, environment
 
 if TYPE_CHECKING:
     from data_platform.loading import Loaded
+    from data_platform.observability.alerts.watching import Watched
     from data_platform.observability.metrics.known import Known
 
 DEFAULT_PORT = 8791
@@ -67,36 +69,74 @@ def metrics(port: int, host: str, max_assets: int, folder: Path | None) -> None:
 
 def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
     """Look and serve until somebody ends it."""
+    from data_platform.loading import load  # noqa: PLC0415
+    from data_platform.observability.alerts.watching import watch_daemons  # noqa: PLC0415
+    from data_platform.observability.alerts.watchman import Watchman  # noqa: PLC0415
     from data_platform.observability.metrics.exporter import Exporter  # noqa: PLC0415
     from data_platform.observability.metrics.exposing import Exposition  # noqa: PLC0415
     from data_platform.observability.metrics.host import look_at_host  # noqa: PLC0415
     from data_platform.observability.metrics.plans import Plans  # noqa: PLC0415
     from data_platform.observability.metrics.serving import served  # noqa: PLC0415
 
+    def again() -> "Loaded":
+        return load(settings, environment())
+
     loaded = load_all()
-    plans = Plans(lambda: _known(settings, max_assets), settings.pipelines_dirs)
     folders = {"data": settings.data_dir, **_lake_folder(loaded)}
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    with dagster_instance(settings) as instance:
-        exporter = Exporter(instance, plans)
+    plans = Plans(
+        _known(loaded, max_assets), lambda: _known(again(), max_assets), settings.pipelines_dirs
+    )
+    with _ended_by_signals() as ended, dagster_instance(settings) as instance:
+        # A daemon can't tell of its own end.
+        tasks = [lambda: watch_daemons(instance, lambda: _watched(again()))]
+        exporter = Exporter(instance, plans, tasks)
         looking = threading.Thread(target=exporter.run, daemon=True)
+        watchman = Watchman(instance, lambda: _watched(settings))
         with served(Exposition(exporter, lambda: look_at_host(folders)), host, port) as taken:
             looking.start()
+            threading.Thread(target=watchman.run, daemon=True).start()
             click.echo(f"metrics are at http://{host}:{taken}/metrics until Ctrl-C")
-            with suppress(KeyboardInterrupt):
-                ended.wait()
+            ended.wait()
+        watchman.end()
         exporter.end()
         looking.join(PATIENCE)
 
 
-def _known(settings: Settings, max_assets: int) -> "Known":
-    """What metrics need of the pipelines, as their files are now."""
-    from data_platform.loading import load  # noqa: PLC0415
+@contextmanager
+def _ended_by_signals() -> Generator[threading.Event]:
+    """What is set when somebody ends the process."""
+    ended = threading.Event()
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    before = {kind: signal.signal(kind, lambda *_: ended.set()) for kind in kinds}
+    try:
+        yield ended
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _known(loaded: "Loaded", max_assets: int) -> "Known":
+    """What metrics need of the pipelines."""
     from data_platform.observability.metrics.known import Known  # noqa: PLC0415
 
-    loaded = load(settings, environment())
     return Known(loaded.plan.nodes, len(loaded.broken), max_assets)
+
+
+def _watched(loaded: "Loaded") -> "Watched":
+    """What alerts need of them."""
+    from data_platform.observability.alerts.watching import Watched  # noqa: PLC0415
+
+    alerts = loaded.workspace.platform.alerts
+    return Watched(loaded.plan, alerts, loaded.outside().expand)
+
+
+def _watched(settings: Settings) -> "Watched":
+    """What alerts are about, as their files are now."""
+    from data_platform.loading import load  # noqa: PLC0415
+    from data_platform.observability.alerts.watching import Watched  # noqa: PLC0415
+
+    loaded = load(settings, environment())
+    return Watched(loaded.plan, loaded.workspace.platform.alerts, loaded.outside().expand)
 
 
 def _lake_folder(loaded: "Loaded") -> dict[str, Path]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import assert_never
 
 from data_platform.doctor import prerequisites
+from data_platform.doctor.channels import AREA as ALERTS
+from data_platform.doctor.channels import channel
 from data_platform.doctor.dagster_storage import AREA as DAGSTER
 from data_platform.doctor.dagster_storage import dagster_storage
 from data_platform.doctor.databases import database
@@ -87,6 +89,10 @@ def examinations(machine: Machine, connection: str | None = None) -> list[Examin
             "correct DATA_PLATFORM_STORAGE_URL; docs/operations.md says what the server needs",
         ),
         *connections,
+        *(
+            Examination(ALERTS, f"channel {name}", _channel(machine, name))
+            for name in machine.workspace.platform.alerts.channels
+        ),
     ]
 
 
@@ -134,6 +140,11 @@ def _folders(machine: Machine) -> dict[str, Path]:
     here = machine.lake()
     folders = {"scratch": here.scratch_root, "data folder": machine.data_dir}
     return folders if here.place.objects is not None else {LAKE: Path(here.root), **folders}
+
+
+def _channel(machine: Machine, name: str) -> Callable[[], Iterable[Finding]]:
+    written = machine.workspace.platform.alerts.channels[name]
+    return lambda: channel(name, written, machine.outside.expand)
 
 
 def _looking(machine: Machine, name: str) -> Callable[[], Iterable[Finding]]:

@@ -115,18 +115,19 @@ def watch(instance: DagsterInstance, watched: Watched) -> Looked:
     return Looked(events, made, delivered.sent, delivered.failed)
 
 
-def watch_daemons(instance: DagsterInstance, watched: Watched) -> Looked | None:
+def watch_daemons(instance: DagsterInstance, load: Callable[[], Watched]) -> Looked | None:
     """Look, where no daemon ticks the sensor that does; None where one does.
 
     To be called every few seconds by a process that isn't the daemon: that can't tell of its end.
 
     Args:
         instance: Dagster's.
-        watched: with `broken` None: only who has loaded pipelines lately knows that.
+        load: gives what is watched, as it is written now; asked only where a daemon is lost.
     """
-    if _SENSORS not in _lost(instance, watched.clock()):
+    if _SENSORS not in _lost(instance, _utc()):
         return None
-    return watch(instance, replace(watched, broken=None))
+    watched = load()
+    return watch(instance, watched) if watched.alerts.channels else None
 
 
 def _lost(instance: DagsterInstance, now: datetime) -> list[str]:
