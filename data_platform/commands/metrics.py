@@ -71,7 +71,6 @@ def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
     """Look and serve until somebody ends it."""
     from data_platform.loading import load  # noqa: PLC0415
     from data_platform.observability.alerts.watching import watch_daemons  # noqa: PLC0415
-    from data_platform.observability.alerts.watchman import Watchman  # noqa: PLC0415
     from data_platform.observability.metrics.exporter import Exporter  # noqa: PLC0415
     from data_platform.observability.metrics.exposing import Exposition  # noqa: PLC0415
     from data_platform.observability.metrics.host import look_at_host  # noqa: PLC0415
@@ -91,13 +90,10 @@ def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
         tasks = [lambda: watch_daemons(instance, lambda: _watched(again()))]
         exporter = Exporter(instance, plans, tasks)
         looking = threading.Thread(target=exporter.run, daemon=True)
-        watchman = Watchman(instance, lambda: _watched(settings))
         with served(Exposition(exporter, lambda: look_at_host(folders)), host, port) as taken:
             looking.start()
-            threading.Thread(target=watchman.run, daemon=True).start()
             click.echo(f"metrics are at http://{host}:{taken}/metrics until Ctrl-C")
             ended.wait()
-        watchman.end()
         exporter.end()
         looking.join(PATIENCE)
 
@@ -128,15 +124,6 @@ def _watched(loaded: "Loaded") -> "Watched":
 
     alerts = loaded.workspace.platform.alerts
     return Watched(loaded.plan, alerts, loaded.outside().expand)
-
-
-def _watched(settings: Settings) -> "Watched":
-    """What alerts are about, as their files are now."""
-    from data_platform.loading import load  # noqa: PLC0415
-    from data_platform.observability.alerts.watching import Watched  # noqa: PLC0415
-
-    loaded = load(settings, environment())
-    return Watched(loaded.plan, loaded.workspace.platform.alerts, loaded.outside().expand)
 
 
 def _lake_folder(loaded: "Loaded") -> dict[str, Path]:
