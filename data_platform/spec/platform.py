@@ -7,7 +7,8 @@ connects, so that no secret gets into definitions, events, logs or the UI.
 from datetime import timedelta
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from data_platform.spec.alerts import Alerts
 from data_platform.spec.http import Auth, Rate
@@ -154,3 +155,15 @@ class Platform(Model):
     """Where lineage is told; None means nowhere but in Dagster."""
     retention: Retention = Retention()
     """For how long what was done is remembered."""
+
+    @model_validator(mode="after")
+    def _tells_lineage_to_a_cluster(self) -> "Platform":
+        name = self.lineage.connection if self.lineage else None
+        if name is None or isinstance(self.connections.get(name), KafkaConnection):
+            return self
+        known = [n for n, one in self.connections.items() if isinstance(one, KafkaConnection)]
+        text = f"{{found}} is no connection of type kafka; there are: {', '.join(known) or 'none'}"
+        wrong = InitErrorDetails(
+            type=problem("connection", text, name), loc=("lineage", "connection"), input=name
+        )
+        raise ValidationError.from_exception_data("Platform", [wrong])

@@ -70,6 +70,10 @@ def test_a_budget_limits_something(project: Project):
         ("lineage: {url: a, file: b}", "one of `url`, `file`, or `connection` and `topic`"),
         ("lineage: {topic: t}", "a topic needs both `connection` and `topic`"),
         ("lineage: {file: f, api_key: k}", "`api_key` goes with `url`"),
+        (
+            "lineage: {connection: bus, topic: t}",
+            "1:24: 'bus' is no connection of type kafka; there are: none",
+        ),
         ("retention: {runs: 90}", "90 is no duration"),
         ("retention: {run: 90d}", "unknown key 'run'; did you mean 'runs'?"),
     ],

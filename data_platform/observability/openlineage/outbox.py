@@ -3,8 +3,8 @@
 Filled by `following` in the transaction in which the log is read, emptied by the sensor. Events are
 sent in the order in which they were made, each at least once: what was sent when the process died
 is sent again, and is the same event. A sink that is down is asked again after a while, and all
-wait; an event that is refused is set aside, so that others don't wait for it, and tried again
-later.
+wait; an event that is refused, or at which alone the sink fails, is set aside, so that others don't
+wait for it, and tried again later.
 """
 
 import json
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from data_platform.instance.liveness import lock_key
 from data_platform.instance.own_tables import Tables, transaction
-from data_platform.observability.openlineage.sinks.sending import Refused, Sent, Sink, Unavailable
+from data_platform.observability.openlineage.sinks.sending import Sink, Unavailable
 
 AT_ONCE = 100
 """Events of one transaction."""
@@ -28,6 +28,9 @@ REST, LONGEST_REST = 15.0, 300.0
 """Seconds after which a sink that was down is asked again: twice as many each time."""
 SET_ASIDE = (60.0, 600.0, 3_600.0, 86_400.0)
 """Seconds after which an event that was refused so often is tried again; then once a day."""
+DOUBTED = 8
+"""Tries after which the next event is sent to see whether it is the sink that fails, or the event;
+half an hour."""
 
 TABLES = Tables(
     "openlineage",
@@ -47,11 +50,11 @@ TABLES = Tables(
     ),
 )
 _NEW = sa.text(
-    "SELECT id, event, coalesce(not_before > clock_timestamp(), false), tries"
-    " FROM data_platform_openlineage WHERE refused = 0 ORDER BY id LIMIT :limit"
+    "SELECT id, event, coalesce(not_before > clock_timestamp(), false) AS rests, tries,"
+    " refused, trouble FROM data_platform_openlineage WHERE refused = 0 ORDER BY id LIMIT :limit"
 )
 _ASIDE = sa.text(
-    "SELECT id, event, false, refused FROM data_platform_openlineage"
+    "SELECT id, event, false AS rests, tries, refused, trouble FROM data_platform_openlineage"
     " WHERE refused > 0 AND not_before <= clock_timestamp() ORDER BY id LIMIT :limit"
 )
 _ARRIVED = sa.text("DELETE FROM data_platform_openlineage WHERE id = ANY(:ids)")
@@ -152,29 +155,38 @@ def _sent(
 ) -> bool:
     """Send the next ones; whether there may be more."""
     rows = connection.execute(asked, {"limit": AT_ONCE}).all()
-    if not rows or rows[0][2]:
+    if not rows or rows[0].rests:
+        delivered.trouble = rows[0].trouble if rows else None
         return False
-    sent = sink.send([event for _, event, _, _ in rows], until)
-    connection.execute(_ARRIVED, {"ids": [row[0] for row in rows[: sent.count]]})
-    delivered.sent += sent.count
-    _note(connection, rows, sent, delivered)
-    return sent.count > 0 or isinstance(sent.trouble, Refused)
+    sent = sink.send([row.event for row in rows], until)
+    _forget(connection, rows[: sent.count], delivered)
+    if sent.trouble is None:
+        return sent.count > 0
+    first, rest = rows[sent.count], rows[sent.count + 1 :]
+    if isinstance(sent.trouble, Unavailable):
+        if not (rest and first.tries >= DOUBTED and sink.send([rest[0].event], until).count):
+            _rest(connection, first, sent.trouble.why)
+            delivered.trouble = sent.trouble.why
+            return False
+        _forget(connection, rest[:1], delivered)
+    _set_aside(connection, first, sent.trouble.why)
+    delivered.refused += 1
+    return True
 
 
-def _note(
-    connection: Connection, rows: Sequence[sa.Row[Any]], sent: Sent, delivered: Delivered
-) -> None:
-    """Keep what was wrong with the first that didn't arrive."""
-    match sent.trouble:
-        case None:
-            return
-        case Unavailable(why):
-            number, tries = rows[sent.count][0], rows[sent.count][3]
-            rest = min(REST * 2 ** min(tries, 10), LONGEST_REST)
-            connection.execute(_UNAVAILABLE, {"id": number, "why": why, "rest": rest})
-            delivered.trouble = why
-        case Refused(why):
-            number, _, _, before = rows[sent.count]
-            rest = SET_ASIDE[min(before, len(SET_ASIDE) - 1)]
-            connection.execute(_REFUSED, {"id": number, "why": why, "rest": rest})
-            delivered.refused += 1
+def _forget(connection: Connection, rows: Sequence[sa.Row[Any]], delivered: Delivered) -> None:
+    """Forget what has arrived."""
+    connection.execute(_ARRIVED, {"ids": [row.id for row in rows]})
+    delivered.sent += len(rows)
+
+
+def _rest(connection: Connection, first: sa.Row[Any], why: str) -> None:
+    """Leave the sink alone for a while; `first` is the event that it didn't take."""
+    rest = min(REST * 2 ** min(first.tries, 10), LONGEST_REST)
+    connection.execute(_UNAVAILABLE, {"id": first.id, "why": why, "rest": rest})
+
+
+def _set_aside(connection: Connection, row: sa.Row[Any], why: str) -> None:
+    """Let others pass an event."""
+    rest = SET_ASIDE[min(row.refused, len(SET_ASIDE) - 1)]
+    connection.execute(_REFUSED, {"id": row.id, "why": why, "rest": rest})

@@ -3,9 +3,11 @@
 Called by `describing`. Reads Git's own files; no program is run, and nothing is asked of a server.
 """
 
+import configparser
 import functools
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from openlineage.client import git
 from openlineage.client.facet_v2 import source_code_location_job
@@ -24,14 +26,17 @@ def code_location(
     if top is None:
         return None
     directory = top / ".git"
-    remote = _web_address(git.get_git_repo_url(git_dir=directory) or "")
-    version = git.get_git_version(directory)
+    try:
+        remote = _web_address(git.get_git_repo_url(git_dir=directory) or "")
+        version = git.get_git_version(directory)
+    except (OSError, ValueError, configparser.Error):
+        return None
     if remote is None or version is None:
         return None
     path = location.file.relative_to(top).as_posix()
     return source_code_location_job.SourceCodeLocationJobFacet(
         type="git",
-        url=f"{remote}/blob/{version}/{path}#L{location.line}",
+        url=f"{remote}/blob/{version}/{quote(path)}#L{location.line}",
         repoUrl=remote,
         path=path,
         version=version,

@@ -12,7 +12,7 @@ import dagster as dg
 
 from data_platform.asset_specs import asset_key
 from data_platform.engine.outside import Outside
-from data_platform.errors import PlatformError
+from data_platform.errors import PlatformError, TransientError
 from data_platform.plan.nodes import Plan
 from data_platform.spec.reading import Workspace
 from data_platform.spec.references import referred
@@ -92,7 +92,11 @@ def tick(
     from data_platform.observability.openlineage.outbox import deliver, waiting  # noqa: PLC0415
     from data_platform.observability.openlineage.sinks.choosing import sink_of  # noqa: PLC0415
 
-    told = [f"{follow(instance, descriptions, FOLLOWING)} new events"]
+    told: list[str] = []
+    try:
+        told.append(f"{follow(instance, descriptions, FOLLOWING)} new events")
+    except TransientError as error:
+        told.append(f"new events are left for later: {error}")
     trouble = None
     try:
         sink = sink_of(lineage, loaded.workspace.platform, loaded.home, loaded.outside().expand)

@@ -12,6 +12,7 @@ from misbehaving_server import Asked, Reply, misbehaving
 from data_platform.instance.own_tables import transaction
 from data_platform.observability.openlineage.outbox import (
     AT_ONCE,
+    DOUBTED,
     TABLES,
     Delivered,
     deliver,
@@ -107,6 +108,27 @@ def test_event_that_is_refused_keeps_no_other_waiting(instance: DagsterInstance)
         rested(instance)
         assert deliver(instance, sink, 30) == Delivered(sent=2)
         assert [asked.json["number"] for asked in server.asked[-2:]] == [1, 3]
+
+
+def test_event_at_which_a_server_fails_keeps_no_other_waiting_for_ever(
+    instance: DagsterInstance,
+) -> None:
+    def script(asked: Asked) -> Reply:
+        return Reply(status=500 if asked.json["number"] == 1 else 201)
+
+    make(instance, *range(4))
+    with misbehaving(script) as server:
+        sink = HttpSink(server.url, None)
+        assert deliver(instance, sink, 30).sent == 1
+        rested(instance)
+        assert deliver(instance, sink, 30).sent == 0
+        rested(instance)
+        with transaction(instance, TABLES) as connection:
+            tries = sa.text("UPDATE data_platform_openlineage SET tries = :tries WHERE tries > 0")
+            connection.execute(tries, {"tries": DOUBTED})
+        assert deliver(instance, sink, 30) == Delivered(sent=2, refused=1)
+    left = waiting(instance)
+    assert (left.count, left.refused) == (0, 1)
 
 
 def test_key_that_expired_sets_nothing_aside(instance: DagsterInstance) -> None:

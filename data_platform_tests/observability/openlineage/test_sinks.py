@@ -12,6 +12,7 @@ from confluent_kafka import Consumer
 from kafka_cluster import QUIET, KafkaCluster
 from misbehaving_server import MisbehavingServer, Reply, misbehaving
 
+from data_platform.errors import PermanentError
 from data_platform.observability.openlineage.sinks import file as file_sink
 from data_platform.observability.openlineage.sinks.choosing import sink_of
 from data_platform.observability.openlineage.sinks.file import FileSink
@@ -221,3 +222,5 @@ def test_what_resolves_to_nothing_is_no_sink(tmp_path: Path) -> None:
     assert isinstance(sink(url="http://server", api_key="${KEY}"), HttpSink)
     assert isinstance(sink(file="a.jsonl"), FileSink)
     assert isinstance(sink(connection="bus", topic="events"), KafkaSink)
+    with pytest.raises(PermanentError, match="the url must begin with http://"):
+        sink(url="me:hunter2@server")

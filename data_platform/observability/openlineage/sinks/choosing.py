@@ -6,6 +6,7 @@ Called by the sensor at each tick, so that a secret that was changed is taken an
 from collections.abc import Callable
 from pathlib import Path
 
+from data_platform.errors import PermanentError
 from data_platform.observability.openlineage.sinks.file import FileSink
 from data_platform.observability.openlineage.sinks.http import HttpSink
 from data_platform.observability.openlineage.sinks.sending import Sink
@@ -26,7 +27,7 @@ def sink_of(
         resolved: gives a text its secrets.
 
     Raises:
-        PlatformError: a variable isn't set, or a store of secrets doesn't answer.
+        PlatformError: it can't be one, a variable isn't set, or a store of secrets doesn't answer.
     """
     if lineage.topic is not None:
         connection = platform.connections.get(lineage.connection or "")
@@ -43,5 +44,8 @@ def sink_of(
         path = resolved(lineage.file)
         return FileSink(home / path) if path else None
     url = resolved(lineage.url or "").strip()
+    if url and not url.startswith(("http://", "https://")):
+        # Not what it is: it may hold a password.
+        raise PermanentError("lineage: the url must begin with http:// or https://")
     key = resolved(lineage.api_key) if lineage.api_key and url else None
     return HttpSink(url, key) if url else None
