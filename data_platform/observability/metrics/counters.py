@@ -59,10 +59,14 @@ class Counters:
 
     def read(self, connection: Connection) -> None:
         """What changed since it was read last, by whatever process."""
-        found = connection.execute(_CHANGED, {"seen": self.seen})
-        for metric, labels, counts, batch in found:
-            self.counts[metric, tuple(labels)] = tuple(counts)
-            self.seen = max(self.seen, batch)
+        found = connection.execute(_CHANGED, {"seen": self.seen}).all()
+        if found:
+            changed = {
+                (metric, tuple(labels)): tuple(counts) for metric, labels, counts, _ in found
+            }
+            # Anew, since a scrape may go through what there is.
+            self.counts = {**self.counts, **changed}
+            self.seen = max(batch for *_, batch in found)
 
 
 def write(connection: Connection, folded: Folded, batch: int) -> None:

@@ -76,7 +76,7 @@ class Exporter:
         try:
             gauges = self._look()
         except Exception as error:  # noqa: BLE001 -- the next look may go well
-            if self.seen.well or not self.seen.at:
+            if (self.seen.well or not self.seen.at) and not self._ending.is_set():
                 _log.warning("Dagster's database can't be looked at: %s", _reason(error))
             self.seen = Seen(at=self.seen.at or -1.0)
             return

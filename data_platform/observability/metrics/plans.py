@@ -17,15 +17,16 @@ class Plans:
     """What is known of the pipelines.
 
     Args:
-        load: reads and plans them.
+        known: as they were read.
+        load: reads and plans them again.
         folders: of them.
     """
 
-    def __init__(self, load: Callable[[], Known], folders: Sequence[Path]) -> None:
+    def __init__(self, known: Known, load: Callable[[], Known], folders: Sequence[Path]) -> None:
+        self.known = known
         self._load = load
         self._folders = folders
         self._mark = _mark(folders)
-        self.known = load()
 
     def refresh(self) -> None:
         """Read what has changed; what can't be read leaves what was known."""

@@ -46,7 +46,11 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 @pytest.fixture
 def plans(project: Project) -> Plans:
     project.declare(BODY)
-    return Plans(lambda: Known(project.build().plan.nodes), [project.pipelines])
+
+    def read() -> Known:
+        return Known(project.build().plan.nodes)
+
+    return Plans(read(), read, [project.pipelines])
 
 
 @pytest.fixture
