@@ -7,13 +7,16 @@ import socket
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from click.testing import Result
 from factories import Project
 
 from data_platform.observability.metrics import serving
+
+Command = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
