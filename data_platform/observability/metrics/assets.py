@@ -6,7 +6,7 @@ of an asset is unfolded only when that has changed, since years of hours take a 
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,13 @@ from data_platform.asset_specs import asset_key, partitions_definition
 from data_platform.observability.metrics import catalogue
 from data_platform.observability.metrics.catalogue import Metric, Sample
 from data_platform.observability.metrics.folding import labels_of
-from data_platform.plan.freshness import judge_freshness, lag_of, published_of
+from data_platform.plan.freshness import (
+    NOTHING,
+    Published,
+    judge_freshness,
+    lag_of,
+    published_of,
+)
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode
 from data_platform.plan.partitions import Partitions
@@ -51,11 +57,14 @@ class _Unfolded:
 
     Attributes:
         status: in which Dagster keeps them.
-        published, failed: their keys.
+        keys: of those that are published.
+        published: what these come to, without a moment.
+        failed: how many failed.
     """
 
     status: AssetStatusCacheValue | None
-    published: Collection[str] = ()
+    keys: Collection[str] = ()
+    published: Published = NOTHING
     failed: int = 0
 
 
@@ -95,9 +104,11 @@ class AssetLooks:
             return _Unfolded(None)
         if before is not None and before.status == status:
             return before
-        published = status.deserialize_materialized_partition_subsets(definition)
+        subset = status.deserialize_materialized_partition_subsets(definition)
         failed = status.deserialize_failed_partition_subsets(definition)
-        after = _Unfolded(status, frozenset(published.get_partition_keys()), len(failed))
+        keys = frozenset(subset.get_partition_keys())
+        published = published_of(node.partitions, keys, None)
+        after = _Unfolded(status, keys, published, len(failed))
         self._unfolded[node.key] = after
         return after
 
@@ -154,7 +165,7 @@ def _counts(
         return
     keys = due.of(node.partitions)
     yield catalogue.DUE, len(keys)
-    yield catalogue.MISSING, sum(key not in unfolded.published for key in keys)
+    yield catalogue.MISSING, sum(key not in unfolded.keys for key in keys)
     yield catalogue.PARTITIONS_FAILED, unfolded.failed
 
 
@@ -164,7 +175,7 @@ def _lags(
     policy = node.freshness
     if policy is None or not node.enabled:
         return
-    published = published_of(node.partitions, unfolded.published, at)
+    published = replace(unfolded.published, at=at)
     state = judge_freshness(policy, node.partitions, published, now).state
     if state in _STATES:
         yield catalogue.FRESHNESS, _STATES[state]
