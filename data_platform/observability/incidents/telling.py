@@ -112,7 +112,7 @@ def _put_behind(folding: Folding) -> None:
         key, top, was = incident.key, folding.top(incident), folding.get(before[incident.id])
         if was is not None and was.id != top.id and incident.name in was.behind:
             folding.let_go(was, incident.name)
-        if key is not None and top.id != incident.id:
+        if key is not None and incident.signs and top.id != incident.id:
             how = "stale" if incident.is_only_stale else "failed"
             folding.hold_up(folding.get(top.id) or top, {key: Behind(how, incident.opened)})
 
