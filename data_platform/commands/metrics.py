@@ -73,7 +73,7 @@ def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
     from data_platform.observability.alerts.watching import watch_daemons  # noqa: PLC0415
     from data_platform.observability.metrics.exporter import Exporter  # noqa: PLC0415
     from data_platform.observability.metrics.exposing import Exposition  # noqa: PLC0415
-    from data_platform.observability.metrics.host import look_at_host  # noqa: PLC0415
+    from data_platform.observability.metrics.host import Host  # noqa: PLC0415
     from data_platform.observability.metrics.plans import Plans  # noqa: PLC0415
     from data_platform.observability.metrics.serving import served  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
         return load(settings, environment())
 
     loaded = load_all()
-    folders = {"data": settings.data_dir, **_lake_folder(loaded)}
+    machine = Host({"data": settings.data_dir, **_lake_folder(loaded)})
     plans = Plans(
         _known(loaded, max_assets), lambda: _known(again(), max_assets), settings.pipelines_dirs
     )
@@ -90,7 +90,7 @@ def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
         tasks = [lambda: watch_daemons(instance, lambda: _watched(again()))]
         exporter = Exporter(instance, plans, tasks)
         looking = threading.Thread(target=exporter.run, daemon=True)
-        with served(Exposition(exporter, lambda: look_at_host(folders)), host, port) as taken:
+        with served(Exposition(exporter, machine.look), host, port) as taken:
             looking.start()
             click.echo(f"metrics are at http://{host}:{taken}/metrics until Ctrl-C")
             ended.wait()

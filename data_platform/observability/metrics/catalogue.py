@@ -153,7 +153,15 @@ DISK_FREE = _gauge("host_disk_free_bytes", "Of the disk that holds a folder.", "
 UP = _gauge("up", "1 where Dagster's database was looked at lately, else 0.")
 LOOKED_AT = _gauge("last_look_timestamp_seconds", "When Dagster's database was looked at last.")
 LOOK_SECONDS = _gauge("look_duration_seconds", "What the last look took.")
-BEHIND = _gauge("event_log_behind_events", "Events that wait to be counted.")
+BEHIND = _gauge(
+    "follower_behind_events", "Events that a reader of Dagster's log hasn't read yet.", "follower"
+)
+FOLLOWED_AT = _gauge(
+    "follower_last_look_timestamp_seconds", "When a reader of Dagster's log read last.", "follower"
+)
+UNDELIVERED = _gauge(
+    "alert_messages_waiting", "Messages that a channel of alerts hasn't taken.", "channel"
+)
 LEFT_OUT = _gauge("assets_left_out", "Assets that have no series here, beyond the limit.")
 BROKEN = _gauge("pipelines_broken", "Pipelines with mistakes, which are left out.")
 

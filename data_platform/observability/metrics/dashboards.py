@@ -71,6 +71,7 @@ def _variable(name: str) -> dict[str, Any]:
         "query": f"label_values(data_platform_asset_partitions_due, {name})",
         "refresh": 2,
         "sort": 1,
+        "multi": True,
     }
 
 

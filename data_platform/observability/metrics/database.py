@@ -4,12 +4,14 @@ Called by `exporter` at each look. No question here answers with more rows when 
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from dagster import DagsterInstance, DagsterRunStatus
 from sqlalchemy.engine import Connection
 
 from data_platform.instance.own_tables import transaction
+from data_platform.observability.alerts.outbox import undelivered
 from data_platform.observability.metrics import catalogue
 from data_platform.observability.metrics.catalogue import Sample
 
@@ -39,9 +41,11 @@ _WAITING = sa.text(
 _SIZES = sa.text(
     "SELECT pg_total_relation_size('event_logs'),"
     " (SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = CAST('event_logs' AS regclass)),"
-    " pg_database_size(current_database()), CAST(current_setting('max_connections') AS integer),"
-    " greatest(0, (SELECT max(id) FROM event_logs) - (SELECT (position->>'upto')::bigint"
-    " FROM data_platform_followers WHERE name = :follower))"
+    " pg_database_size(current_database()), CAST(current_setting('max_connections') AS integer)"
+)
+_FOLLOWERS = sa.text(
+    "SELECT name, greatest(0, (SELECT max(id) FROM event_logs) - (position->>'upto')::bigint),"
+    " extract(epoch FROM updated_at) FROM data_platform_followers"
 )
 _CONNECTIONS = sa.text(
     "SELECT coalesce(state, 'unknown'), count(*) FROM pg_stat_activity"
@@ -49,24 +53,20 @@ _CONNECTIONS = sa.text(
 )
 
 
-def look_at_database(instance: DagsterInstance, follower: str) -> list[Sample]:
-    """All gauges of the database.
-
-    Args:
-        instance: Dagster's.
-        follower: the name under which events are counted.
-    """
+def look_at_database(instance: DagsterInstance) -> list[Sample]:
+    """All gauges of the database."""
     with transaction(instance) as connection:
         found = [
             *_runs(connection),
             *_pools(connection),
-            *_sizes(connection, follower),
+            *_sizes(connection),
+            *_followers(connection),
             *(
                 Sample(catalogue.CONNECTIONS, (state,), count)
                 for state, count in connection.execute(_CONNECTIONS)
             ),
         ]
-    return [*found, *_daemons(instance)]
+    return [*found, *_daemons(instance), *_channels(instance)]
 
 
 def _runs(connection: Connection) -> Iterator[Sample]:
@@ -96,17 +96,27 @@ def _pools(connection: Connection) -> Iterator[Sample]:
         yield Sample(catalogue.POOL_WAITING, (pool,), waiting.get(pool, 0))
 
 
-def _sizes(connection: Connection, follower: str) -> Iterator[Sample]:
-    row = connection.execute(_SIZES, {"follower": follower}).one()
+def _sizes(connection: Connection) -> Iterator[Sample]:
+    row = connection.execute(_SIZES).one()
     metrics = (
         catalogue.EVENT_LOG_BYTES,
         catalogue.EVENT_LOG_ROWS,
         catalogue.DATABASE_BYTES,
         catalogue.MAX_CONNECTIONS,
-        catalogue.BEHIND,
     )
     for metric, value in zip(metrics, row, strict=True):
         yield Sample(metric, (), value or 0)
+
+
+def _followers(connection: Connection) -> Iterator[Sample]:
+    for name, behind, at in connection.execute(_FOLLOWERS):
+        yield Sample(catalogue.BEHIND, (name,), behind or 0)
+        yield Sample(catalogue.FOLLOWED_AT, (name,), float(at))
+
+
+def _channels(instance: DagsterInstance) -> Iterator[Sample]:
+    for one in undelivered(instance, datetime.now(UTC)):
+        yield Sample(catalogue.UNDELIVERED, (one.channel,), one.waiting)
 
 
 def _daemons(instance: DagsterInstance) -> Iterator[Sample]:

@@ -17,7 +17,7 @@ from data_platform.observability.metrics import catalogue
 from data_platform.observability.metrics.assets import AssetLooks
 from data_platform.observability.metrics.catalogue import Sample
 from data_platform.observability.metrics.counters import Counters
-from data_platform.observability.metrics.counting import FOLLOWER, count_new
+from data_platform.observability.metrics.counting import count_new
 from data_platform.observability.metrics.database import look_at_database
 from data_platform.observability.metrics.plans import Plans
 from data_platform.secrets.masker import mask
@@ -102,7 +102,7 @@ class Exporter:
 
     def _look(self) -> tuple[Sample, ...]:
         count_new(self.instance, self.plans.known, self.counters)
-        gauges = look_at_database(self.instance, FOLLOWER.name)
+        gauges = look_at_database(self.instance)
         if not self._assets_at or time.monotonic() - self._assets_at >= ASSETS_EVERY:
             self.plans.refresh()
             shown = self.plans.known.shown

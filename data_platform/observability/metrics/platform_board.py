@@ -148,9 +148,9 @@ PLATFORM = Board(
                     ("data_platform_database_bytes", "database"),
                 ),
                 lines(
-                    "Events to be counted",
+                    "Events that readers of the log are behind",
                     "short",
-                    ("data_platform_event_log_behind_events", "behind"),
+                    ("data_platform_follower_behind_events", "{{follower}}"),
                 ),
                 lines(
                     "A look of the exporter",

@@ -22,10 +22,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
 from data_platform.errors import PermanentError
+from data_platform.instance.own_tables import transaction
+from data_platform.observability.alerts.outbox import OUTBOX
 from data_platform.observability.metrics import exporter as exporting
 from data_platform.observability.metrics.exporter import Exporter
 from data_platform.observability.metrics.exposing import Exposition
-from data_platform.observability.metrics.host import look_at_host
+from data_platform.observability.metrics.host import Host
 from data_platform.observability.metrics.known import Known
 from data_platform.observability.metrics.plans import Plans
 from data_platform.observability.metrics.serving import served
@@ -69,7 +71,7 @@ def _at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
 def scrape(exporter: Exporter) -> Series:
     """What Prometheus reads."""
     registry = CollectorRegistry()
-    registry.register(Exposition(exporter, lambda: look_at_host({"data": Path("/")})))
+    registry.register(Exposition(exporter, Host({"data": Path("/")}).look))
     text = generate_latest(registry).decode()
     return {
         (sample.name.removeprefix("data_platform_"), frozenset(sample.labels.items())): sample.value
@@ -100,7 +102,7 @@ def test_an_empty_instance_has_no_errors_and_its_assets_lack(exporter: Exporter)
     assert of(series, "up") == 1
     assert of(series, "runs", status="queued") == 0
     assert of(series, "run_queue_oldest_seconds") == 0
-    assert of(series, "event_log_behind_events") == 0
+    assert of(series, "follower_behind_events", follower="metrics") == 0
     assert of(series, "asset_partitions_missing", **ASSET) == 1
     assert of(series, "asset_freshness_status", **ASSET) == 2
     assert of(series, "daemon_last_heartbeat_timestamp_seconds", daemon="SENSOR") == 0
@@ -168,6 +170,22 @@ def test_runs_pools_and_ticks_are_told(instance: dg.DagsterInstance, exporter: E
         assert of(series, "tick_duration_seconds_sum", **labels) == 2.5
         assert of(series, "tick_duration_seconds_bucket", **labels, le="5.0") == 1
         assert of(series, "tick_duration_seconds_bucket", **labels, le="1.0") == 0
+
+
+def test_messages_that_a_channel_does_not_take_are_told(
+    instance: dg.DagsterInstance, exporter: Exporter
+):
+    with transaction(instance, OUTBOX) as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO data_platform_outbox"
+                " (id, channel, subject, message, made_at, next_try, error)"
+                " SELECT number, 'chat', 'x', '{}', now(), now(), 'refused'"
+                " FROM generate_series(1, 3) AS number"
+            )
+        )
+    exporter.look()
+    assert of(scrape(exporter), "alert_messages_waiting", channel="chat") == 3
 
 
 def test_a_look_asks_and_reads_no_more_when_more_has_happened(

@@ -29,7 +29,7 @@ from data_platform.observability.metrics.dashboards import texts
 from data_platform.observability.metrics.exporter import Exporter
 from data_platform.observability.metrics.exposing import Exposition
 from data_platform.observability.metrics.files import FOLDER, write_monitoring
-from data_platform.observability.metrics.host import look_at_host
+from data_platform.observability.metrics.host import Host
 from data_platform.observability.metrics.known import Known
 from data_platform.observability.metrics.plans import Plans
 from data_platform.observability.metrics.serving import served
@@ -134,7 +134,7 @@ def shop(
         known = Known(loaded.plan.nodes)
         exporter = Exporter(instance, Plans(known, lambda: known, ()))
         exporter.look()
-        exposed = Exposition(exporter, lambda: look_at_host({"data": folder}))
+        exposed = Exposition(exporter, Host({"data": folder}).look)
         port = stack.enter_context(served(exposed, "127.0.0.1", 0))
         target = f"127.0.0.1:{port}"
         (folder / "prometheus").mkdir()
@@ -192,7 +192,7 @@ def test_what_happened_is_what_prometheus_knows(shop: Shop):
 
 def test_metrics_are_as_prometheus_wants_them(shop: Shop):
     registry = CollectorRegistry()
-    registry.register(Exposition(shop.exporter, lambda: look_at_host({"data": ROOT})))
+    registry.register(Exposition(shop.exporter, Host({"data": ROOT}).look))
     assert promtool("check", "metrics", given=generate_latest(registry).decode()) == ""
 
 
