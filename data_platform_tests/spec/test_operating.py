@@ -72,7 +72,7 @@ def test_a_budget_limits_something(project: Project):
         ("lineage: {file: f, api_key: k}", "`api_key` goes with `url`"),
         (
             "lineage: {connection: bus, topic: t}",
-            "1:24: 'bus' is no connection of type kafka; there are: none",
+            "1:11: 'bus' is no connection of type kafka; there are: none",
         ),
         ("retention: {runs: 90}", "90 is no duration"),
         ("retention: {run: 90d}", "unknown key 'run'; did you mean 'runs'?"),
