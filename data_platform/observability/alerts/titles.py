@@ -41,7 +41,8 @@ def title_of(incident: Incident) -> str:
         case _ if checks:
             return f"{name}: {_named(checks)} failed"
         case _ if FAILURE in signs:
-            return f"{name} failed: {printable(in_a_line(signs[FAILURE].text) or '')}"
+            said = in_a_line(signs[FAILURE].text) or ""
+            return f"{name} failed: {printable(said.removeprefix(f'{name}: '))}"
         case _:
             return f"{name} is stale"
 

@@ -112,6 +112,8 @@ def _sign(sign: Sign, node: AnyNode | None) -> Iterator[str]:
     match sign.event:
         case "failure" | "broken_pipeline" | "daemon_down":
             yield _said(sign.text)
+            if sign.system:
+                yield f"**Down** {plain(sign.system)}"
         case "check_failed" | "over_budget":
             yield from _check(sign)
         case "stale":
