@@ -92,7 +92,7 @@ def _pools(connection: Connection) -> Iterator[Sample]:
     for pool, limit, used in slots:
         yield Sample(catalogue.POOL_SLOTS, (pool,), limit)
         yield Sample(catalogue.POOL_USED, (pool,), used)
-    for pool in {pool for pool, _, _ in slots} | set(waiting):
+    for pool in sorted({pool for pool, _, _ in slots} | set(waiting)):
         yield Sample(catalogue.POOL_WAITING, (pool,), waiting.get(pool, 0))
 
 

@@ -108,7 +108,7 @@ PLATFORM = Board(
                         "time() - (data_platform_daemon_last_heartbeat_timestamp_seconds > 0)",
                         "{{daemon}}",
                     ),
-                    limits=(90, 180),
+                    limits=(120, 300),
                     text="A daemon that never lived isn't shown; its alert is.",
                 ),
                 lines(
