@@ -6,7 +6,7 @@ kept in one transaction with the position in the log. Messages are sent after it
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -154,7 +154,7 @@ def _fold(
         broken = watched.broken
         unplanned = broken if broken is not None else _pipelines(folding, plan)
         told = turns(folding, alerts.repeat_after, unplanned)
-        messages += [_note(folding, one, watched) for one in told]
+        messages += [_note(folding, one, watched, channels) for one in told]
     keep(batch.connection, folding.changed)
     routed = [
         (message, [name for name in names if name in channels]) for message, names in messages
@@ -178,7 +178,9 @@ def _pipelines(folding: Folding, plan: Plan) -> set[str]:
     return {key.pipeline for key in keys if key is not None and plan.pipeline(key.pipeline) is None}
 
 
-def _note(folding: Folding, told: Told, watched: Watched) -> tuple[Message, list[str]]:
+def _note(
+    folding: Folding, told: Told, watched: Watched, on: Collection[str]
+) -> tuple[Message, list[str]]:
     """The message of an incident and its channels, when the incident has noted both."""
     incident = folding.get(told.incident.id) or told.incident
     plan, alerts, link, now = watched.plan, watched.alerts, watched.link, folding.now
@@ -186,7 +188,7 @@ def _note(folding: Folding, told: Told, watched: Watched) -> tuple[Message, list
         channels = channels_of_end(alerts, incident, plan)
         return message_of(incident, "recovered", "info", plan, link, now), channels
     severity = severity_of(incident, plan)
-    channels = channels_of(alerts, incident, plan, severity)
+    channels = [name for name in channels_of(alerts, incident, plan, severity) if name in on]
     message = message_of(incident, told.turn, severity, plan, link, now)
     noted = replace(
         incident,

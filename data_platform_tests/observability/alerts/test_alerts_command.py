@@ -46,7 +46,7 @@ def test_what_is_wrong_is_shown_with_owner_runbook_and_what_is_behind(
         shop.environ["HOOK"] = hook_at(hook)
         shop.looks(2)
         text = re.sub(" +", " ", run().output)
-    assert "severity for what owner behind told \nerror less than a minute" in text
+    assert "severity for what owner behind told\nerror less than a minute" in text
     assert "staging/shop/orders: check range_id failed team:shop 2 hook" in text
     assert "staging/shop/orders: https://wiki.shop.example/orders" in text
     assert "channel hook hasn't taken 1 message for" in text
