@@ -25,7 +25,7 @@ class Lineage(Model):
     topic: str | None = None
     """Of the connection."""
     namespace: str = "data_platform"
-    """Of the jobs, and of the tables of the lake."""
+    """Of the jobs; datasets are in those of their systems."""
 
     @model_validator(mode="after")
     def _has_one_sink(self) -> "Lineage":

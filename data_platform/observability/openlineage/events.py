@@ -13,28 +13,22 @@ import attr
 import dagster
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.facet_v2 import (
-    OutputDatasetFacet,
     RunFacet,
-    data_quality_assertions_dataset,
-    dataset_version_dataset,
     error_message_run,
     extraction_error_run,
-    input_statistics_input_dataset,
-    lifecycle_state_change_dataset,
     nominal_time_run,
-    output_statistics_output_dataset,
     parent_run,
     processing_engine_run,
     set_producer,
 )
 from openlineage.client.serde import Serde
 
+from data_platform.observability.openlineage.datasets import inputs_of, outputs_of
 from data_platform.observability.openlineage.describing import Descriptions
 from data_platform.observability.openlineage.moments import Moment
-from data_platform.observability.openlineage.open_steps import MAX_KEYS, AssetMade, Check, OpenStep
-from data_platform.plan.destinations.kinds import FileTarget
+from data_platform.observability.openlineage.open_steps import MAX_KEYS, AssetMade, OpenStep
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode, RawNode
+from data_platform.plan.nodes import AnyNode
 
 VERSION = version("data-platform")
 PRODUCER = f"urn:data-platform:{VERSION}"
@@ -68,16 +62,19 @@ def event_of(moment: Moment, descriptions: Descriptions) -> dict[str, Any]:
     node = descriptions.plan[moment.key]
     made = moment.step.made.get(str(moment.key), AssetMade())
     facets = _run_facets(moment, node, made, descriptions.namespace)
-    ended = moment.what != "START"
+    if moment.what == "START":
+        read = [InputDataset(*one.named) for one in descriptions.inputs(node)]
+        written = [OutputDataset(*descriptions.output(node))]
+    else:
+        read = inputs_of(node, made, descriptions)
+        written = outputs_of(moment.step, node, descriptions)
     event = RunEvent(
         eventTime=_time(moment.at),
         eventType=RunState(moment.what),
         run=Run(run_id_of(moment.step, str(moment.key)), facets),
         job=descriptions.job(node),
-        inputs=_inputs(node, made, descriptions, ended=ended),
-        outputs=_outputs(moment, node, made, descriptions)
-        if ended
-        else [OutputDataset(*descriptions.output(node))],
+        inputs=read,
+        outputs=written,
         producer=PRODUCER,
     )
     return Serde.to_dict(event)
@@ -153,103 +150,6 @@ def _partitions(moment: Moment, keys: list[str], made: AssetMade) -> PartitionsR
     return PartitionsRunFacet(
         len(keys), keys[:MAX_KEYS], made.count, made.unchanged, failed or None
     )
-
-
-# Datasets -------------------------------------------------------------------------------------
-
-
-def _inputs(
-    node: AnyNode, made: AssetMade, descriptions: Descriptions, *, ended: bool
-) -> list[InputDataset]:
-    found = descriptions.inputs(node)
-    if not ended:
-        return [InputDataset(*one.named) for one in found]
-    # Of several nobody counts whose rows they were.
-    counted = made.rows_in is not None and len(found) == 1
-    read = (
-        {
-            "inputStatistics": input_statistics_input_dataset.InputStatisticsInputDatasetFacet(
-                rowCount=made.rows_in
-            )
-        }
-        if counted
-        else {}
-    )
-    return [
-        InputDataset(*one.named, inputFacets=dict(read), facets=descriptions.facets_of_input(one))
-        for one in found
-    ]
-
-
-def _outputs(
-    moment: Moment, node: AnyNode, made: AssetMade, descriptions: Descriptions
-) -> list[OutputDataset]:
-    facets: dict[str, Any] = descriptions.facets_of_output(node, made.columns, made.origins)
-    if made.delta_version is not None:
-        facets["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(made.delta_version)
-    if made.checks:
-        facets["dataQualityAssertions"] = _assertions(node, made.checks)
-    if _overwrites(node) and made.count > made.unchanged:
-        facets["lifecycleStateChange"] = (
-            lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(
-                lifecycle_state_change_dataset.LifecycleStateChange.OVERWRITE
-            )
-        )
-    found = [
-        OutputDataset(*descriptions.output(node), facets=facets, outputFacets=_statistics(made))
-    ]
-    if isinstance(node, LakeNode) and node.has_quarantine:
-        held = moment.step.made.get(str(node.quarantine_key))
-        if held is not None:
-            named, about = descriptions.quarantine(node)
-            found.append(OutputDataset(*named, facets=about, outputFacets=_statistics(held)))
-    return found
-
-
-def _statistics(made: AssetMade) -> dict[str, OutputDatasetFacet]:
-    """What was written; nothing where nothing was published."""
-    if not made.count:
-        return {}
-    return {
-        "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
-            rowCount=made.rows, size=made.bytes
-        )
-    }
-
-
-def _overwrites(node: AnyNode) -> bool:
-    """Whether what is written takes the place of what was there."""
-    match node:
-        case RawNode():
-            return node.increments is None
-        case DestinationNode():
-            return isinstance(node.target, FileTarget) or node.target.write.startswith("replace")
-        case _:
-            return True
-
-
-def _assertions(
-    node: AnyNode, found: list[Check]
-) -> data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet:
-    known = {check.name: check for check in node.checks}
-    assertions: list[data_quality_assertions_dataset.Assertion] = []
-    for one in found:
-        check = known.get(one.name)
-        columns: tuple[str, ...] = getattr(check, "columns", ()) if check else ()
-        assertions.append(
-            data_quality_assertions_dataset.Assertion(
-                assertion=check.kind if check else "notice",
-                success=one.passed,
-                column=columns[0] if len(columns) == 1 else None,
-                severity="error" if check and check.effect == "fail" else one.severity,
-                name=one.name,
-                description=check.description if check else None,
-                expected=one.expected,
-                actual=one.actual,
-                params=None,
-            )
-        )
-    return data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(assertions)
 
 
 # Forms ----------------------------------------------------------------------------------------

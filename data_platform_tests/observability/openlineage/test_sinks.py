@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 from kafka_cluster import QUIET, KafkaCluster
 from misbehaving_server import MisbehavingServer, Reply, misbehaving
 
@@ -164,11 +164,9 @@ def cluster() -> KafkaCluster:
 
 def read(cluster: KafkaCluster, topic: str, count: int) -> list[tuple[str, int]]:
     """The keys and numbers of the messages of a topic, a partition in its order."""
-    consumer = Consumer(
-        {"bootstrap.servers": cluster.servers, "group.id": "g", "auto.offset.reset": "earliest"},
-        logger=QUIET,
-    )
-    consumer.subscribe([topic])
+    consumer = Consumer({"bootstrap.servers": cluster.servers, "group.id": "g"}, logger=QUIET)
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     found: list[tuple[str, int]] = []
     until = later()
     while len(found) < count and time.monotonic() < until:

@@ -73,8 +73,10 @@ class KafkaSink:
 
     def _opened(self) -> Any:
         if self._producer is None:
-            # With it a broker takes no message twice, nor two in another order.
-            self._producer = made("Producer", self._connection, **{"enable.idempotence": True})
+            # With it a broker takes no message twice, nor two in another order; an old one may want
+            # a permission for it.
+            own = {"enable.idempotence": True, **self._connection.options}
+            self._producer = made("Producer", self._connection, **own)
         return self._producer
 
 
