@@ -4,7 +4,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from sqlalchemy import event
 from data_platform.errors import PermanentError
 from data_platform.instance.own_tables import transaction
 from data_platform.observability.alerts.outbox import OUTBOX
+from data_platform.observability.metrics import counting
 from data_platform.observability.metrics import exporter as exporting
+from data_platform.observability.metrics.counters import write
 from data_platform.observability.metrics.exporter import Exporter
 from data_platform.observability.metrics.exposing import Exposition
 from data_platform.observability.metrics.host import Host
@@ -130,6 +132,41 @@ def test_what_happens_is_counted_and_outlives_the_process(
         lag = of(series, "asset_freshness_lag_seconds", **ASSET)
         assert lag is not None
         assert 0 <= lag < 600
+
+
+def test_what_is_committed_late_is_counted_once(
+    instance: dg.DagsterInstance, exporter: Exporter, dagster_url: str
+):
+    materialize(instance)
+    with closing(psycopg2.connect(dagster_url)) as slow, slow.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO event_logs (run_id, event, dagster_event_type, timestamp, asset_key)"
+            " SELECT run_id, event, dagster_event_type, timestamp, asset_key FROM event_logs"
+        )
+        materialize(instance)
+        exporter.look()
+        assert of(scrape(exporter), "asset_rows_published_total", **ASSET) == 6
+        slow.commit()
+    for _ in range(2):
+        exporter.look()
+        assert of(scrape(exporter), "asset_rows_published_total", **ASSET) == 9
+
+
+def test_what_a_look_that_broke_off_had_counted_is_counted_once(
+    instance: dg.DagsterInstance, exporter: Exporter, monkeypatch: pytest.MonkeyPatch
+):
+    materialize(instance)
+
+    def write_and_break(*arguments: Any) -> None:
+        write(*arguments)
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(counting, "write", write_and_break)
+        exporter.look()
+    assert of(scrape(exporter), "up") == 0
+    exporter.look()
+    assert of(scrape(exporter), "asset_rows_published_total", **ASSET) == 3
 
 
 def test_checks_that_fail_are_told_from_before_the_exporter_was_there(
