@@ -157,11 +157,13 @@ def _begin(
 def _resume(backfill_id: str, *, allow_new_code: bool) -> None:
     from data_platform.backfills.commanding import resume  # noqa: PLC0415
     from data_platform.backfills.records import find  # noqa: PLC0415
+    from data_platform.instance.audit_trail import note  # noqa: PLC0415
 
     loaded = load_all()
     with dagster_instance(settings_of_machine()) as instance:
         found = find(instance, backfill_id).backfill
         loaded.pipeline(found.pipeline)
+        note(instance, "backfill resumed", [found.pipeline], found.backfill_id)
         ground = _ground(loaded, instance, datetime.now(UTC))
         with _ticking(queued=found.at_once is not None) as ticker:
             result = resume(found.backfill_id, ground, ticker, allow_new_code=allow_new_code)
@@ -179,9 +181,12 @@ def _list() -> None:
 
 def _cancel(backfill_id: str) -> None:
     from data_platform.backfills.commanding import cancel  # noqa: PLC0415
+    from data_platform.instance.audit_trail import note  # noqa: PLC0415
 
     with dagster_instance(settings_of_machine()) as instance:
-        click.echo(f"backfill {cancel(instance, backfill_id)} is cancelled")
+        cancelled = cancel(instance, backfill_id)
+        note(instance, "backfill cancelled", [cancelled])
+        click.echo(f"backfill {cancelled} is cancelled")
 
 
 def _may_begin(*, yes: bool) -> bool:

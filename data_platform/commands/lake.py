@@ -116,6 +116,7 @@ def vacuum(
     current since the oldest run or backfill in progress began stays, and so do versions that one
     of them pinned. Older versions can't be restored any more.
     """
+    from data_platform.instance.audit_trail import note  # noqa: PLC0415
     from data_platform.keeping import vacuum as vacuuming  # noqa: PLC0415
     from data_platform.keeping.at_work import at_work, kept_for  # noqa: PLC0415
     from data_platform.keeping.naming import user_name  # noqa: PLC0415
@@ -127,6 +128,8 @@ def vacuum(
     tables = loaded.workbench().lake
     with dagster_instance(settings_of_machine()) as instance:
         working = at_work(instance)
+        if apply:
+            note(instance, "lake vacuum", [key or "all tables"], by=by)
     keep, now = kept_for(working), datetime.now(UTC)
     found: list[vacuuming.Vacuum] = []
     for one in _tables(loaded, key):

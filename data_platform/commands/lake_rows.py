@@ -60,6 +60,7 @@ def rollback(
 
     Dagster records it, so what lies below is out of date and runs as its automation says.
     """
+    from data_platform.instance.audit_trail import note  # noqa: PLC0415
     from data_platform.keeping.naming import lake_node, user_name  # noqa: PLC0415
     from data_platform.keeping.rollback import plan_rollback, roll_back  # noqa: PLC0415
     from data_platform.terminal.console import make_console, say  # noqa: PLC0415
@@ -90,6 +91,8 @@ def rollback(
         who = by or user_name()
         with dagster_instance(settings_of_machine()) as instance:
             version = roll_back(tables, planned, who)
+            some = f" of {', '.join(partitions)}" if partitions else ""
+            note(instance, "lake rollback", [str(node.key)], f"to version {to}{some}", by)
             _record_rollback(instance, tables, node, planned, version, who)
     if style == "json":
         print_json(rollback_json(planned, version=version))
@@ -157,6 +160,7 @@ def erase(keys: tuple[str, ...], where: str, *, apply: bool, by: str | None, sty
     The report names what isn't reached from here: sources, destinations, what is built from the
     assets unless it is named too, previews of rows in Dagster.
     """
+    from data_platform.instance.audit_trail import note  # noqa: PLC0415
     from data_platform.keeping.beyond import beyond, downstream  # noqa: PLC0415
     from data_platform.keeping.conditions import read_condition  # noqa: PLC0415
     from data_platform.keeping.erasure import Erasure  # noqa: PLC0415
@@ -179,6 +183,9 @@ def erase(keys: tuple[str, ...], where: str, *, apply: bool, by: str | None, sty
                 below = downstream(loaded.plan, [node.key for node in nodes])
                 _require_idle(instance, [*nodes, *below])
                 found = erasure.erase(nodes, who)
+                # The columns, not the values: what was erased must not stand here.
+                detail = f"rows by {', '.join(sorted(condition.columns))}"
+                note(instance, "lake erase", [str(node.key) for node in nodes], detail, by)
                 _record_erasure(instance, found, who)
     if style == "json":
         print_json(erasure_json(found, besides, applied=apply))

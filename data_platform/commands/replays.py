@@ -59,7 +59,7 @@ class Desk:
         from data_platform.correcting.deciding import Author, user_name  # noqa: PLC0415
         from data_platform.terminal.console import make_console  # noqa: PLC0415
 
-        self._loaded = loaded
+        self._loaded, self._by = loaded, by
         self._node = _staging(loaded, asset)
         self._workbench = loaded.workbench()
         self._author = Author(by or user_name(), datetime.now(UTC))
@@ -131,6 +131,7 @@ class Desk:
         """Do it; tells whether everything was published."""
         from data_platform.correcting import deciding  # noqa: PLC0415
 
+        self._note(instance, "replay", len(prepared.replay.rows) if prepared.replay else 0)
         if prepared.edits is not None:
             lake = self._workbench.lake
             with self._workbench.open() as (session, _):
@@ -172,6 +173,7 @@ class Desk:
         with self._workbench.open() as (session, _):
             table = read_held(session, self._node, lake)
             taken = deciding.discard(session, lake, table, rows, self._author, because)
+        self._note(instance, "discard", len(taken), because)
         self._record(instance, taken)
         self._console.print(f"{_rows(len(taken))} discarded by {self._author.name}")
 
@@ -204,6 +206,7 @@ class Desk:
         identities = [one.row_id for one in prepared.back]
         with self._workbench.open() as (session, _):
             taken = deciding.restore(session, lake, self._node, identities, self._author)
+        self._note(instance, "restore", len(taken))
         self._record(instance, taken)
         self._console.print(f"{_rows(len(taken))} restored by {self._author.name}")
         if prepared.replay is None:
@@ -226,6 +229,13 @@ class Desk:
         else:
             print_replayed(self._console, done)
         return not done.failed
+
+    def _note(self, instance: "DagsterInstance", action: str, rows: int, because: str = "") -> None:
+        """Note who did what, where it stays whatever becomes of the rows."""
+        from data_platform.instance.audit_trail import note  # noqa: PLC0415
+
+        detail = f"{_rows(rows)}{f': {because}' if because else ''}"
+        note(instance, f"quarantine {action}", [str(self._node.key)], detail, self._by)
 
     def _record(self, instance: "DagsterInstance", taken: "Sequence[Decision]") -> None:
         from data_platform.correcting import deciding  # noqa: PLC0415

@@ -16,6 +16,7 @@ from dagster._core.utils import make_new_run_id
 from data_platform.asset_specs import asset_key
 from data_platform.endings.telling import tell_end
 from data_platform.engine.work import Moved
+from data_platform.instance.audit_trail import actor
 from data_platform.instance.run_limits import active_runs_tags
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, PipelinePlan
@@ -25,7 +26,7 @@ from data_platform.range_runs.tags import partition_tags
 from data_platform.reporting.progress import watching
 from data_platform.run_config import run_config, settings_tag
 from data_platform.run_reports import AssetReport, after_event, is_about, is_interrupt, why_again
-from data_platform.run_tags import ORIGIN_TAG
+from data_platform.run_tags import ORIGIN_TAG, USER_TAG
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster's own lines on the terminal; its event log has them all."""
@@ -87,7 +88,8 @@ class Runner:
         self._instance = instance
         self._progress = progress
         self._values = values
-        self._given_tags = {ORIGIN_TAG: "command", **tags, **active_runs_tags(limits, limits)}
+        own = {ORIGIN_TAG: "command", USER_TAG: actor().name}
+        self._given_tags = {**own, **tags, **active_runs_tags(limits, limits)}
         self.run_ids: list[str] = []
 
     def run(self, part: Part) -> dict[Key, AssetReport]:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from data_platform.run_tags import CAUSE_TAG, FORCE_TAG
+from data_platform.instance.audit_trail import actor
+from data_platform.run_tags import CAUSE_TAG, FORCE_TAG, USER_TAG
 
 _KEYS = uuid.UUID("6c1f7bd2-54a6-4c0e-8f0a-6f3a3a6a2c11")
 SUCCESS = "SUCCESS"
@@ -50,7 +51,7 @@ class Asked:
         """That tell of it: why, and by which key."""
         known = {TRIGGER_TAG: f"{self.pipeline}/{self.key}"} if self.key else {}
         forced = {FORCE_TAG: "true"} if self.force else {}
-        return {CAUSE_TAG: self.cause_text, **known, **forced}
+        return {CAUSE_TAG: self.cause_text, USER_TAG: actor().name, **known, **forced}
 
     @property
     def cause_text(self) -> str:

@@ -1,0 +1,116 @@
+"""All kinds of things that are kept for a while, in the order in which they go.
+
+Called by the command `retention`, and by the sensor that does the same once a day.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import dagster as dg
+from sqlalchemy.exc import DBAPIError
+
+from data_platform.instance.own_tables import has_tables
+from data_platform.observability.retention.compute_logs import ComputeLogs
+from data_platform.observability.retention.events import CheckResults, Events
+from data_platform.observability.retention.quarantine import Quarantine
+from data_platform.observability.retention.runs import Runs
+from data_platform.observability.retention.sweeping import Ground, Kind, Swept, go_on, sweep
+from data_platform.observability.retention.ticks import ANSWERS, TICKS
+from data_platform.observability.retention.told import INCIDENTS, MESSAGES
+from data_platform.plan.nodes import Plan, StagingNode
+from data_platform.spec.reading import Workspace
+from data_platform.storage.lake import Lake
+
+SECONDS = 300
+"""Between looks; each kind is looked through once a day."""
+AT_WORK = 20.0
+"""Seconds of a look after which no step is begun."""
+
+
+class Pipelines(Protocol):
+    """What is asked of the pipelines; `loading.Loaded` is one."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """As read."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """What will exist."""
+        ...
+
+    def lake(self) -> Lake:
+        """The lake."""
+        ...
+
+
+def kinds_of(loaded: Pipelines, by: str) -> Sequence[Kind]:
+    """All kinds for which something is declared; runs behind what is counted apart of them.
+
+    Args:
+        loaded: the pipelines.
+        by: who removes things.
+    """
+    declared = loaded.workspace.platform.retention
+    kinds: list[Kind] = [Events(), CheckResults(), ComputeLogs(), Runs(), TICKS, ANSWERS]
+    kinds += [INCIDENTS, MESSAGES]
+    if declared.quarantine is not None:
+        nodes = [node for node in loaded.plan.nodes if isinstance(node, StagingNode)]
+        held = [node for node in nodes if node.has_quarantine]
+        kinds.append(Quarantine(held, loaded.lake(), by))
+    return kinds
+
+
+def is_declared(loaded: Pipelines) -> bool:
+    """Whether anything goes at all."""
+    return any(age is not None for _, age in loaded.workspace.platform.retention)
+
+
+def remove_old(
+    loaded: Pipelines, instance: dg.DagsterInstance, by: str, *, dry: bool = False
+) -> Swept | None:
+    """Remove all that is old, or see what is; None where somebody else is at it now."""
+    ground = Ground(instance, loaded.workspace.platform.retention, datetime.now(UTC), dry)
+    return sweep(ground, kinds_of(loaded, by))
+
+
+def retention_sensor(loaded: Pipelines) -> dg.SensorDefinition | None:
+    """The sensor; None where all is kept for ever."""
+    if not is_declared(loaded):
+        return None
+
+    @dg.sensor(
+        name="retention",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=SECONDS,
+        description="Removes what platform.yaml doesn't keep any longer, once a day.",
+        asset_selection=dg.AssetSelection.all(),
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        return dg.SkipReason(tick(loaded, context.instance))
+
+    return sensor
+
+
+def tick(loaded: Pipelines, instance: dg.DagsterInstance, seconds: float = AT_WORK) -> str:
+    """Go on for a while; gives what was done in words."""
+    if not has_tables(instance):
+        return "Dagster's storage isn't in PostgreSQL: nothing is removed"
+    ground = Ground(instance, loaded.workspace.platform.retention, datetime.now(UTC))
+    try:
+        swept = go_on(ground, kinds_of(loaded, "retention"), seconds)
+    except DBAPIError as error:
+        first = str(error.orig or error).strip().splitlines()[0]
+        return f"Dagster's database is slow or away: {first}"
+    return "somebody else removes what is old now" if swept is None else words(swept)
+
+
+def words(swept: Swept) -> str:
+    """What went, in a line."""
+    parts = [f"{gone.count:,} {name}" for name, gone in swept.gone.items() if gone.count]
+    said = f"removed {', '.join(parts)}" if parts else "nothing was old"
+    trouble = [f"{name} gave way: {why}" for name, why in swept.trouble.items()]
+    more = [] if swept.ended or trouble else ["goes on at the next look"]
+    return "; ".join([said, *trouble, *more])
