@@ -47,16 +47,14 @@ class Retention(Model):
     """
 
     runs: Duration | None = None
-    """Runs that have ended, with their events and logs."""
+    """Runs after their end, with their events and logs."""
     events: Duration | None = None
-    """Events of assets that newer ones have replaced."""
+    """Events of assets and results of checks, after newer ones have replaced them."""
     ticks: Duration | None = None
     """Looks of sensors and schedules, and what conditions answered in them."""
     compute_logs: Duration | None = None
-    """What steps have printed."""
-    ledger: Duration | None = None
-    """Loads that ledgers of destinations hold and later ones have replaced."""
+    """What steps have printed, after the end of their runs; no longer than `runs`."""
     quarantine: Duration | None = None
-    """Rows that were held back."""
+    """Rows that were held back; decisions about them stay."""
     alerts: Duration | None = None
     """Incidents that are over, and messages that were delivered."""
