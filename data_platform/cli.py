@@ -9,6 +9,7 @@ import click
 
 from data_platform.commands import (
     alerts,
+    audit,
     backfill,
     before_runs,
     beginning,
@@ -19,6 +20,7 @@ from data_platform.commands import (
     metrics,
     plan,
     quarantine,
+    retention,
     runs,
     testing,
     trigger,
@@ -59,8 +61,10 @@ for _command in (
     looking.query,
     quarantine.quarantine,
     lake.lake,
+    retention.retention,
     looking.status,
     alerts.alerts,
+    audit.audit,
     metrics.metrics,
     why.why,
     doctor.doctor,
