@@ -31,6 +31,7 @@ from data_platform.loading import Loaded, collecting_nothing, load
 from data_platform.observability.alerts.sensor import alerts_sensor
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.openlineage.sensor import lineage_sensor
+from data_platform.observability.retention.kinds import retention_sensor
 from data_platform.observability.validity import broken_asset_specs, platform_definitions
 from data_platform.plan.nodes import (
     AnalyticsNode,
@@ -91,6 +92,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         loaded.outside().expand,
     )
     lineage = lineage_sensor(loaded)
+    retention = retention_sensor(loaded)
     external = loaded.workspace.platform.external_assets
     pipelines = dg.Definitions(
         assets=[
@@ -116,6 +118,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
             *([endings] if endings else []),
             *([alerts] if alerts else []),
             *([lineage] if lineage else []),
+            *([retention] if retention else []),
             *([follow_ups_sensor(loaded.plan)] if nodes else []),
             *outside_sensors(loaded),
             *(entry for entry in others if isinstance(entry, dg.SensorDefinition)),
