@@ -56,7 +56,9 @@ def _events(
     moments = Moments(descriptions.plan, instance, known)
     for followed in batch.events:
         for moment in moments.after(followed.entry):
-            yield cast("dict[str, Any]", masked(_event(moment, descriptions)))
+            # An asset may be gone by the time its step ends.
+            if descriptions.plan.get(moment.key) is not None:
+                yield cast("dict[str, Any]", masked(_event(moment, descriptions)))
     batch.state.clear()
     batch.state.update(known.model_dump(exclude_defaults=True))
 

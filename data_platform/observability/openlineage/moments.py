@@ -11,6 +11,7 @@ from typing import Literal
 import dagster as dg
 from dagster._core.events.log import EventLogEntry
 
+from data_platform.asset_specs import asset_key
 from data_platform.observability.openlineage.open_steps import OpenStep, OpenSteps
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, Plan
@@ -115,9 +116,9 @@ class Moments:
 
     def _begun(self, entry: EventLogEntry) -> list[Moment]:
         event = entry.get_dagster_event()
-        nodes = self._nodes.get(event.step_key or "", [])
         run = self._run(entry.run_id)
-        if not nodes or run is None:
+        nodes = self._made_by(event.step_key or "", run) if run else []
+        if run is None or not nodes:
             return []
         step = self._known.find(entry.run_id, event.step_key)
         if step is not None:
@@ -141,16 +142,17 @@ class Moments:
             begun=entry.timestamp,
             job=run.job_name,
             root=run.root_run_id or run.run_id,
+            assets=[str(node.key) for node in nodes],
             wanted=wanted,
         )
 
     def _failed(self, step: OpenStep, event: dg.DagsterEvent, at: float) -> list[Moment]:
         what: What = "ABORT" if is_interrupt(event) else "FAIL"
         found: list[Moment] = []
-        for node in self._nodes.get(step.step, []):
-            wanted = tuple(step.wanted.get(str(node.key), ()))
-            report = after_failure(event, AssetReport(node.key), wanted)
-            found.append(Moment(what, node.key, step, at, report.message, report.failed))
+        for key in map(Key.parse, step.assets):
+            wanted = tuple(step.wanted.get(str(key), ()))
+            report = after_failure(event, AssetReport(key), wanted)
+            found.append(Moment(what, key, step, at, report.message, report.failed))
         return found
 
     def _run_ended(self, entry: EventLogEntry, event: dg.DagsterEvent) -> list[Moment]:
@@ -167,10 +169,17 @@ class Moments:
         self, what: What, steps: Iterable[OpenStep], at: float, message: str | None = None
     ) -> list[Moment]:
         return [
-            Moment(what, node.key, step, at, message)
+            Moment(what, Key.parse(asset), step, at, message)
             for step in steps
-            for node in self._nodes.get(step.step, [])
+            for asset in step.assets
         ]
+
+    def _made_by(self, step: str, run: dg.DagsterRun) -> list[AnyNode]:
+        """The assets of a step that a run is of: of several that one makes, maybe not all."""
+        nodes = self._nodes.get(step, [])
+        if run.asset_selection is None:
+            return nodes
+        return [node for node in nodes if asset_key(node.key) in run.asset_selection]
 
     def _run(self, run_id: str) -> dg.DagsterRun | None:
         if run_id not in self._runs:

@@ -114,6 +114,8 @@ class OpenStep(BaseModel):
     """Dagster's job."""
     root: str
     """The run that this one is a repetition of, or itself."""
+    assets: list[str]
+    """That the run was to make of those that the step can."""
     wanted: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
     """The partitions that it was to make, by asset; none where it has none."""
     made: dict[str, AssetMade] = Field(default_factory=dict[str, AssetMade])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -15,14 +16,28 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.execution.plan.objects import StepRetryData, StepSuccessData
 from dagster._core.test_utils import create_run_for_test
 from dagster_shared.error import SerializableErrorInfo
-from factories import DAY, NEXT_DAY, Project
+from factories import DAY, NEXT_DAY, SOURCE, Project
+from openlineage_spec import check_event
 
-from data_platform.observability.openlineage.events import run_id_of
+from data_platform.loading import load
+from data_platform.observability.openlineage.describing import Descriptions
+from data_platform.observability.openlineage.events import bare_event, event_of, run_id_of
 from data_platform.observability.openlineage.moments import FORGOTTEN, Moment, Moments
+from data_platform.observability.openlineage.naming import Naming
 from data_platform.observability.openlineage.open_steps import MAX_KEYS, AssetMade, OpenSteps
 from data_platform.plan.nodes import Plan
+from data_platform.settings import Settings
+from data_platform.spec.platform import Platform
+from data_platform.storage.lake import Lake
 
 STEP = "raw__shop__orders"
+TWO_OF_ONE_STEP = """
+import dagster as dg
+
+@dg.multi_asset(outs={"one": dg.AssetOut(), "two": dg.AssetOut()})
+def both():
+    ...
+"""
 ORDERS = dg.AssetKey(["raw", "shop", "orders"])
 NOW = 1_700_000_000.0
 AGAIN = StepRetryData(SerializableErrorInfo("the server is busy", [], "Busy"), 5)
@@ -149,3 +164,41 @@ def test_step_of_whose_end_nobody_tells_is_forgotten(log: Log):
     later = log.run()
     log.after(later, "STEP_START", at=NOW + FORGOTTEN + 1)
     assert [step.run_id for step in log.known.steps] == [later]
+
+
+def test_repetition_names_the_first_run_as_its_root(log: Log):
+    first = log.run()
+    again = create_run_for_test(log.instance, root_run_id=first, parent_run_id=first).run_id
+    [begun] = log.after(again, "STEP_START")
+    assert (begun.step.run_id, begun.step.root) == (again, first)
+
+
+def test_each_asset_of_a_step_that_its_run_is_of_is_told(project: Project):
+    (project.declare(SOURCE).parent / "assets.py").write_text(TWO_OF_ONE_STEP)
+    settings = Settings(project.folder, project.folder / ".data", (project.pipelines,))
+    loaded = load(settings, {})
+    assert not loaded.problems
+    with dg.DagsterInstance.ephemeral() as instance:
+        log = Log(loaded.plan, instance)
+        begun = log.after(log.run(), "STEP_START", step="shop__both")
+        assert {moment.key.name for moment in begun} == {"one", "two"}
+        assert len({run_id_of(moment.step, str(moment.key)) for moment in begun}) == 2
+        one = frozenset([dg.AssetKey(["analytics", "shop", "one"])])
+        part = create_run_for_test(instance, asset_selection=one).run_id
+        for kind in ("STEP_START", "STEP_SUCCESS"):
+            [moment] = log.after(part, kind, step="shop__both")
+            assert moment.key.name == "one"
+
+
+def test_what_can_not_be_described_is_told_without_datasets(log: Log, tmp_path: Path):
+    [moment] = log.after(log.run(), "STEP_START")
+    lake = Lake(tmp_path / "lake")
+    naming = Naming(Platform(), lake, tmp_path, lambda text: text)
+    descriptions = Descriptions(log.plan, naming, "shops")
+    event = bare_event(moment, descriptions, ValueError("no such thing"))
+    check_event(event)
+    assert event["job"] == {"namespace": "shops", "name": "shop.raw.orders", "facets": {}}
+    [error] = event["run"]["facets"]["extractionError"]["errors"]
+    assert error == {"errorMessage": "ValueError: no such thing", "task": "raw/shop/orders"}
+    # Told in full it is the same run.
+    assert event_of(moment, descriptions)["run"]["runId"] == event["run"]["runId"]

@@ -12,8 +12,10 @@ from openlineage_spec import check_event
 from sqlalchemy.engine import Connection
 from test_outbox import rested
 
+from data_platform.errors import SecretsUnavailable
 from data_platform.observability.openlineage import following
 from data_platform.observability.openlineage.following import masked
+from data_platform.observability.openlineage.naming import Naming
 from data_platform.observability.openlineage.outbox import put
 from data_platform.secrets.masker import know
 
@@ -126,11 +128,18 @@ def check_columns(lineage: dict[str, Any], source: str) -> None:
     assert (deciding["field"], deciding["transformations"][0]["subtype"]) == ("amount", "FILTER")
 
 
+def vault_is_down(*_: object) -> None:
+    raise SecretsUnavailable("no answer")
+
+
 def test_failure_is_told_with_its_reason_and_partitions(shop: LineageShop) -> None:
     shop.declare(pipeline=shop.text.replace("on_violation: quarantine", "on_violation: fail"))
     shop.orders(DAYS[1], (101, "bob@shop.example", "1.00"))
     assert not shop.run().succeeded
     shop.tells(url="http://me:hunter2@127.0.0.1:1")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Naming, "source", vault_is_down)
+        assert shop.tick() == "new events are left for later: no answer; 0 sent"
     said = shop.tick()
     assert "0 sent; " in said
     assert said.endswith("UTC; http://127.0.0.1:1 can't be reached: ConnectionError")
