@@ -78,6 +78,21 @@ def age(shop: AlertingShop, key: Key, state: FreshnessState = FreshnessState.FAI
     )
 
 
+def kill(shop: AlertingShop, *keys: Key, **tags: str) -> None:
+    """A run of assets whose process was killed."""
+    run = create_run_for_test(
+        shop.instance,
+        job_name="__ASSET_JOB",
+        asset_selection=frozenset(map(asset_key, keys)),
+        tags={"dagster/partition": DAYS[0], **tags},
+    )
+    shop.instance.report_run_failed(
+        run,
+        "the process of the run is gone",
+        JobFailureData(error=None, failure_reason=RunFailureReason.RUN_EXCEPTION),
+    )
+
+
 def test_on_call_reads_in_one_mail_what_is_wrong_and_in_another_that_it_is_over(
     tmp_path: Path, instance: dg.DagsterInstance, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ):
@@ -130,16 +145,13 @@ def test_a_root_with_200_stale_assets_below_it_is_one_message_though_the_channel
 ):
     chain = "".join(
         f"  a{n}: {{query: SELECT * FROM analytics.{f'a{n - 1}' if n else 'revenue'}}}\n"
-        for n in range(198)
+        for n in range(197)
     )
     shop.declare(pipeline=PIPELINE + chain)
     keys = [node.key for node in shop.loaded.plan.nodes]
-    assert len(keys) == 202
     hook.script = Reply({}, 503)
-    shop.remove_orders(DAYS[1])
-    shop.orders(DAYS[0], BAD)
-    shop.run(DAYS[0])
-    for key in keys[2:]:
+    kill(shop, keys[0])
+    for key in keys[1:]:
         age(shop, key)
     assert shop.looks(4) == 0
     [waiting] = undelivered(shop.instance, shop.now)
@@ -149,9 +161,16 @@ def test_a_root_with_200_stale_assets_below_it_is_one_message_though_the_channel
     shop.look(timedelta(minutes=10))
     shop.looks(2)
     assert titles(hook)[tried:] == [
-        "[error] staging/shop/orders: check range_id failed (200 assets behind)"
+        "[error] raw/shop/orders failed: the process of the run is gone (200 assets behind)"
     ]
     assert undelivered(shop.instance, shop.now) == []
+    for key in keys:
+        age(shop, key, FreshnessState.PASS)
+    partition = dg.AssetMaterialization(asset_key(keys[0]), partition=DAYS[0])
+    shop.instance.report_runless_asset_event(partition)
+    assert shop.looks(2) == 1
+    assert titles(hook)[-1].startswith("[recovered] raw/shop/orders failed")
+    assert open_incidents(shop.instance) == []
 
 
 def test_who_is_killed_between_folding_and_sending_loses_nothing(
@@ -176,24 +195,10 @@ def test_who_is_killed_between_folding_and_sending_loses_nothing(
 def test_a_killed_run_is_a_failure_unless_it_is_made_anew(
     shop: AlertingShop, hook: MisbehavingServer
 ):
-    def killed(**tags: str) -> str:
-        keys = frozenset(asset_key(node.key) for node in shop.loaded.plan.nodes)
-        run = create_run_for_test(
-            shop.instance,
-            job_name="__ASSET_JOB",
-            asset_selection=keys,
-            tags={"dagster/partition": DAYS[0], **tags},
-        )
-        shop.instance.report_run_failed(
-            run,
-            "the process of the run is gone",
-            JobFailureData(error=None, failure_reason=RunFailureReason.RUN_EXCEPTION),
-        )
-        return run.run_id
-
-    killed(**{"dagster/max_retries": "2"})
+    keys = [node.key for node in shop.loaded.plan.nodes]
+    kill(shop, *keys, **{"dagster/max_retries": "2"})
     assert shop.looks() == 0
-    killed()
+    kill(shop, *keys)
     assert shop.looks() == 1
     [body] = bodies(hook)
     assert body["title"] == (
