@@ -49,6 +49,7 @@ from sqlalchemy.engine import Connection, Engine
 import data_platform.partitioning.windows  # noqa: F401 -- all who read Dagster's graph know it
 from data_platform.embedded.server import resolve_url
 from data_platform.errors import ConfigurationError, Location, Problem
+from data_platform.instance.audited import AuditedEvents, AuditedRuns, AuditedSchedules
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
 from data_platform.instance.evaluations import BriefSchedules
 from data_platform.instance.event_log import BriefEventLog
@@ -114,7 +115,7 @@ class _Pooled:
         limit_statements(self._engine, statement_timeout)
 
 
-class PlatformRunStorage(_Pooled, PostgresRunStorage):
+class PlatformRunStorage(_Pooled, AuditedRuns, PostgresRunStorage):
     """Runs; the process that starts one holds its lock of life until it has ended."""
 
     def __init__(self, url: str, engine: Engine) -> None:
@@ -207,7 +208,7 @@ class PlatformRunStorage(_Pooled, PostgresRunStorage):
         self._engine.dispose()
 
 
-class PlatformEventLogStorage(_Pooled, BriefEventLog):
+class PlatformEventLogStorage(_Pooled, AuditedEvents, BriefEventLog):
     """Events, over the pooled connections."""
 
     def __init__(self, url: str, engine: Engine) -> None:
@@ -235,7 +236,7 @@ class PlatformEventLogStorage(_Pooled, BriefEventLog):
         """Nothing is kept for those that wait: they take slots by themselves, in their order."""
 
 
-class PlatformScheduleStorage(_Pooled, BriefSchedules):
+class PlatformScheduleStorage(_Pooled, AuditedSchedules, BriefSchedules):
     """Schedules and sensors, over the pooled connections."""
 
     def __init__(self, url: str, engine: Engine) -> None:
