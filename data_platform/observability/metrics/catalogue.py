@@ -159,6 +159,14 @@ BEHIND = _gauge(
 FOLLOWED_AT = _gauge(
     "follower_last_look_timestamp_seconds", "When a reader of Dagster's log read last.", "follower"
 )
+INCIDENTS = _gauge(
+    "incidents_open", "Causes that somebody was told of and that aren't mended.", "severity"
+)
+LINEAGE_WAITING = _gauge(
+    "lineage_events_waiting",
+    "Events of lineage that wait for their sink, or were refused.",
+    "state",
+)
 UNDELIVERED = _gauge(
     "alert_messages_waiting", "Messages that a channel of alerts hasn't taken.", "channel"
 )

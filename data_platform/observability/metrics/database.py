@@ -4,14 +4,12 @@ Called by `exporter` at each look. No question here answers with more rows when 
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from dagster import DagsterInstance, DagsterRunStatus
 from sqlalchemy.engine import Connection
 
 from data_platform.instance.own_tables import transaction
-from data_platform.observability.alerts.outbox import undelivered
 from data_platform.observability.metrics import catalogue
 from data_platform.observability.metrics.catalogue import Sample
 
@@ -66,7 +64,7 @@ def look_at_database(instance: DagsterInstance) -> list[Sample]:
                 for state, count in connection.execute(_CONNECTIONS)
             ),
         ]
-    return [*found, *_daemons(instance), *_channels(instance)]
+    return [*found, *_daemons(instance)]
 
 
 def _runs(connection: Connection) -> Iterator[Sample]:
@@ -112,11 +110,6 @@ def _followers(connection: Connection) -> Iterator[Sample]:
     for name, behind, at in connection.execute(_FOLLOWERS):
         yield Sample(catalogue.BEHIND, (name,), behind or 0)
         yield Sample(catalogue.FOLLOWED_AT, (name,), float(at))
-
-
-def _channels(instance: DagsterInstance) -> Iterator[Sample]:
-    for one in undelivered(instance, datetime.now(UTC)):
-        yield Sample(catalogue.UNDELIVERED, (one.channel,), one.waiting)
 
 
 def _daemons(instance: DagsterInstance) -> Iterator[Sample]:

@@ -20,12 +20,13 @@ from data_platform.observability.metrics.counters import Counters
 from data_platform.observability.metrics.counting import count_new
 from data_platform.observability.metrics.database import look_at_database
 from data_platform.observability.metrics.plans import Plans
+from data_platform.observability.metrics.told import look_at_told
 from data_platform.secrets.masker import mask
 
 EVERY = 5.0
 """Seconds between looks."""
-ASSETS_EVERY = 60.0
-"""Seconds between looks at assets that ask about each of them."""
+SELDOM_EVERY = 60.0
+"""Seconds between looks that ask about each asset, and about all that waits to be told."""
 STALE = 90.0
 """Seconds after which what was seen counts as nothing: a look hangs, or the thread is gone."""
 _log = logging.getLogger("data_platform.metrics")
@@ -65,8 +66,8 @@ class Exporter:
     tasks: Sequence[Callable[[], object]] = ()
     counters: Counters = field(default_factory=Counters)
     seen: Seen = field(default_factory=Seen)
-    _assets: tuple[Sample, ...] = ()
-    _assets_at: float = 0.0
+    _seldom: tuple[Sample, ...] = ()
+    _seldom_at: float = 0.0
     _looks: AssetLooks = field(default_factory=AssetLooks)
     _ending: threading.Event = field(default_factory=threading.Event)
 
@@ -103,12 +104,15 @@ class Exporter:
     def _look(self) -> tuple[Sample, ...]:
         count_new(self.instance, self.plans.known, self.counters)
         gauges = look_at_database(self.instance)
-        if not self._assets_at or time.monotonic() - self._assets_at >= ASSETS_EVERY:
+        if not self._seldom_at or time.monotonic() - self._seldom_at >= SELDOM_EVERY:
             self.plans.refresh()
             shown = self.plans.known.shown
-            self._assets = tuple(self._looks.look(self.instance, shown, datetime.now(UTC)))
-            self._assets_at = time.monotonic()
-        return (*gauges, *self._assets)
+            self._seldom = (
+                *self._looks.look(self.instance, shown, datetime.now(UTC)),
+                *look_at_told(self.instance),
+            )
+            self._seldom_at = time.monotonic()
+        return (*gauges, *self._seldom)
 
     def own_gauges(self, now: float) -> list[Sample]:
         """What this says of itself.

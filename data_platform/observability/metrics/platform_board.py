@@ -46,6 +46,28 @@ PLATFORM = Board(
             ),
         ),
         Row(
+            "Told",
+            (
+                lines(
+                    "Open incidents",
+                    "short",
+                    ("max by (severity) (data_platform_incidents_open)", "{{severity}}"),
+                    text="One for each cause, whatever is late behind it.",
+                ),
+                lines(
+                    "Messages that wait for a channel",
+                    "short",
+                    ("max by (channel) (data_platform_alert_messages_waiting)", "{{channel}}"),
+                ),
+                lines(
+                    "Events of lineage",
+                    "short",
+                    ("max by (state) (data_platform_lineage_events_waiting)", "{{state}}"),
+                ),
+            ),
+            6,
+        ),
+        Row(
             "Runs",
             (
                 lines(

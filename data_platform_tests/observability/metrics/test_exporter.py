@@ -67,7 +67,7 @@ def exporter(instance: dg.DagsterInstance, plans: Plans) -> Exporter:
 
 @pytest.fixture(autouse=True)
 def _at_each_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "ASSETS_EVERY", 0.0)
+    monkeypatch.setattr(exporting, "SELDOM_EVERY", 0.0)
 
 
 def scrape(exporter: Exporter) -> Series:
@@ -111,6 +111,8 @@ def test_an_empty_instance_has_no_errors_and_its_assets_lack(exporter: Exporter)
     assert of(series, "asset_rows_published_total", **ASSET) is None
     assert of(series, "steps_total", **ASSET, status="failure") == 0
     assert of(series, "runs_ended_total", status="canceled") == 0
+    assert of(series, "incidents_open", severity="critical") == 0
+    assert of(series, "lineage_events_waiting", state="waiting") == 0
 
 
 def test_what_happens_is_counted_and_outlives_the_process(

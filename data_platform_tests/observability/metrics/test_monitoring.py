@@ -59,6 +59,7 @@ EMPTY = {
     "Failed",
     "Partitions that are missing",
     "Ticks that failed in an hour",
+    "Messages that wait for a channel",
 }
 """Panels that show nothing where nothing is wrong."""
 
@@ -128,7 +129,7 @@ def shop(
     with ExitStack() as stack:
         stack.callback(databases.drop, url)
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(exporting, "ASSETS_EVERY", 0.0)
+        patch.setattr(exporting, "SELDOM_EVERY", 0.0)
         patch.setattr(exporting, "STALE", 3_600.0)
         instance = stack.enter_context(open_instance(settings))
         known = Known(loaded.plan.nodes)
