@@ -8,7 +8,8 @@ compares them with those of the decorator.
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, cast
 
 import dagster as dg
@@ -16,6 +17,7 @@ import dagster as dg
 from data_platform.asset_specs import check_specs
 from data_platform.instance.pods import KUBERNETES_TAG, container_config
 from data_platform.instance.pool_slots import POOL_SLOTS_TAG
+from data_platform.logs.surroundings import about, name_step, partition_of
 from data_platform.plan.checks.notices import further_checks
 from data_platform.plan.nodes import AnyNode, Node
 from data_platform.run_config import config_schema
@@ -75,7 +77,7 @@ def step_asset(
         check.get_python_identifier(): check for check in check_specs(node, further_checks(node))
     }
     op = dg.OpDefinition(
-        compute_fn=_compute(step),
+        compute_fn=_compute(step, lines_of([node])),
         name=node.step_name,
         ins=dict.fromkeys(inputs, _UPSTREAM),
         outs={output: _made(spec), **dict.fromkeys(checks, _OUTCOME)},
@@ -131,10 +133,48 @@ def _made(spec: dg.AssetSpec) -> dg.Out:
     )
 
 
-def _compute(step: Step) -> Callable[..., Iterator[Any]]:
+def lines_of(
+    nodes: Sequence[AnyNode],
+) -> Callable[[dg.AssetExecutionContext], AbstractContextManager[None]]:
+    """Tells lines of logs what they are about: of a step that makes these assets.
+
+    Returns:
+        What is entered where the step begins.
+    """
+    first = nodes[0]
+    name_step(
+        first.step_name,
+        {
+            "pipeline": first.key.pipeline,
+            "layer": first.key.layer,
+            "asset": ", ".join(str(node.key) for node in nodes),
+        },
+    )
+
+    def lines(context: dg.AssetExecutionContext) -> AbstractContextManager[None]:
+        origin = context.run.remote_job_origin
+        location = origin and origin.repository_origin.code_location_origin.location_name
+        return about(
+            {
+                "run": context.run.run_id,
+                "job": context.run.job_name,
+                "code_location": location,
+                "step": first.step_name,
+                "partition": partition_of(context.run.tags),
+                "try": context.retry_number + 1,
+            }
+        )
+
+    return lines
+
+
+def _compute(
+    step: Step, lines: Callable[[dg.AssetExecutionContext], AbstractContextManager[None]]
+) -> Callable[..., Iterator[Any]]:
     """A step as Dagster calls it, which reads from the signature what the context must be."""
 
     def compute(context: dg.AssetExecutionContext, inputs: Mapping[str, object]) -> Iterator[Any]:  # noqa: ARG001
-        return step(context)
+        with lines(context):
+            yield from step(context)
 
     return compute

@@ -34,8 +34,8 @@ from data_platform.plan.sources.kinds import (
     PythonSource,
     Topic,
 )
-from data_platform.secrets.masker import know_environment
 from data_platform.secrets.stores import expand, expand_model, expand_secret
+from data_platform.secrets.written import know_workspace
 from data_platform.settings import Settings
 from data_platform.spec.guessing import guess_assets
 from data_platform.spec.handwritten import ASSETS_FILE
@@ -205,7 +205,6 @@ def load(settings: Settings, environ: Mapping[str, str], *, connect: bool = Fals
         environ: what `${VAR}` in them refers to.
         connect: ask databases for the columns of their tables too, not only files that are there.
     """
-    know_environment(environ)
     with collecting_nothing():
         return _load(settings, environ, connect=connect)
 
@@ -231,6 +230,7 @@ def collecting_nothing() -> Generator[None]:
 
 def _load(settings: Settings, environ: Mapping[str, str], *, connect: bool) -> Loaded:
     workspace, files = _with_assets(read_workspace(settings.pipelines_dirs, environ, settings.home))
+    know_workspace(workspace, environ)
     columns = _SourceColumns(connect=connect)
     # The columns of sources are asked for while the plan is built, connections by a plan that
     # isn't there yet: all that they need of it is platform.yaml.
@@ -250,6 +250,7 @@ def unplanned(settings: Settings, environ: Mapping[str, str]) -> Loaded:
         environ: what `${VAR}` in them refers to.
     """
     workspace = read_workspace(settings.pipelines_dirs, environ, settings.home)
+    know_workspace(workspace, environ)
     return _unplanned(workspace, settings, environ)
 
 

@@ -14,6 +14,7 @@ from data_platform.asset_specs import asset_key
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode
 from data_platform.reporting.events import FAILED
+from data_platform.secrets.masker import mask
 
 State = Literal["success", "failed", "skipped"]
 
@@ -169,7 +170,7 @@ def why_again(event: dg.DagsterEvent) -> str:
     error = event.step_retry_data.error
     while error is not None and error.cause is not None and error.cls_name == "RetryRequested":
         error = error.cause
-    message = error.message.strip() if error else ""
+    message = mask(error.message.strip()) if error else ""
     return message.partition("Failure: ")[2] or message
 
 
@@ -192,5 +193,5 @@ def after_failure(event: dg.DagsterEvent, report: AssetReport, own: tuple[str, .
         if data.error
         else ""
     )
-    message = (given.description if given and given.description else cause).strip()
+    message = mask((given.description if given and given.description else cause).strip())
     return replace(report, state="failed", failed=failed, message=message)

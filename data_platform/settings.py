@@ -10,11 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 PACKAGE_DIR = Path(__file__).parent
 SHIPPED_PIPELINES = PACKAGE_DIR / "pipelines"
 OWN_PIPELINES = Path("pipelines")
 """In a project of one's own, as `data-platform init` makes it: told by its platform.yaml."""
+
+LogFormat = Literal["json", "text"]
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _MEMORY = re.compile(r"(?=.*[1-9])\d+(\.\d+)? ?(%|[mgt](i?b)?)", re.IGNORECASE)
 
@@ -36,6 +40,10 @@ class Settings:
         memory_limit: what DuckDB may hold in memory for one step before it spills to scratch
             (`DATA_PLATFORM_MEMORY_LIMIT`; default `1GB`, so that several steps fit a laptop).
         threads: of DuckDB for one step (`DATA_PLATFORM_THREADS`; None means one a core).
+        compute_logs: where what steps print is sent (`DATA_PLATFORM_COMPUTE_LOGS`, an
+            `s3://bucket/prefix`); None means that it stays in `data_dir`.
+        log_format: of lines of logs (`DATA_PLATFORM_LOG_FORMAT`; default `text`).
+        log_level: of what is logged at least (`DATA_PLATFORM_LOG_LEVEL`); None means Dagster's.
     """
 
     home: Path
@@ -44,6 +52,9 @@ class Settings:
     storage_url: str | None = field(default=None, repr=False)
     memory_limit: str = "1GB"
     threads: int | None = None
+    compute_logs: str | None = None
+    log_format: LogFormat = "text"
+    log_level: str | None = None
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -55,6 +66,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environ is None else environ
     home = Path(env.get("DATA_PLATFORM_HOME") or Path.cwd()).absolute()
     threads = env.get("DATA_PLATFORM_THREADS")
+    log_format, log_level = log_settings(env)
     return Settings(
         home=home,
         data_dir=home / (env.get("DATA_PLATFORM_DATA_DIR") or ".data"),
@@ -64,7 +76,30 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             "DATA_PLATFORM_MEMORY_LIMIT", env.get("DATA_PLATFORM_MEMORY_LIMIT") or "1GB"
         ),
         threads=_count("DATA_PLATFORM_THREADS", threads) if threads else None,
+        compute_logs=_bucket(
+            "DATA_PLATFORM_COMPUTE_LOGS", env.get("DATA_PLATFORM_COMPUTE_LOGS") or None
+        ),
+        log_format=log_format,
+        log_level=log_level,
     )
+
+
+def log_settings(environ: Mapping[str, str]) -> tuple[LogFormat, str | None]:
+    """How lines of logs are written, and from which level on.
+
+    Raises:
+        ValueError: one can't be read; it names the variable.
+    """
+    style = environ.get("DATA_PLATFORM_LOG_FORMAT") or "text"
+    level = environ.get("DATA_PLATFORM_LOG_LEVEL") or None
+    if level is not None and level.upper() not in LOG_LEVELS:
+        known = ", ".join(LOG_LEVELS)
+        raise ValueError(f"DATA_PLATFORM_LOG_LEVEL is {level!r}: it must be one of {known}")
+    match style.lower():
+        case "json" | "text" as found:
+            return found, level.upper() if level else None
+        case _:
+            raise ValueError(f"DATA_PLATFORM_LOG_FORMAT is {style!r}: it must be json or text")
 
 
 def _pipelines_dirs(named: str | None, home: Path) -> tuple[Path, ...]:
@@ -84,6 +119,12 @@ def _memory(name: str, text: str) -> str:
     if not _MEMORY.fullmatch(text):
         raise ValueError(f"{name} is {text!r}: it must be an amount such as 512MB, 2GB or 1.5GiB")
     return text
+
+
+def _bucket(name: str, url: str | None) -> str | None:
+    if url and not re.fullmatch(r"s3://[^/]+(/.*)?", url):
+        raise ValueError(f"{name} is {url!r}: it must be s3://bucket or s3://bucket/prefix")
+    return url
 
 
 def _database(name: str, url: str | None) -> str | None:

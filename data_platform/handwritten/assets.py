@@ -15,7 +15,7 @@ from data_platform.asset_specs import (
     asset_spec,
     check_specs,
 )
-from data_platform.asset_steps import backfill_policy, step_tags
+from data_platform.asset_steps import backfill_policy, lines_of, step_tags
 from data_platform.beside import error_words, own_place
 from data_platform.dataframes import Frames, publish_frames
 from data_platform.engine.calls import passes
@@ -73,10 +73,13 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
         )
     }
 
+    lines = lines_of(nodes)
+
     def compute(context: dg.AssetExecutionContext, _inputs: Mapping[str, object]) -> Iterator[Any]:
         selected = [by_key[key] for key in by_key if key in context.selected_asset_keys]
         try:
-            yield from _Run(context, step, selected).run()
+            with lines(context):
+                yield from _Run(context, step, selected).run()
         except PlatformError as error:
             if own_policy:
                 raise failure_of(error) from error

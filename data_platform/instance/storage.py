@@ -30,7 +30,6 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.snap import ExecutionPlanSnapshot
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.base import EventLogStorage
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs.base import RunStorage
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable, SnapshotsTable
@@ -50,6 +49,7 @@ import data_platform.partitioning.windows  # noqa: F401 -- all who read Dagster'
 from data_platform.embedded.server import resolve_url
 from data_platform.errors import ConfigurationError, Location, Problem
 from data_platform.instance.audited import AuditedEvents, AuditedRuns, AuditedSchedules
+from data_platform.instance.compute_logs import PlatformComputeLogs
 from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
 from data_platform.instance.evaluations import BriefSchedules
 from data_platform.instance.event_log import BriefEventLog
@@ -57,7 +57,9 @@ from data_platform.instance.freshness import judge_by_newest_due
 from data_platform.instance.liveness import WORKER_TAG, RunLocks
 from data_platform.instance.masked import masked
 from data_platform.instance.pool_slots import claim
+from data_platform.logs.setting_up import set_up
 from data_platform.secrets.masker import know_environment
+from data_platform.secrets.written import know_platform
 from data_platform.settings import (
     PACKAGE_DIR,
     Settings,
@@ -65,6 +67,7 @@ from data_platform.settings import (
     load_settings,
     set_environment_defaults,
 )
+from data_platform.spec.reading import read_platform
 
 if TYPE_CHECKING:
     from dagster._daemon.types import DaemonHeartbeat
@@ -308,8 +311,11 @@ class PlatformStorage(DagsterStorage, ConfigurableClass):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PlatformStorage":
         """Start the embedded server if it is the one to use, and open the storage."""
-        know_environment(environment())
         settings = _configured(config_value)
+        know_environment(environment())
+        for folder in settings.pipelines_dirs[:1]:
+            know_platform(read_platform(folder)[0], environment())
+        set_up(settings.log_format, settings.log_level)
         wanted = settings.storage_url or EMBEDDED_URL
 
         def resolve() -> str:
@@ -332,22 +338,6 @@ class PlatformStorage(DagsterStorage, ConfigurableClass):
     def schedule_storage(self) -> ScheduleStorage:
         """Ticks of schedules and sensors, evaluations of automation conditions."""
         return self._schedule_storage
-
-
-class PlatformComputeLogs(LocalComputeLogManager):
-    """What steps print, in `<data_dir>/compute_logs`."""
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:
-        """The folder defaults to the settings'."""
-        return {"data_dir": Field(StringSource, is_required=False)}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "PlatformComputeLogs":
-        """Make the folder if it is missing."""
-        return cls(str(_folder(config_value, "compute_logs")), inst_data=inst_data)
 
 
 class PlatformArtifacts(LocalArtifactStorage):

@@ -7,7 +7,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from os.path import commonprefix
 from urllib.parse import quote, quote_plus
@@ -87,6 +87,15 @@ def _in_base64(value: bytes) -> Iterator[str]:
         whole = (before + len(value)) * 8 // 6
         for text in (encoded, encoded.translate(str.maketrans("+/", "-_"))):
             yield text[first:whole]
+
+
+def shortest(forms: Iterable[str]) -> tuple[str, ...]:
+    """Those of which no other is a part: a text without these is without all of them."""
+    found: list[str] = []
+    for form in sorted(forms, key=len):
+        if not any(other in form for other in found):
+            found.append(form)
+    return tuple(found)
 
 
 def alternation(words: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from data_platform.secrets.forms import SHORTEST, alternation, can_be_found, forms
+from data_platform.secrets.forms import SHORTEST, alternation, can_be_found, forms, shortest
 from data_platform.secrets.shapes import (
     MASK,
     masked_shapes,
@@ -27,6 +27,8 @@ _WITH_HOST = frozenset(
 _KEY = re.compile(r"(?=.*\d|.*[a-z].*[A-Z]|.*[A-Z].*[a-z])[^.]{8,}")
 """A part of an address that isn't a word."""
 _AUTHORIZED = re.compile(r"(?:Bearer|Basic|Token|token|ApiKey) \S+$")
+_LookedFor = tuple[tuple[str, ...], re.Pattern[str]]
+"""What a text must hold at least a part of, and a pattern of all."""
 
 
 class Masker:
@@ -35,7 +37,7 @@ class Masker:
     def __init__(self) -> None:
         self._values: set[str] = set()
         self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._looked_for: _LookedFor | None = None
         self._lock = threading.Lock()
 
     def know(self, *values: str | None) -> None:
@@ -46,21 +48,27 @@ class Masker:
         with self._lock:
             self._values |= new
             self._forms = self._forms.union(*(forms(value) for value in new))
-            self._pattern = None
+            self._looked_for = None
 
     def mask(self, text: str) -> str:
         """A text without secrets; the same where there are none."""
         if len(text) < SHORTEST:
             return text
         if self._forms:
-            text = (self._pattern or self._compiled()).sub(MASK, text)
+            parts, pattern = self._looked_for or self._compiled()
+            # A pattern looks at each character; nearly all texts hold nothing.
+            for part in parts:
+                if part in text:
+                    text = pattern.sub(MASK, text)
+                    break
         return masked_shapes(text)
 
-    def _compiled(self) -> re.Pattern[str]:
+    def _compiled(self) -> _LookedFor:
         with self._lock:
-            if self._pattern is None:
-                self._pattern = re.compile(alternation(sorted(self._forms)))
-            return self._pattern
+            if self._looked_for is None:
+                pattern = re.compile(alternation(sorted(self._forms)))
+                self._looked_for = (shortest(self._forms), pattern)
+            return self._looked_for
 
 
 _masker = Masker()

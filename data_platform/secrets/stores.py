@@ -157,7 +157,10 @@ def _known(reference: Reference, value: str) -> None:
     if not reference.is_outside:
         know_environment({reference.name: value})
         return
-    know(value)
+    if "://" in value:
+        know_address(value)
+    else:
+        know(value)
     with contextlib.suppress(ValueError):
         know_texts(json.loads(value))
 

@@ -14,11 +14,15 @@ from typing import Any
 import click
 
 from data_platform.errors import PlatformError
+from data_platform.logs.output import masked_output
+from data_platform.secrets.masker import mask
 from data_platform.terminal.problem_lines import error_lines
 
 INTERRUPTED = 130
 """What a shell gives a program that Ctrl-C ended: 128 and the signal's number."""
 
+_PRINTS_ROWS = frozenset({"query"})
+"""Commands that give rows of tables, as they are."""
 _SURROUNDINGS = {
     errno.EACCES: "the user that runs this may not do that; choose another folder, or change whose "
     "it is",
@@ -37,13 +41,22 @@ _SURROUNDINGS = {
 class Commands(click.Group):
     """Commands whose errors are messages."""
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; what it prints is masked until it has ended."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name not in _PRINTS_ROWS and not ctx.resilient_parsing:
+            ctx.with_resource(masked_output())
+        return name, command, rest
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and turn what it raises into a line and an exit code."""
         try:
             return super().invoke(ctx)
         except PlatformError as error:
             for line in error_lines(error, Path.cwd()):
-                complain(line)
+                complain(mask(line))
             ctx.exit(1)
         except OSError as error:
             if error.filename is None or error.errno not in _SURROUNDINGS:

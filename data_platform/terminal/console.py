@@ -7,9 +7,12 @@ or a CI log has no width: lines are whole there, and nothing moves.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.text import Text
+
+from data_platform.logs.output import MaskedText
 
 
 def make_console(environ: Mapping[str, str]) -> Console:
@@ -42,7 +45,7 @@ def steady_console(console: Console) -> Iterator[Console]:
     encoding = console.encoding
     with open(descriptor, "w", encoding=encoding, errors="replace") as file:  # noqa: PTH123
         yield Console(
-            file=file,
+            file=cast("TextIO", MaskedText(file)),
             width=console.width,
             no_color=console.color_system is None,
             color_system="auto" if console.color_system else None,

@@ -8,11 +8,14 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
+from factories import Project
 from pydantic import BaseModel, Field
 
 from data_platform.secrets import masker, stores
 from data_platform.secrets.masker import Masker, mask
 from data_platform.secrets.shapes import masked_shapes, names_secret
+from data_platform.secrets.written import know_workspace
+from data_platform.spec.reading import read_workspace
 
 SECRET = "k9\"\\/ü%+Zq'&x=<7>"
 
@@ -281,3 +284,35 @@ def test_a_plain_variable_is_not_masked() -> None:
     stores.expand("${LAKE_ROOT}/x", {"LAKE_ROOT": "/data/lake"})
 
     assert mask("/data/lake/x") == "/data/lake/x"
+
+
+def test_what_platform_yaml_names_is_masked_before_anything_connects(project: Project) -> None:
+    project.platform(
+        "connections:\n"
+        "  dwh: {type: database, url: 'postgresql://etl:${DWH}@h/d'}\n"
+        "  bank: {type: api, url: 'http://h', auth: {type: bearer, token: '${BANK}'}}\n"
+        "  gone: {type: api, url: 'http://h', headers: {X-Key: '${GONE}'}}\n"
+        "  kept: {type: api, url: 'http://h', headers: {X-Key: '${vault:a/b#c}'}}\n"
+        "masking: {key: '${HIDING}'}\n"
+        "alerts: {channels: {chat: {url: '${CHAT}'}}}\n"
+    )
+    project.declare(
+        "sources:\n  prices: {type: api, url: 'http://h/${PLACE}', params: {k: '${PRICES}'}}\n"
+    )
+    environ = {
+        "DWH": "dwh-value",
+        "BANK": "bank-value",
+        "HIDING": "hiding-value",
+        "CHAT": "slack://TokenA123/TokenB123/TokenC123",
+        "PRICES": "prices-value",
+        "PLACE": "place-value",
+    }
+
+    know_workspace(read_workspace([project.pipelines], environ, project.folder), environ)
+
+    assert mask("dwh-value bank-value hiding-value TokenC123 prices-value place-value etl") == (
+        "*** *** *** *** *** place-value etl"
+    )
+    assert mask("${GONE} and ${vault:a/b#c} are to be set") == (
+        "${GONE} and ${vault:a/b#c} are to be set"
+    )
