@@ -5,8 +5,9 @@
 Writes pipelines of ten assets with daily partitions of a year, and starts a code server and
 Dagster's daemon over a PostgreSQL of their own. At first conditions are judged as of the same time
 yesterday, when all that was due is built: the processes begin, and come to rest. Then a day begins:
-from the next tick on conditions are judged as of now, each asset lacks a partition, a run a
-pipeline is requested, and later ticks see what came of it. At last come events of ten assets, and a
+from the next tick on conditions are judged as of now, each asset lacks a partition, and a run a
+pipeline is requested: a tick takes a part of the assets, and the next ones the rest. Later ticks
+see what came of it. At last come events of ten assets, and a
 tick after these. Nothing is shifted but the moment that conditions are judged for, in the code
 server: the daemon, the log and the states of freshness have the clock of the machine, and the
 queued runs are of yesterday's partition, as they would be. Runs are made and queued, none is
@@ -48,7 +49,7 @@ from data_platform.settings import PACKAGE_DIR, Settings
 
 SENSOR = "default_automation_condition_sensor"
 _BEGUN = "begun"
-_LATER = ("1 later", "2 later", "3 later")
+_LATER = tuple(f"{number} later" for number in range(1, 13))
 _CLOCK = f"""
 import dagster._core.definitions.declarative_automation.automation_condition_evaluator as judging
 from datetime import UTC, datetime, timedelta
@@ -131,12 +132,38 @@ def measure(contestant: str, pipelines: int, folder: Path) -> Iterator[Tick]:
         _publish(instance, keys, str(day))
         processes = stack.enter_context(_dagster(folder, environment))
         seen: set[int] = set()
-        for name in ("processes begin", *_LATER, "a day begins", *_LATER, "ten events", _LATER[0]):
-            if name == "a day begins":
-                (folder / _BEGUN).touch()
-            if name == "ten events":
-                _publish(instance, keys[:: max(1, len(keys) // 10)][:10], str(day))
+        for name in ("processes begin", *_LATER):
             yield Tick(*about, name, *_next(instance, processes, seen))
+        (folder / _BEGUN).touch()
+        begun: list[tuple[float, Tick]] = []
+        for name in ("a day begins", *_LATER):
+            begun.append((time.time(), Tick(*about, name, *_next(instance, processes, seen))))
+            yield begun[-1][1]
+        yield _until_the_last_run(begun)
+        _publish(instance, keys[:: max(1, len(keys) // 10)][:10], str(day))
+        for name in ("ten events", _LATER[0]):
+            yield Tick(*about, name, *_next(instance, processes, seen))
+
+
+def _until_the_last_run(ticks: list[tuple[float, Tick]]) -> Tick:
+    """From the beginning of the first tick to the end of the last one that requested a run.
+
+    Args:
+        ticks: each with the moment from which on it was waited for: the end of the one before.
+    """
+    last = max((number for number, (_, tick) in enumerate(ticks) if tick.runs), default=0)
+    asking = [tick for _, tick in ticks[: last + 1]]
+    ended = ticks[last + 1][0]
+    began = ticks[1][0] - asking[0].seconds
+    return Tick(
+        asking[0].contestant,
+        asking[0].assets,
+        "all its runs are queued",
+        ended - began,
+        sum(tick.server for tick in asking),
+        sum(tick.daemon for tick in asking),
+        sum(tick.runs for tick in asking),
+    )
 
 
 def _configure(folder: Path) -> None:

@@ -48,7 +48,21 @@ def _listed(subset: EntitySubset) -> EntitySubset:
 
 def parts_of(subsets: Sequence[EntitySubset], graph: AssetGraph) -> list[list[EntitySubset]]:
     """What is requested, parted: a pipeline stays together, and so does what reads one another."""
-    by_key = {subset.key: subset for subset in subsets}
+    parts: dict[object, list[EntitySubset]] = defaultdict(list)
+    of = together([subset.key for subset in subsets], graph)
+    for subset in subsets:
+        parts[of[subset.key]].append(subset)
+    return list(parts.values())
+
+
+def together(keys: Iterable[EntityKey], graph: AssetGraph) -> dict[EntityKey, object]:
+    """What stays together: the part of each key, by something that all of the part have.
+
+    Args:
+        keys: among which something may read another.
+        graph: all assets.
+    """
+    known = dict.fromkeys(keys)
     leaders: dict[object, object] = {}
 
     def leader(one: object) -> object:
@@ -56,14 +70,11 @@ def parts_of(subsets: Sequence[EntitySubset], graph: AssetGraph) -> list[list[En
             leaders[one] = one = leaders[leaders[one]]
         return one
 
-    for key in by_key:
+    for key in known:
         for other in _beside(key, graph):
-            if not isinstance(other, AssetKey) or other in by_key:
+            if not isinstance(other, AssetKey) or other in known:
                 leaders[leader(key)] = leader(other)
-    parts: dict[object, list[EntitySubset]] = defaultdict(list)
-    for key, subset in by_key.items():
-        parts[leader(key)].append(subset)
-    return list(parts.values())
+    return {key: leader(key) for key in known}
 
 
 def _beside(key: EntityKey, graph: AssetGraph) -> Iterable[object]:

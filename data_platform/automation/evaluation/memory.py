@@ -52,11 +52,14 @@ class State(NamedTuple):
         answers: a hash of all that its operands have answered.
         settled: those that will be read again: with the same twice, nothing has changed.
         text: these as text.
+        since: the moment and the newest event of the tick up to which it was judged, where it waits
+            for its turn; None means those of the last tick.
     """
 
     answers: str
     settled: str
     text: str
+    since: tuple[float, int | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,28 @@ class Memory:
     def get_previous_condition_cursor(self, key: EntityKey) -> AutomationConditionCursor | None:
         """What an asset's condition found at the tick; called by Dagster's evaluation.
 
-        An asset that wasn't looked at would have found the same at the tick as when it was.
+        An asset that wasn't looked at would have found the same at the tick as when it was, unless
+        it waits for its turn.
         """
         if key not in self._read:
             state = self.states.get(key)
             if state is None or self.at is None:
                 return None
-            self._read[key] = _cursor(key, state, self.at, self.event)
+            at, event = state.since or (self.at, self.event)
+            self._read[key] = _cursor(key, state, at, event)
         return self._read[key]
+
+    def waiting(self, keys: Iterable[EntityKey]) -> dict[EntityKey, State]:
+        """What is remembered of assets that wait for their turn: what came since is to be judged.
+
+        Args:
+            keys: of the assets; those of which nothing is remembered are left out.
+        """
+        if self.at is None:
+            return {}
+        now = (self.at, self.event)
+        known = {key: self.states[key] for key in keys if key in self.states}
+        return {key: one._replace(since=one.since or now) for key, one in known.items()}
 
     @classmethod
     def read(cls, text: str | None) -> "Memory":

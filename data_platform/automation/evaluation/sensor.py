@@ -20,6 +20,10 @@ NAME = "default_automation_condition_sensor"
 """Dagster's name, so that Dagster makes no second one, and one that was stopped stays so."""
 
 
+SECONDS = 10
+"""Between two ticks: one without news costs little, and what waits for its turn goes on soon."""
+
+
 class AutomationSensor(dg.AutomationConditionSensorDefinition):
     """Starts what its condition asks for.
 
@@ -34,6 +38,7 @@ class AutomationSensor(dg.AutomationConditionSensorDefinition):
             default_status=dg.DefaultSensorStatus.RUNNING,
             description="Starts assets whose condition asks for it.",
             use_user_code_server=True,
+            minimum_interval_seconds=SECONDS,
             metadata=metadata,
         )
         self._ticking: Ticking | None = None

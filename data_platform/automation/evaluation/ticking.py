@@ -25,6 +25,7 @@ from data_platform.automation.evaluation.evaluating import WakingEvaluator
 from data_platform.automation.evaluation.grouping import runs_for
 from data_platform.automation.evaluation.memory import Memory, State, state_of
 from data_platform.automation.evaluation.showing import Showing
+from data_platform.automation.evaluation.turns import AT_ONCE, Turns
 from data_platform.automation.evaluation.waking import Waking
 from data_platform.automation.evaluation.watching import Watching
 
@@ -54,13 +55,19 @@ class Ticking:
     Args:
         graph: all assets.
         waking: knows what has to be looked at; another one for tests.
+        at_once: assets that a tick begins with; the others have their turn in the next ones.
     """
 
-    def __init__(self, graph: AssetGraph, waking: Waking | None = None) -> None:
+    def __init__(
+        self, graph: AssetGraph, waking: Waking | None = None, at_once: int = AT_ONCE
+    ) -> None:
         self._graph = graph
         self._waking = waking or Waking(Watching(graph))
+        self._turns = Turns(self._waking.watching.conditioned, graph, at_once)
         self._memory = Memory.read(None)
         self._written: str | None = None
+        self._news: set[EntityKey] = set()
+        """Assets for which something may have changed, and which wait for their turn."""
 
     def tick(
         self,
@@ -106,10 +113,9 @@ class Ticking:
                 dynamic_partitions_store=evaluator.instance_queryer,
             ),
         ):
-            woken = self._waking.woken(evaluator, before)
-            evaluator.awake |= self._waking.watching.with_siblings(
-                woken | self._waking.due_anyway()
-            )
+            woken = self._waking.woken(evaluator, before) | self._news
+            due = self._waking.watching.with_siblings(woken | self._waking.due_anyway())
+            evaluator.awake |= self._turns.next(due)
             _, requested = evaluator.evaluate()
             requests = runs_for(
                 requested, self._graph, tags=tags, backfills=evaluator.emit_backfills
@@ -135,11 +141,14 @@ class Ticking:
             for key, state in states.items()
             if key in before and before[key].settled == state.settled
         }
+        self._turns.done(results)
+        self._news = woken - results.keys()
+        waiting = self._memory.waiting(self._turns.waiting)
         self._waking.looked_at(evaluator, woken | evaluator.woken, settled)
         self._memory = self._memory.after(
             evaluator.evaluation_time.timestamp(),
             evaluator.asset_graph_view.last_event_id,
-            self._still_there(before) | states if states else None,
+            self._still_there(before) | waiting | states if states else None,
         )
         self._written = self._memory.written()
         return [

@@ -64,7 +64,7 @@ class Waking:
 
     watching: Watching
     overlap: float = 60
-    round: int = 120
+    round: int = 360
     quiet: set[EntityKey] = field(default_factory=set)
     _ticks: int = 0
     _events: deque[tuple[float, int]] = field(default_factory=deque)
