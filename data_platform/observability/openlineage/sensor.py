@@ -14,6 +14,7 @@ from data_platform.asset_specs import asset_key
 from data_platform.engine.outside import Outside
 from data_platform.errors import PlatformError, TransientError
 from data_platform.plan.nodes import Plan
+from data_platform.secrets.masker import mask
 from data_platform.spec.reading import Workspace
 from data_platform.spec.references import referred
 from data_platform.spec.telemetry import Lineage
@@ -112,7 +113,7 @@ def tick(
     if left.refused:
         told.append(f"{left.refused} were refused and are tried again later")
     trouble = trouble or left.trouble
-    return "; ".join([*told, *([trouble] if trouble else [])])
+    return mask("; ".join([*told, *([trouble] if trouble else [])]))
 
 
 def described(loaded: Pipelines, lineage: Lineage) -> "Descriptions":
