@@ -77,17 +77,18 @@ def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
     from data_platform.observability.metrics.plans import Plans  # noqa: PLC0415
     from data_platform.observability.metrics.serving import served  # noqa: PLC0415
 
-    def again() -> "Loaded":
-        return load(settings, environment())
-
     loaded = load_all()
+
+    def again() -> "Known":
+        nonlocal loaded
+        loaded = load(settings, environment())
+        return _known(loaded, max_assets)
+
     machine = Host({"data": settings.data_dir, **_lake_folder(loaded)})
-    plans = Plans(
-        _known(loaded, max_assets), lambda: _known(again(), max_assets), settings.pipelines_dirs
-    )
+    plans = Plans(_known(loaded, max_assets), again, settings.pipelines_dirs)
     with _ended_by_signals() as ended, dagster_instance(settings) as instance:
         # A daemon can't tell of its own end.
-        tasks = [lambda: watch_daemons(instance, lambda: _watched(again()))]
+        tasks = [lambda: watch_daemons(instance, lambda: _watched(loaded))]
         exporter = Exporter(instance, plans, tasks)
         looking = threading.Thread(target=exporter.run, daemon=True)
         with served(Exposition(exporter, machine.look), host, port) as taken:

@@ -109,10 +109,18 @@ class Exporter:
             shown = self.plans.known.shown
             self._seldom = (
                 *self._looks.look(self.instance, shown, datetime.now(UTC)),
-                *look_at_told(self.instance),
+                *self._told(),
             )
             self._seldom_at = time.monotonic()
         return (*gauges, *self._seldom)
+
+    def _told(self) -> list[Sample]:
+        """What waits to be told; what can't be read, as of another version, hides nothing else."""
+        try:
+            return list(look_at_told(self.instance))
+        except ValueError as error:
+            _log.warning("what alerts keep can't be read: %s", _reason(error))
+            return []
 
     def own_gauges(self, now: float) -> list[Sample]:
         """What this says of itself.

@@ -24,6 +24,7 @@ from sqlalchemy import event
 from data_platform.errors import PermanentError
 from data_platform.instance.own_tables import transaction
 from data_platform.observability.alerts.outbox import OUTBOX
+from data_platform.observability.incidents.keeping import INCIDENTS
 from data_platform.observability.metrics import counting
 from data_platform.observability.metrics import exporter as exporting
 from data_platform.observability.metrics.counters import write
@@ -225,6 +226,17 @@ def test_messages_that_a_channel_does_not_take_are_told(
         )
     exporter.look()
     assert of(scrape(exporter), "alert_messages_waiting", channel="chat") == 3
+
+
+def test_an_incident_that_can_not_be_read_hides_nothing_else(
+    instance: dg.DagsterInstance, exporter: Exporter, caplog: pytest.LogCaptureFixture
+):
+    with transaction(instance, INCIDENTS) as connection:
+        connection.execute(sa.text("INSERT INTO data_platform_incidents VALUES ('a', NULL, '{}')"))
+    exporter.look()
+    assert of(scrape(exporter), "up") == 1
+    assert of(scrape(exporter), "asset_partitions_due", **ASSET) == 1
+    assert "what alerts keep can't be read" in caplog.text
 
 
 def test_a_look_asks_and_reads_no_more_when_more_has_happened(
