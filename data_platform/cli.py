@@ -15,6 +15,7 @@ from data_platform.commands import (
     beginning,
     contract,
     doctor,
+    impact,
     lake,
     looking,
     metrics,
@@ -22,15 +23,14 @@ from data_platform.commands import (
     quarantine,
     retention,
     runs,
+    status,
     testing,
     trigger,
     webhooks,
     why,
 )
 from data_platform.errors import PermanentError
-from data_platform.logs.setting_up import set_up
-from data_platform.secrets.masker import know_environment
-from data_platform.settings import environment, log_settings, read_env_file
+from data_platform.settings import read_env_file
 from data_platform.terminal.commands import Commands
 
 
@@ -40,8 +40,6 @@ def main() -> None:
     """Pipelines in YAML and SQL: check them, look at them, run them, see how they stand."""
     try:
         read_env_file(Path.cwd())
-        know_environment(environment())
-        set_up(*log_settings(environment()))
     except ValueError as error:
         raise PermanentError(str(error)) from error
 
@@ -55,6 +53,7 @@ for _command in (
     testing.run_unit_tests,
     before_runs.explain,
     before_runs.lineage,
+    impact.impact,
     contract.contract,
     plan.plan,
     runs.run,
@@ -66,7 +65,7 @@ for _command in (
     quarantine.quarantine,
     lake.lake,
     retention.retention,
-    looking.status,
+    status.status,
     alerts.alerts,
     audit.audit,
     metrics.metrics,

@@ -1,8 +1,8 @@
 """The lake: can it be written, read, and written by several at once? And is there room?
 
-Called by `doctor.planning`. The probe is an object of its own under `_doctor/`, which no table is,
-and goes again. Whether a second creation is refused is tried and not believed: on a server that
-ignores the condition two writers would both win, and one's rows be lost.
+Called by `doctor.planning`; `status` asks for disks. The probe is an object of its own under
+`_doctor/`, which no table is, and goes again. Whether a second creation is refused is tried and not
+believed: on a server that ignores the condition two writers would both win, and one's rows be lost.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -22,6 +22,7 @@ from data_platform.errors import (
     StorageUnavailable,
     TransientError,
 )
+from data_platform.storage.lake import Lake
 from data_platform.storage.places.bucket import Bucket
 from data_platform.storage.places.folder import Folder
 from data_platform.storage.places.place import Place
@@ -96,6 +97,17 @@ def disks(folders: Mapping[str, Path]) -> Iterable[Finding]:
     for standing, names in by_disk.values():
         usage = shutil.disk_usage(standing)
         yield disk("machine", f"disk of {', '.join(names)}", usage.free, usage.total)
+
+
+def folders_of(here: Lake, data_dir: Path) -> dict[str, Path]:
+    """The folders of this machine that fill, by what they are for.
+
+    Args:
+        here: the lake.
+        data_dir: of all local state.
+    """
+    folders = {"scratch": here.scratch_root, "data folder": data_dir}
+    return folders if here.place.objects is not None else {AREA: Path(here.root), **folders}
 
 
 def _store(place: Place) -> "tuple[Store, str]":

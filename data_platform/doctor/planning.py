@@ -18,7 +18,7 @@ from data_platform.doctor.databases import database
 from data_platform.doctor.examining import Examination
 from data_platform.doctor.findings import Finding
 from data_platform.doctor.lake import AREA as LAKE
-from data_platform.doctor.lake import disks, lake
+from data_platform.doctor.lake import disks, folders_of, lake
 from data_platform.doctor.services import api, bucket, kafka
 from data_platform.engine.outside import Outside
 from data_platform.errors import PermanentError
@@ -81,7 +81,7 @@ def examinations(machine: Machine, connection: str | None = None) -> list[Examin
     return [
         *_prerequisites(machine),
         Examination(LAKE, "written and read", lambda: lake(machine.lake().place)),
-        Examination("machine", "disk", lambda: disks(_folders(machine))),
+        Examination("machine", "disk", lambda: disks(folders_of(machine.lake(), machine.data_dir))),
         Examination(
             DAGSTER,
             "reachable",
@@ -134,12 +134,6 @@ def _pipelines(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("pipelines", "files", "warn", found, advice)
     elif not wrong:
         yield Finding("pipelines", "files", "ok", f"{sound} read")
-
-
-def _folders(machine: Machine) -> dict[str, Path]:
-    here = machine.lake()
-    folders = {"scratch": here.scratch_root, "data folder": machine.data_dir}
-    return folders if here.place.objects is not None else {LAKE: Path(here.root), **folders}
 
 
 def _channel(machine: Machine, name: str) -> Callable[[], Iterable[Finding]]:

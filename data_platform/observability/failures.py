@@ -7,6 +7,7 @@ run that failed: a cascade has few of them.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.storage.dagster_run import RunRecord
@@ -17,6 +18,8 @@ from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode
 from data_platform.reporting.failure_texts import in_a_line
 
+Level = Literal["red", "yellow", "green", "off"]
+"""Red is for somebody to mend, yellow to look at; `off` is what somebody disabled."""
 ENDED_BADLY = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 
 
@@ -45,13 +48,18 @@ class Cause:
         key: of the asset in which it began.
         text: what is wrong with it, in words.
         run_id: in which it failed, where it did.
-        waiting: the assets below it that are late, failed or not built, itself left out.
+        waiting: the assets below it that are late, failed or not built, itself left out; those
+            that promise freshness first.
+        level: how bad it is: that of the worst of them all.
+        since: when it began, where that is known.
     """
 
     key: Key
     text: str
     run_id: str | None = None
     waiting: tuple[Key, ...] = ()
+    level: Level = "red"
+    since: datetime | None = None
 
 
 def last_failures(instance: DagsterInstance, nodes: Iterable[AnyNode]) -> dict[Key, Failure]:

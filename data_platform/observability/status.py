@@ -4,17 +4,18 @@ Called by the command's `status` with facts from `observability.facts`. Pure: de
 nobody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from data_platform.observability.failures import Cause, Failure
+from data_platform.observability.failures import Cause, Failure, Level
 from data_platform.observability.late_files import late_file, late_keys
 from data_platform.plan.freshness import Judgement, judge_freshness, published_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode
+from data_platform.plan.partitions import Partitions
 from data_platform.spec.automation import Schedule
 
 
@@ -66,6 +67,8 @@ class AssetStatus:
         circuit: that the system which it asks is left alone for now, since it failed.
         late: partitions of a source of files that aren't published a deadline after their end.
         late_since: of one without partitions: since when new files are missing; aware.
+        lacks: how many due partitions aren't published, but for those of the newest time while
+            there are others: these are just being built.
     """
 
     key: Key
@@ -83,6 +86,19 @@ class AssetStatus:
     circuit: str | None = None
     late: tuple[str, ...] = ()
     late_since: datetime | None = None
+    lacks: int = 0
+
+    @property
+    def level(self) -> Level:
+        """How bad it is by itself, whatever it waits for."""
+        facts, fresh = self.facts, self.freshness.state
+        own = self.failure is not None and self.failure.own
+        if not (self.enabled or own):
+            return "off"
+        if own or facts.unknown or facts.failed_checks or fresh == "fail":
+            return "red"
+        doubts = (facts.warned_checks, self.late, self.late_since, self.circuit, self.failure)
+        return "yellow" if any(doubts) or self.lacks or fresh == "warn" else "green"
 
     @property
     def waits(self) -> bool:
@@ -105,13 +121,16 @@ def status_of(
     if partitions is None:
         newest, due = None, 1
         published = int(WHOLE in facts.rows)
+        lacks = 1 - published
         rows = facts.rows.get(WHOLE, 0)
     else:
         # A table may hold partitions from before the pipeline's start was moved.
         own = {key: count for key, count in facts.rows.items() if partitions.is_key(key)}
         newest = max(map(partitions.time_key, own), default=None) if partitions.time else None
         all_due = partitions.due(now, facts.registered)
-        due, published = len(all_due), sum(key in own for key in all_due)
+        missing = [key for key in all_due if key not in own]
+        due, published = len(all_due), len(all_due) - len(missing)
+        lacks = len(missing) - (_just_due(partitions, missing, now) if published else 0)
         rows = sum(own.values())
     built = facts.published_at if published or rows or newest else None
     policy = node.freshness if node.enabled else None
@@ -132,7 +151,20 @@ def status_of(
         node.enabled,
         late=late_keys(node, facts.rows, now),
         late_since=late_file(node, facts.changed_at, schedule, now),
+        lacks=lacks,
     )
+
+
+def _just_due(partitions: Partitions, missing: Sequence[str], now: datetime) -> int:
+    """How many of some due partitions are of the newest time, which has just ended."""
+    time = partitions.time
+    newest = time.newest_due(now) if time else None
+    if time is None or newest is None:
+        return 0
+    begin, end = time.window(newest)
+    if now - end > end - begin:  # no newer one will come
+        return 0
+    return sum(partitions.time_key(key) == newest for key in missing)
 
 
 def as_json(status: AssetStatus) -> dict[str, Any]:
@@ -140,6 +172,7 @@ def as_json(status: AssetStatus) -> dict[str, Any]:
     facts = status.facts
     return {
         "key": str(status.key),
+        "level": status.level,
         "partitioned": status.partitioned,
         "enabled": status.enabled,
         "last_good_partition": status.newest,

@@ -17,7 +17,7 @@ from data_platform.run_reports import AssetReport, RunReport
 from data_platform.terminal.console import make_console
 from data_platform.terminal.quarantine_tables import print_held
 from data_platform.terminal.run_tables import Ticker, print_report
-from data_platform.terminal.status_tables import print_status
+from data_platform.terminal.status_tables import print_pipelines
 from data_platform.terminal.tables import MAX_VALUE, cut, print_answer, shortened
 
 WIDTHS = [40, 60, 80, 200]
@@ -125,7 +125,7 @@ def statuses() -> list[AssetStatus]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_table_of_how_assets_stand(width: int) -> None:
-    lines = lines_on_screen(width, lambda console: print_status(console, statuses()))
+    lines = lines_on_screen(width, lambda console: print_pipelines(console, statuses()))
     table = [line for line in lines[: lines.index("", 1)] if line.startswith("  ")]
     assert too_wide(table, width) == []
     assert sum("365/366" in line for line in table) == 4 * len(NAMES)
@@ -133,7 +133,7 @@ def test_the_table_of_how_assets_stand(width: int) -> None:
 
 
 def test_status_in_a_pipe_keeps_every_name_and_column() -> None:
-    lines = lines_in_pipe(lambda console: print_status(console, statuses()))
+    lines = lines_in_pipe(lambda console: print_pipelines(console, statuses()))
     assert sum(f"  {LONG} 2017-12-31" in line for line in lines) == 4
     assert not [line for line in lines if "too narrow" in line or "…" in line]
     assert f"raw/retail/{LONG}: failed row_count, unique_order_id_and_line" in lines

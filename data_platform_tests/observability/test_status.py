@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from factories import Project
 
+from data_platform.observability.failures import Failure
 from data_platform.observability.status import Facts, as_json, status_of
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import StagingNode
@@ -94,6 +95,7 @@ def test_json_holds_what_was_found(daily: StagingNode):
     facts = Facts(days(1), BUILT, ("not_null",), ("range_price",), 12)
     assert as_json(status_of(daily, facts, NOW)) == {
         "key": "staging/shop/orders",
+        "level": "red",
         "partitioned": True,
         "enabled": True,
         "last_good_partition": "2024-01-01",
@@ -115,6 +117,37 @@ def test_json_holds_what_was_found(daily: StagingNode):
         "failure": None,
         "cause": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("facts", "level"),
+    [
+        (Facts(days(1, 2, 3, 4), NOW), "green"),
+        (Facts(days(1, 2, 3), NOW), "green"),  # the newest is just due
+        (Facts(days(1, 2, 4), NOW), "yellow"),
+        (Facts(), "yellow"),
+        (Facts(days(1, 2, 3, 4), NOW, warned_checks=("not_empty",)), "yellow"),
+        (Facts(days(1, 2, 3, 4), NOW, failed_checks=("not_null",)), "red"),
+        (Facts(unknown="nobody answers"), "red"),
+    ],
+)
+def test_red_is_to_be_mended_and_yellow_to_be_looked_at(
+    daily: StagingNode, facts: Facts, level: str
+):
+    status = status_of(replace(daily, freshness=None), facts, NOW)
+    assert status.level == level
+    failed = replace(status, failure=Failure("run", NOW, "why"))
+    assert failed.level == "red"
+    skipped = replace(status, failure=Failure("run", NOW, None, own=False))
+    assert skipped.level == ("red" if level == "red" else "yellow")
+    disabled = status_of(replace(daily, freshness=None, enabled=False), facts, NOW)
+    assert disabled.level == "off"
+    assert replace(disabled, failure=Failure("run", NOW, "why")).level == "red"
+
+
+def test_a_late_asset_is_red_when_it_is_too_late(daily: StagingNode):
+    for rows, level in (((1, 2, 3), "yellow"), ((1, 2), "red"), ((1, 2, 3, 4), "green")):
+        assert status_of(daily, Facts(days(*rows), BUILT), NOW).level == level
 
 
 def test_without_a_promise_freshness_is_not_asked(daily: StagingNode):
