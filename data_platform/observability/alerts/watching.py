@@ -24,7 +24,7 @@ from data_platform.observability.alerts.titles import title_of
 from data_platform.observability.alerts.words import message_of
 from data_platform.observability.following.follower import Batch, Follower
 from data_platform.observability.incidents.folding import GRACE, Folding
-from data_platform.observability.incidents.keeping import INCIDENTS, keep, kept_incidents
+from data_platform.observability.incidents.keeping import INCIDENTS, keep, kept_incidents, looked_at
 from data_platform.observability.incidents.model import severity_of
 from data_platform.observability.incidents.reading import KINDS, Reader
 from data_platform.observability.incidents.seen import Standing
@@ -36,6 +36,8 @@ from data_platform.spec.alerts import Alerts, Channel
 FOLLOWER = Follower("alerts", KINDS, (INCIDENTS, outbox.OUTBOX))
 READ_SECONDS, SEND_SECONDS = 10.0, 10.0
 """After which a look reads no further batch, and begins no further message: a tick has a minute."""
+BETWEEN = timedelta(seconds=12)
+"""Between two looks of who isn't the sensor, however often it asks: each loads the pipelines."""
 _STATEMENT = "SET LOCAL statement_timeout = '10s'"
 _DAEMON = "daemon"
 _SENSORS = "SENSOR"
@@ -124,7 +126,9 @@ def watch_daemons(instance: DagsterInstance, load: Callable[[], Watched]) -> Loo
         instance: Dagster's.
         load: gives what is watched, as it is written now; asked only where a daemon is lost.
     """
-    if _SENSORS not in _lost(instance, _utc()):
+    now = _utc()
+    looked = looked_at(instance)
+    if (looked is not None and now - looked < BETWEEN) or _SENSORS not in _lost(instance, now):
         return None
     watched = load()
     return watch(instance, watched) if watched.alerts.channels else None

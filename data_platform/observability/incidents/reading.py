@@ -89,7 +89,8 @@ class Reader:
         troubled_steps = {node.step_name for key in troubled if (node := self._plan.get(key))}
         asked = troubled_steps | failing
         done = [one for one in events if _is_success(one.event) and one.event.step_key in asked]
-        self._find_runs({one.entry.run_id for one in (*ends, *done)})
+        bad = [one for one in events if _is_bad_check(one.event)]
+        self._find_runs({one.entry.run_id for one in (*ends, *done, *bad)})
         found: list[Seen] = []
         for one in events:
             if not _is_success(one.event) or one.event.step_key in asked:
@@ -248,8 +249,8 @@ class Reader:
 
     def _checked(self, one: Followed) -> Iterator[Checked]:
         data = one.event.asset_check_evaluation_data
-        key = self._key_of(data.asset_key)
-        if key is None:
+        key, run = self._key_of(data.asset_key), self._runs.get(one.entry.run_id)
+        if key is None or (not data.passed and run and self._is_tried_again_whole(run)):
             return
         grade = "pass" if data.passed else "fail" if data.severity.value == "ERROR" else "warn"
         yield Checked(
@@ -307,6 +308,11 @@ class Reader:
 
 def _is_success(event: DagsterEvent) -> bool:
     return event.event_type is DagsterEventType.STEP_SUCCESS
+
+
+def _is_bad_check(event: DagsterEvent) -> bool:
+    is_check = event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION
+    return is_check and not event.asset_check_evaluation_data.passed
 
 
 def _is_bad_end(event: DagsterEvent) -> bool:

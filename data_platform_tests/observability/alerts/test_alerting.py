@@ -1,7 +1,8 @@
 """From a run that fails to the message that is read, through Dagster and real servers."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from misbehaving_server import MisbehavingServer, Reply, misbehaving
 
 from data_platform.asset_specs import asset_key
 from data_platform.definitions import definitions_of
+from data_platform.instance.circuit_store import CircuitStore
 from data_platform.observability.alerts import watching
 from data_platform.observability.alerts.outbox import undelivered
 from data_platform.observability.alerts.watching import Watched, watch, watch_daemons
@@ -34,6 +36,7 @@ from data_platform.observability.incidents import folding
 from data_platform.observability.incidents.keeping import looked_at, open_incidents
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Plan
+from data_platform.sources.circuits import Circuit
 from data_platform.spec.alerts import Alerts
 
 BAD = (1000, "bob@shop.example", "5")
@@ -234,6 +237,58 @@ def test_rows_held_back_are_one_warning(shop: AlertingShop, hook: MisbehavingSer
     assert "quarantine show shop.orders" in body["message"]
 
 
+def test_assets_that_ask_a_system_that_is_down_are_one_message(
+    shop: AlertingShop, hook: MisbehavingServer
+):
+    tables = "".join(
+        f"  t{n}: {{type: database, connection: db, table: t{n}, partitions: none}}\n"
+        for n in range(3)
+    )
+    shop.declare(
+        platform=f"{PLATFORM}connections:\n  db: {{type: database, url: postgresql://db}}\n",
+        pipeline=PIPELINE.replace("sources:\n", f"sources:\n{tables}"),
+    )
+    assert shop.loaded.problems == ()
+    down = Circuit(9, shop.now.isoformat(), shop.now.isoformat(), None, "refused")
+    CircuitStore(shop.instance).set("connection db", json.dumps(asdict(down)))
+    for number in range(3):
+        kill(shop, Key("raw", "shop", f"t{number}"))
+    assert shop.looks() == 1
+    [body] = bodies(hook)
+    assert body["title"] == (
+        "[error] raw/shop/t0 failed: the process of the run is gone (2 assets behind)"
+    )
+    assert "**Down** connection db" in body["message"]
+    assert "raw/shop/t1 (failed), raw/shop/t2 (failed)" in body["message"]
+
+
+def test_a_run_that_is_made_anew_when_it_fails_is_told_when_no_try_is_left(
+    shop: AlertingShop, hook: MisbehavingServer
+):
+    shop.orders(DAYS[0], BAD)
+    job = definitions_of(shop.loaded, NOW).resolve_implicit_global_asset_job_def()
+    again = {"dagster/max_retries": "1", "dagster/retry_on_asset_or_op_failure": "true"}
+
+    def fail(**tags: str) -> str:
+        done = job.execute_in_process(
+            instance=shop.instance,
+            partition_key=DAYS[0],
+            tags={**again, **tags},
+            raise_on_error=False,
+            asset_selection=[
+                asset_key(Key(layer, "shop", "orders")) for layer in ("raw", "staging")
+            ],
+        )
+        assert not done.success
+        return done.run_id
+
+    first = fail()
+    assert shop.looks() == 0
+    fail(**{"dagster/root_run_id": first, "dagster/parent_run_id": first})
+    assert shop.looks() == 1
+    assert titles(hook) == ["[error] staging/shop/orders failed: 2024-01-01: range_id: 1 of 1 rows"]
+
+
 def test_what_is_stale_says_what_was_promised(shop: AlertingShop, hook: MisbehavingServer):
     shop.declare(pipeline=PIPELINE.replace("{query:", "{freshness: {fail_after: 1d}, query:"))
     assert shop.loaded.problems == ()
@@ -263,11 +318,12 @@ def test_a_broken_pipeline_is_told_with_its_mistakes(shop: AlertingShop, hook: M
 
 
 def test_the_end_of_the_daemon_is_told_by_another_process(
-    shop: AlertingShop, hook: MisbehavingServer
+    shop: AlertingShop, hook: MisbehavingServer, monkeypatch: pytest.MonkeyPatch
 ):
     def load() -> Watched:
         return replace(shop.watched, broken=None)
 
+    monkeypatch.setattr(watching, "BETWEEN", timedelta(0))
     assert watch_daemons(shop.instance, load) is None
     long_ago = datetime.now(UTC) - timedelta(minutes=10)
     _beat(shop.instance, long_ago)
