@@ -30,7 +30,9 @@ from data_platform.commands import (
     why,
 )
 from data_platform.errors import PermanentError
-from data_platform.settings import read_env_file
+from data_platform.logs.setting_up import set_up
+from data_platform.secrets.masker import know_environment
+from data_platform.settings import environment, log_settings, read_env_file
 from data_platform.terminal.commands import Commands
 
 
@@ -40,6 +42,8 @@ def main() -> None:
     """Pipelines in YAML and SQL: check them, look at them, run them, see how they stand."""
     try:
         read_env_file(Path.cwd())
+        know_environment(environment())
+        set_up(*log_settings(environment()))
     except ValueError as error:
         raise PermanentError(str(error)) from error
 
