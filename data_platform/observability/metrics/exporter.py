@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from dagster import DagsterInstance
@@ -19,9 +19,8 @@ from data_platform.observability.metrics.catalogue import Sample
 from data_platform.observability.metrics.counters import Counters
 from data_platform.observability.metrics.counting import count_new
 from data_platform.observability.metrics.database import look_at_database
-from data_platform.observability.metrics.plans import Plans
+from data_platform.observability.metrics.plans import Plans, reason_of
 from data_platform.observability.metrics.told import look_at_told
-from data_platform.secrets.masker import mask
 
 EVERY = 5.0
 """Seconds between looks."""
@@ -68,6 +67,7 @@ class Exporter:
     seen: Seen = field(default_factory=Seen)
     _seldom: tuple[Sample, ...] = ()
     _seldom_at: float = 0.0
+    _complained: bool = False
     _looks: AssetLooks = field(default_factory=AssetLooks)
     _ending: threading.Event = field(default_factory=threading.Event)
 
@@ -77,12 +77,14 @@ class Exporter:
         try:
             gauges = self._look()
         except Exception as error:  # noqa: BLE001 -- the next look may go well
-            if (self.seen.well or not self.seen.at) and not self._ending.is_set():
-                _log.warning("Dagster's database can't be looked at: %s", _reason(error))
-            self.seen = Seen(at=self.seen.at or -1.0)
+            if not self._complained and not self._ending.is_set():
+                _log.warning("Dagster's database can't be looked at: %s", reason_of(error))
+            self._complained = True
+            self.seen = replace(self.seen, gauges=(), well=False)
             return
-        if not self.seen.well and self.seen.at:
+        if self._complained:
             _log.warning("Dagster's database is there again")
+            self._complained = False
         self.seen = Seen(gauges, time.time(), time.monotonic() - began, well=True)
 
     def run(self) -> None:
@@ -119,7 +121,7 @@ class Exporter:
         try:
             return list(look_at_told(self.instance))
         except ValueError as error:
-            _log.warning("what alerts keep can't be read: %s", _reason(error))
+            _log.warning("what alerts keep can't be read: %s", reason_of(error))
             return []
 
     def own_gauges(self, now: float) -> list[Sample]:
@@ -131,7 +133,7 @@ class Exporter:
         known = self.plans.known
         return [
             Sample(catalogue.UP, (), float(self.is_up(now))),
-            Sample(catalogue.LOOKED_AT, (), max(0.0, self.seen.at)),
+            Sample(catalogue.LOOKED_AT, (), self.seen.at),
             Sample(catalogue.LOOK_SECONDS, (), self.seen.seconds),
             Sample(catalogue.LEFT_OUT, (), known.left_out),
             Sample(catalogue.BROKEN, (), known.broken),
@@ -141,12 +143,5 @@ class Exporter:
 def _done(task: Callable[[], object]) -> None:
     try:
         task()
-    except Exception:  # noqa: BLE001 -- the next time may go well
-        _log.exception("%s failed; it is done again after the next look", task)
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what it all came from; Dagster's own error says only that it gave up."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return mask(str(error).strip().partition("\n")[0]) or type(error).__name__
+    except Exception as error:  # noqa: BLE001 -- the next time may go well
+        _log.warning("what is done after each look failed this time: %s", reason_of(error))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from data_platform.observability.metrics.known import Known
+from data_platform.secrets.masker import mask
 
 _log = logging.getLogger("data_platform.metrics")
 _ENDINGS = frozenset({".yaml", ".yml", ".sql", ".py"})
@@ -35,9 +36,17 @@ class Plans:
             return
         try:
             self.known = self._load()
-        except Exception:  # noqa: BLE001 -- whatever is wrong with a file of somebody's
-            _log.exception("the pipelines can't be read; metrics are of those from before")
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with a file of somebody's
+            told = "the pipelines can't be read; metrics are of those from before: %s"
+            _log.warning(told, reason_of(error))
         self._mark = mark
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error came from; Dagster's own say only that they gave up."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return mask(str(error).strip().partition("\n")[0]) or type(error).__name__
 
 
 def _mark(folders: Iterable[Path]) -> frozenset[tuple[str, int, int]]:
