@@ -10,6 +10,7 @@ from typing import Protocol
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
+from data_platform.instance.audit_trail import note
 from data_platform.instance.own_tables import has_tables
 from data_platform.observability.retention.compute_logs import ComputeLogs
 from data_platform.observability.retention.events import CheckResults, Events
@@ -22,6 +23,7 @@ from data_platform.plan.nodes import Plan, StagingNode
 from data_platform.spec.reading import Workspace
 from data_platform.storage.lake import Lake
 
+SENSOR = "retention"
 SECONDS = 300
 """Between looks; each kind is looked through once a day."""
 AT_WORK = 20.0
@@ -82,7 +84,7 @@ def retention_sensor(loaded: Pipelines) -> dg.SensorDefinition | None:
         return None
 
     @dg.sensor(
-        name="retention",
+        name=SENSOR,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=SECONDS,
         description="Removes what platform.yaml doesn't keep any longer, once a day.",
@@ -100,11 +102,15 @@ def tick(loaded: Pipelines, instance: dg.DagsterInstance, seconds: float = AT_WO
         return "Dagster's storage isn't in PostgreSQL: nothing is removed"
     ground = Ground(instance, loaded.workspace.platform.retention, datetime.now(UTC))
     try:
-        swept = go_on(ground, kinds_of(loaded, "retention"), seconds)
+        swept = go_on(ground, kinds_of(loaded, SENSOR), seconds)
     except DBAPIError as error:
         first = str(error.orig or error).strip().splitlines()[0]
         return f"Dagster's database is slow or away: {first}"
-    return "somebody else removes what is old now" if swept is None else words(swept)
+    if swept is None:
+        return "somebody else removes what is old now"
+    if any(gone.count for gone in swept.gone.values()):
+        note(instance, "retention", [], words(swept), by=SENSOR)
+    return words(swept)
 
 
 def words(swept: Swept) -> str:

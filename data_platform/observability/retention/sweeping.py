@@ -169,9 +169,9 @@ class Swept:
 
 
 def sweep(ground: Ground, kinds: Sequence[Kind]) -> Swept | None:
-    """Look through all from the beginning; None where somebody else is at it."""
+    """Look through all from the beginning; None where somebody else removes things now."""
     with _alone(ground.instance) as alone:
-        if not alone:
+        if not alone and not ground.dry:
             return None
         swept = Swept()
         for kind in kinds:

@@ -251,6 +251,7 @@ def test_two_do_not_remove_at_once(old_shop: RememberingShop):
 
         def step(self, ground: Ground, position: Position) -> Step:
             assert remove_old(loaded, ground.instance, "bob") is None
+            assert remove_old(loaded, ground.instance, "bob", dry=True) is not None
             assert "somebody else" in tick(loaded, ground.instance)
             return Step({"asked": Gone(1)}, None)
 
