@@ -28,6 +28,7 @@ from data_platform.destinations.assets import destination_asset
 from data_platform.handwritten.assets import handwritten_assets
 from data_platform.io_manager import IO_MANAGER, LakeIOManager
 from data_platform.loading import Loaded, collecting_nothing, load
+from data_platform.logs.output import masked_errors
 from data_platform.observability.alerts.sensor import alerts_sensor
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.openlineage.sensor import lineage_sensor
@@ -198,6 +199,7 @@ def defs() -> dg.Definitions:
     The process of a run asks twice, for the job and for what of it is selected, and must find the
     same; a code server asks anew for each reload.
     """
-    if DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION:
-        return _of_this_process()
-    return build_definitions(load_settings(), environment())
+    with masked_errors():
+        if DefinitionsLoadContext.get().load_type is DefinitionsLoadType.RECONSTRUCTION:
+            return _of_this_process()
+        return build_definitions(load_settings(), environment())

@@ -1,14 +1,16 @@
-"""What a command prints, without secrets.
+"""What a command prints and what is raised, without secrets.
 
 Called by `terminal.commands` for all commands but those that print rows of tables, which must be
-what they are.
+what they are, and by `definitions`, whose errors Dagster shows by itself.
 """
 
 import sys
+import traceback
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
+from data_platform.errors import PermanentError
 from data_platform.secrets.masker import mask
 
 
@@ -45,3 +47,20 @@ def masked_output() -> Generator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def masked_errors() -> Generator[None]:
+    """What is raised in the block; one that quotes a secret becomes its own traceback, masked.
+
+    Raises:
+        PermanentError: in the place of an error that quotes a secret.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = "".join(traceback.format_exception(error))
+        safe = mask(told)
+        if safe == told:
+            raise
+        raise PermanentError(safe) from None

@@ -14,6 +14,8 @@ from data_platform.logs.json_lines import JsonLines
 from data_platform.logs.records import PlatformRecord
 from data_platform.secrets.masker import mask
 
+_APART = ("data_platform.instance", "sqlalchemy", "psycopg")
+"""Loggers of what writes a run's events: lines about a lost database must not wait for it."""
 _CAPTURES = "DagsterLogHandler"
 """Of a run, which leads lines to handlers of its own."""
 
@@ -55,6 +57,8 @@ def set_up(log_format: Literal["json", "text"], level: str | None = None) -> Non
     """
     logging.setLogRecordFactory(PlatformRecord)
     sys.excepthook = _excepthook
+    for name in _APART:
+        logging.getLogger(name).propagate = False
     _Manner.json = log_format == "json"
     _Manner.level = logging.getLevelNamesMapping()[level] if level else None
     if not _Manner.json and _Manner.level is None:
@@ -65,6 +69,8 @@ def set_up(log_format: Literal["json", "text"], level: str | None = None) -> Non
         logging.captureWarnings(capture=True)
         if not any(isinstance(handler, _LastHandler) for handler in root.handlers):
             root.addHandler(_LastHandler())
+            for name in _APART:
+                logging.getLogger(name).addHandler(logging.StreamHandler())
     for logger in (root, *root.manager.loggerDict.values()):
         if not isinstance(logger, logging.Logger):
             continue

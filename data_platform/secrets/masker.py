@@ -27,8 +27,10 @@ _WITH_HOST = frozenset(
 _KEY = re.compile(r"(?=.*\d|.*[a-z].*[A-Z]|.*[A-Z].*[a-z])[^.]{8,}")
 """A part of an address that isn't a word."""
 _AUTHORIZED = re.compile(r"(?:Bearer|Basic|Token|token|ApiKey) \S+$")
-_LookedFor = tuple[tuple[str, ...], re.Pattern[str]]
-"""What a text must hold at least a part of, and a pattern of all."""
+_FEW = 150
+"""Forms up to which it is faster to look for each than to try a pattern at each character."""
+_LookedFor = tuple[tuple[str, ...] | None, re.Pattern[str]]
+"""Of what a text must hold one, where these are few, and a pattern of all."""
 
 
 class Masker:
@@ -56,18 +58,16 @@ class Masker:
             return text
         if self._forms:
             parts, pattern = self._looked_for or self._compiled()
-            # A pattern looks at each character; nearly all texts hold nothing.
-            for part in parts:
-                if part in text:
-                    text = pattern.sub(MASK, text)
-                    break
+            if parts is None or any(part in text for part in parts):
+                text = pattern.sub(MASK, text)
         return masked_shapes(text)
 
     def _compiled(self) -> _LookedFor:
         with self._lock:
             if self._looked_for is None:
                 pattern = re.compile(alternation(sorted(self._forms)))
-                self._looked_for = (shortest(self._forms), pattern)
+                parts = shortest(self._forms)
+                self._looked_for = (parts if len(parts) <= _FEW else None, pattern)
             return self._looked_for
 
 

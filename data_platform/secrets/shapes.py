@@ -21,6 +21,8 @@ _CALLED = (
     *("password", "passwd", "pwd", "secret", "secret_key", "secretkey", "access_key", "api_key"),
     *("apikey", "api-key", "private_key", "token", "credential", "signature"),
 )
+_WORDS = (*(name for name in _CALLED if "secret_" not in name and name != "secretkey"), "sig=")
+"""Of which a text must hold one, so that these are looked for: it takes long."""
 _QUOTES = ("'", '"', r"\\'", r"\\\"")
 """Also as a text within JSON has them."""
 
@@ -74,8 +76,6 @@ _SHAPES = (
     (("hooks.slack.com", "webhook"), _WEBHOOK, _KEPT),
     (("uthorization", "UTHORIZATION"), _HEADER, _KEPT),
     (("earer ", "EARER ", "Basic "), _BEARER, _KEPT),
-    (("=",), _ASSIGNED, _KEPT),
-    (("':", '":', "' :", '" :'), _QUOTED, _KEPT),
     (_TOKENS, _TOKEN, MASK),
 )
 """What a text must hold to be looked through, what is looked for, and what stands instead."""
@@ -86,6 +86,10 @@ def masked_shapes(text: str) -> str:
     for marks, pattern, instead in _SHAPES:
         if any(mark in text for mark in marks):
             text = pattern.sub(instead, text)
+    lower = text.lower()
+    if any(word in lower for word in _WORDS):
+        text = _ASSIGNED.sub(_KEPT, text)
+        text = _QUOTED.sub(_KEPT, text)
     return text
 
 

@@ -1,0 +1,113 @@
+"""What commands print and what is raised is masked; rows that somebody asks for are not."""
+
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from rich.console import Console
+
+from data_platform.errors import PermanentError
+from data_platform.logs.output import masked_errors, masked_output
+from data_platform.secrets import masker
+from data_platform.secrets.masker import Masker
+from data_platform.terminal.commands import Commands
+from data_platform.terminal.console import steady_console
+
+SECRET = "s3cr3t-of-output"
+
+
+@pytest.fixture(autouse=True)
+def own_masker(monkeypatch: pytest.MonkeyPatch) -> Masker:
+    """A masker that knows one secret."""
+    fresh = Masker()
+    fresh.know(SECRET)
+    monkeypatch.setattr(masker, "_masker", fresh)
+    return fresh
+
+
+@pytest.fixture
+def group() -> click.Group:
+    """A command that says a secret, one that fails with it, and one that gives rows."""
+
+    @click.group(cls=Commands)
+    def main() -> None:
+        pass
+
+    @main.command()
+    def say() -> None:
+        click.echo(f"said {SECRET}")
+        click.echo(f"warned {SECRET}", err=True)
+        Console().print(f"in colour {SECRET}")
+
+    @main.command()
+    def fail() -> None:
+        raise PermanentError(f"refused {SECRET}")
+
+    @main.command()
+    def query() -> None:
+        click.echo(f"row {SECRET}")
+
+    return main
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """What came on both outputs; they are as before at the end."""
+    before = sys.stdout, sys.stderr
+    yield capsys
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_all_ways_to_print_are_masked(
+    group: click.Group, printed: pytest.CaptureFixture[str]
+) -> None:
+    group.main(["say"], standalone_mode=False)
+
+    out, err = printed.readouterr()
+    assert out == "said ***\nin colour ***\n"
+    assert err == "warned ***\n"
+
+
+def test_an_error_is_masked_and_gives_its_exit_code(
+    group: click.Group, printed: pytest.CaptureFixture[str]
+) -> None:
+    assert group.main(["fail"], standalone_mode=False) == 1
+
+    assert printed.readouterr().err == "Error: refused ***\n"
+
+
+def test_rows_are_what_they_are(group: click.Group, printed: pytest.CaptureFixture[str]) -> None:
+    group.main(["query"], standalone_mode=False)
+
+    assert printed.readouterr().out == f"row {SECRET}\n"
+
+
+def test_what_is_shown_while_a_step_runs_is_masked(capfd: pytest.CaptureFixture[str]) -> None:
+    with masked_output(), steady_console(Console()) as console:
+        console.print(f"failed: {SECRET}")
+
+    assert capfd.readouterr().out == "failed: ***\n"
+
+
+def test_an_error_that_quotes_a_secret_is_told_masked_with_its_cause() -> None:
+    def connect() -> None:
+        with masked_errors():
+            try:
+                int(SECRET)
+            except ValueError as error:
+                raise RuntimeError("can't load") from error
+
+    with pytest.raises(PermanentError, match=r"ValueError.*'\*\*\*'(.|\n)*can't load") as caught:
+        connect()
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_another_error_stays_as_it_is() -> None:
+    def load() -> None:
+        with masked_errors():
+            raise LookupError("no such thing")
+
+    with pytest.raises(LookupError, match="no such thing"):
+        load()
