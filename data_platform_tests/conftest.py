@@ -30,6 +30,7 @@ from server_folders import folder_for_servers, remove_what_was_left
 
 from data_platform.embedded.server import server_url, stop_server
 from data_platform.instance.storage import PlatformStorage, open_instance
+from data_platform.secrets import masker
 from data_platform.settings import PACKAGE_DIR, Settings
 
 LakePlace = Literal["folder", "bucket"]
@@ -110,6 +111,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         write_report(config.rootpath / "docs" / "reliability.md")
         stop_server(Path(os.environ.pop(FOLDER_VARIABLE)))
         config.stash[_OPENED].__exit__(None, None, None)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masker, "_masker", masker.Masker())
 
 
 @pytest.fixture(scope="session")
