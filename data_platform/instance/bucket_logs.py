@@ -38,6 +38,8 @@ EVERY_SECONDS = 10
 """Between two uploads of what a step has printed so far."""
 END_SECONDS = 20
 """That a step's end waits for its log to be sent."""
+LARGEST_PARTIAL = 16 * 1024 * 1024
+"""Bytes up to which a log is sent before its end: each time it is sent as a whole."""
 _LATER = ".later"
 """A folder with a file for each log that isn't sent yet."""
 _logger = logging.getLogger("dagster.data_platform.compute_logs")
@@ -99,8 +101,7 @@ class BucketLogs(CloudStorageComputeLogManager[Any]):
         else:
             below = self._joined(prefix or ())
             keys = [found.key for batch in self._objects.list(below) for found in batch]
-        with self._objects.in_words(""):
-            obstore.delete(self._objects.store, keys)
+        self._remove(keys)
 
     def download_url_for_type(self, log_key: Sequence[str], io_type: ComputeIOType) -> str | None:
         """An address at which it can be read for an hour; None while there is nothing."""
@@ -140,7 +141,7 @@ class BucketLogs(CloudStorageComputeLogManager[Any]):
             PlatformError: it can't be sent.
         """
         file, key = self._local.path(log_key, io_type), self._key(log_key, io_type, partial=partial)
-        if not file.exists() or (partial and file.stat().st_size == 0):
+        if not file.exists() or (partial and not 0 < file.stat().st_size <= LARGEST_PARTIAL):
             return
         with self._objects.in_words(key):
             obstore.put(self._objects.store, key, file)
@@ -184,9 +185,9 @@ class BucketLogs(CloudStorageComputeLogManager[Any]):
             with contextlib.suppress(PlatformError):
                 for kind in KINDS:
                     self.upload_to_cloud_storage(log_key, kind, partial=True)
-        for note in sorted(self._later.iterdir()):
+        for waiting in (log_key, *self._waiting()):
             try:
-                self._send(note)
+                self._send(waiting)
             except PlatformError as error:
                 _logger.warning(
                     "compute logs can't be sent, and stay in %s until they can: %s",
@@ -195,18 +196,30 @@ class BucketLogs(CloudStorageComputeLogManager[Any]):
                 )
                 return
 
-    def _note(self, log_key: Sequence[str]) -> None:
-        """Keep in mind that a log isn't sent yet, also for the next process."""
-        self._later.mkdir(parents=True, exist_ok=True)
-        (self._later / "_".join(log_key)).write_text(json.dumps([*log_key]))
-
-    def _send(self, note: Path) -> None:
+    def _send(self, log_key: Sequence[str]) -> None:
         """Send a log as a whole, and keep it here no longer."""
-        try:
-            log_key = json.loads(note.read_text())
-        except (OSError, ValueError):  # another process has sent it
-            return
         for kind in KINDS:
             self.upload_to_cloud_storage(log_key, kind)
-        note.unlink(missing_ok=True)
-        self._local.delete_logs(log_key=log_key)
+        self._remove([self._key(log_key, kind, partial=True) for kind in KINDS])
+        with contextlib.suppress(OSError):
+            self._note_of(log_key).unlink(missing_ok=True)
+            self._local.delete_logs(log_key=log_key)
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        with self._objects.in_words(""):
+            obstore.delete(self._objects.store, keys)
+
+    def _note(self, log_key: Sequence[str]) -> None:
+        """Keep in mind that a log isn't sent yet, also for the next process."""
+        with contextlib.suppress(OSError):  # a full disk fails no run
+            self._later.mkdir(parents=True, exist_ok=True)
+            self._note_of(log_key).write_text(json.dumps([*log_key]))
+
+    def _note_of(self, log_key: Sequence[str]) -> Path:
+        return self._later / "_".join(log_key)
+
+    def _waiting(self) -> Generator[Sequence[str]]:
+        """Logs of before that aren't sent; another process may send some meanwhile."""
+        for note in sorted(self._later.glob("*")):
+            with contextlib.suppress(OSError, ValueError):
+                yield json.loads(note.read_text())

@@ -107,6 +107,8 @@ def test_a_log_is_read_while_its_step_runs(
             pass
         assert not other.is_capture_complete(KEY)
         assert read(other) == "so far\n"
+    assert other.is_capture_complete(KEY)
+    assert not other.cloud_storage_has_logs(KEY, ComputeIOType.STDOUT, partial=True)
 
 
 @pytest.mark.usefixtures("printing")
