@@ -12,6 +12,8 @@ import psycopg2
 from data_platform.automation.evaluation.sensor import AutomationSensor
 from data_platform.definitions import definitions_of
 from data_platform.loading import Loaded, load
+from data_platform.observability.retention.kinds import remove_old
+from data_platform.observability.retention.sweeping import Gone
 from data_platform.plan.keys import Key
 from data_platform.run_reports import AssetReport, RunReport
 from data_platform.running import Request, run_pipeline
@@ -184,3 +186,11 @@ def evaluated(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dict
         keys = subset.expensively_compute_asset_partitions() if subset.size else ()
         found[one.key.to_user_string()] = sorted(str(key.partition_key) for key in keys)
     return found
+
+
+def remove(shop: RememberingShop, retention: str, *, dry: bool = False) -> dict[str, Gone]:
+    """What goes, by kind."""
+    swept = remove_old(shop.keep(retention), shop.instance, "ann", dry=dry)
+    assert swept is not None
+    assert (swept.trouble, swept.ended) == ({}, True)
+    return {name: gone for name, gone in swept.gone.items() if gone.count}

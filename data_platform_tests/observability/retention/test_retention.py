@@ -6,30 +6,27 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import psycopg2
 import pytest
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from click.testing import CliRunner
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
-from remembering_shop import DAYS, NEVER, NOW, RememberingShop, evaluated
+from remembering_shop import DAYS, NEVER, NOW, RememberingShop, evaluated, remove
 
 from data_platform.asset_specs import asset_key
 from data_platform.backfills.choosing import chosen
+from data_platform.cli import main
 from data_platform.embedded.server import server_url
-from data_platform.instance.own_tables import transaction
 from data_platform.instance.storage import open_instance
-from data_platform.observability.alerts.outbox import OUTBOX
 from data_platform.observability.event_log import read_event_log
 from data_platform.observability.failures import last_failures
 from data_platform.observability.following.follower import Follower
-from data_platform.observability.incidents.keeping import INCIDENTS
 from data_platform.observability.reasons.question import Records
 from data_platform.observability.reasons.why import why
-from data_platform.observability.retention import sweeping
 from data_platform.observability.retention.kinds import kinds_of, remove_old, tick
 from data_platform.observability.retention.sweeping import (
     Gone,
@@ -46,18 +43,6 @@ from data_platform.settings import Settings
 TIMES = 400
 """Runs of long ago, of which each wrote some 50 events."""
 ALL = "{runs: 30d, events: 30d, ticks: 30d, compute_logs: 30d, quarantine: 30d, alerts: 30d}"
-
-
-@pytest.fixture(autouse=True)
-def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else wants the database."""
-    monkeypatch.setattr(sweeping, "LONGEST_REST", 0.0)
-
-
-@pytest.fixture
-def shop(tmp_path: Path, instance: dg.DagsterInstance, dagster_url: str) -> RememberingShop:
-    """One in which nothing has happened."""
-    return RememberingShop(tmp_path, instance, dagster_url)
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +102,6 @@ def a_database(admin_url: str, name: str, template: str) -> Iterator[None]:
             yield
         finally:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def remove(shop: RememberingShop, retention: str, *, dry: bool = False) -> dict[str, Gone]:
-    """What goes, by kind."""
-    swept = remove_old(shop.keep(retention), shop.instance, "ann", dry=dry)
-    assert swept is not None
-    assert (swept.trouble, swept.ended) == ({}, True)
-    return {name: gone for name, gone in swept.gone.items() if gone.count}
 
 
 def answers(shop: RememberingShop) -> Mapping[str, Any]:
@@ -394,105 +371,45 @@ def test_the_build_with_which_a_version_began_stays(shop: RememberingShop):
     assert left == [ids[1], *ids[3:]]
 
 
-# Kinds apart
+# The command, and the sensor
 
 
-def test_what_steps_printed_goes_with_the_event_that_leads_there(shop: RememberingShop):
-    shop.orders(DAYS[0], (1, 5))
-    run_id = shop.run(DAYS[0]).run_ids[0]
-    manager = shop.instance.compute_log_manager
-    assert isinstance(manager, LocalComputeLogManager)
-    folder = Path(manager.get_captured_local_path([run_id, "any"], "out")).parent
-    assert any(folder.rglob("*.out"))
-    told = "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'LOGS_CAPTURED'"
-    [(many,)] = shop.sql(told)
-    assert remove(shop, "{compute_logs: 30d}") == {}
-    shop.grow_older(31)
-    would = remove(shop, "{compute_logs: 30d}", dry=True)
-    assert folder.exists()
-    gone = remove(shop, "{compute_logs: 30d}")
-    assert (gone, gone["compute logs"].count) == (would, many)
-    assert not folder.exists()
-    assert shop.sql(told) == [(0,)]
-    assert shop.instance.get_run_by_id(run_id) is not None
-
-
-def test_quarantine_goes_by_partition_and_decisions_stay(shop: RememberingShop):
-    for day in DAYS:
-        shop.orders(day, (1, 5), (2, 5000), (3, 5001))
-    shop.run(*DAYS)
-    table = shop.loaded.lake().table(shop.loaded.plan.nodes[-1].quarantine_key)  # type: ignore[union-attr]
-    assert remove(shop, "{quarantine: 1d}") == {}
-    would = remove(shop, "{quarantine: 0s}", dry=True)
-    gone = remove(shop, "{quarantine: 0s}")
-    assert (gone, gone["quarantine"].count) == (would, 6)
-    snapshot = table.snapshot()
-    assert snapshot is not None
-    assert snapshot.partitions == {}
-    [observed] = shop.instance.fetch_observations(
-        dg.AssetKey(["quarantine", "shop", "orders"]), limit=1
-    ).records
-    told = observed.asset_observation
-    assert told is not None
-    assert (told.description, told.metadata["data_platform/by"].value) == (
-        "2 rows removed after 0s", "ann"
-    )  # fmt: skip
-    # Built from the same file they are held back again.
-    shop.orders(DAYS[0], (1, 6), (2, 5000))
-    shop.run(DAYS[0])
-    snapshot = table.snapshot()
-    assert snapshot is not None
-    assert {key: one.rows for key, one in snapshot.partitions.items()} == {DAYS[0]: 1}
-
-
-def test_of_ticks_and_answers_the_newest_stay(shop: RememberingShop):
-    shop.sql(
-        "INSERT INTO job_ticks (job_origin_id, selector_id, status, type, timestamp, tick_body)"
-        " SELECT 'o', 's' || n % 2, CASE n % 3 WHEN 0 THEN 'SKIPPED' WHEN 1 THEN 'SUCCESS'"
-        " ELSE 'STARTED' END, 'SENSOR', now() - n * interval '1 day', '{}'"
-        " FROM generate_series(40, 99) AS n"
-    )
-    shop.sql(
-        "INSERT INTO asset_daemon_asset_evaluations (evaluation_id, asset_key,"
-        " asset_evaluation_body, create_timestamp) SELECT n, 'a' || n % 3, '{}',"
-        " now() - (100 - n) * interval '1 day' FROM generate_series(1, 60) AS n"
-    )
-    would = remove(shop, "{ticks: 30d}", dry=True)
-    gone = remove(shop, "{ticks: 30d}")
-    assert gone == would
-    assert {name: one.count for name, one in gone.items()} == {
-        "ticks": 40 - 4,
-        "answers of conditions": 60 - 3,
+def test_the_command_tells_what_goes(old_shop: RememberingShop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(old_shop.folder)
+    environ = {
+        "DATA_PLATFORM_HOME": str(old_shop.folder),
+        "DATA_PLATFORM_PIPELINES": str(old_shop.folder / "pipelines"),
+        "DATA_PLATFORM_STORAGE_URL": old_shop.url,
     }
-    assert shop.sql(
-        "SELECT asset_key, max(evaluation_id) FROM asset_daemon_asset_evaluations GROUP BY 1"
-        " ORDER BY 1"
-    ) == [("a0", 60), ("a1", 58), ("a2", 59)]
+
+    def call(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(main, ["retention", *arguments], env=environ)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    old_shop.keep("{}")
+    assert "platform.yaml keeps all for ever: say what goes" in call(code=1)
+    old_shop.keep("{events: 30d}")
+    would = json.loads(call("--dry-run", "--format", "json"))
+    assert (would["dry_run"], would["ended"], would["trouble"]) == (True, True, [])
+    [events, _] = would["gone"]
+    assert (events["kind"], events["count"] > 1_000) == ("events", True)
+    assert "nothing is removed: run it without --dry-run" in call("--dry-run")
+    told = call("--by", "ann")
+    assert f"{events['count']:,}" in told
+    assert call() == "nothing is old\n"
+    noted = old_shop.sql("SELECT who, action, detail LIKE 'removed %' FROM data_platform_audit")
+    assert noted == [("ann", "retention", True)]
+    with old_shop.another() as cursor:
+        old_shop.keep("{runs: 30d}")
+        cursor.execute("BEGIN; LOCK TABLE event_logs IN EXCLUSIVE MODE")
+        assert "runs gave way, run it again: canceling statement" in call(code=1)
 
 
-def test_incidents_that_are_over_and_sent_messages_go(shop: RememberingShop):
-    assert remove(shop, "{alerts: 30d}") == {}
-    with transaction(shop.instance, OUTBOX, INCIDENTS):
-        pass
-    shop.sql(
-        "INSERT INTO data_platform_incidents SELECT 'i' || n, CASE WHEN n > 0 THEN"
-        " now() - n * interval '1 day' END, '{}' FROM generate_series(0, 99) AS n"
-    )
-    shop.sql(
-        "INSERT INTO data_platform_outbox (id, channel, subject, message, made_at, next_try,"
-        " sent_at, given_up_at) SELECT n, 'c', 's', '{}', ago, now(),"
-        " CASE WHEN n % 3 = 0 THEN ago END, CASE WHEN n % 3 = 1 THEN ago END"
-        " FROM generate_series(0, 99) AS n,"
-        " LATERAL (SELECT now() - n * interval '1 day' AS ago) AS a"
-    )
-    would = remove(shop, "{alerts: 30d}", dry=True)
-    gone = remove(shop, "{alerts: 30d}")
-    assert gone == would
-    assert {name: one.count for name, one in gone.items()} == {"incidents": 70, "messages": 47}
-    # A message that waits stays, and all of the last week.
-    newest = remove(shop, "{alerts: 1d}")["incidents"].newest
-    assert newest is not None
-    assert newest < datetime.now(UTC) - timedelta(days=7)
-    assert shop.sql(
-        "SELECT count(*) FROM data_platform_outbox WHERE sent_at IS NULL AND given_up_at IS NULL"
-    ) == [(33,)]
+def test_the_sensor_is_there_where_something_is_said(shop: RememberingShop):
+    def sensors() -> set[str]:
+        return {sensor.name for sensor in shop.definitions.sensors or ()}
+
+    assert "retention" not in sensors()
+    shop.keep("{ticks: 30d}")
+    assert "retention" in sensors()
