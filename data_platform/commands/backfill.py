@@ -181,11 +181,13 @@ def _list() -> None:
 
 def _cancel(backfill_id: str) -> None:
     from data_platform.backfills.commanding import cancel  # noqa: PLC0415
+    from data_platform.backfills.records import find  # noqa: PLC0415
     from data_platform.instance.audit_trail import note  # noqa: PLC0415
 
     with dagster_instance(settings_of_machine()) as instance:
+        pipeline = find(instance, backfill_id).backfill.pipeline
         cancelled = cancel(instance, backfill_id)
-        note(instance, "backfill cancelled", [cancelled])
+        note(instance, "backfill cancelled", [pipeline], cancelled)
         click.echo(f"backfill {cancelled} is cancelled")
 
 
