@@ -102,7 +102,7 @@ class KeptPipeline:
             unseen.replace(self._path)
 
 
-TOLD_OF = frozenset({"alerts", "lineage", "retention"})
+TOLD_OF = {"alerts", "lineage", "retention"}
 """Keys of platform.yaml that no node is made of."""
 
 
