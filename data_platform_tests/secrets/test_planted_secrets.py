@@ -325,7 +325,7 @@ def test_none_of_fifty_secrets_is_found_anywhere(planted: Planted) -> None:
     logs = logs_of(planted.settings)
 
     assert "all of them: ***" in tables["event_logs"]
-    assert "a library says ***" in tables["event_logs"]
+    assert "a library says ***" in "".join(logs.values())
     assert "WAREHOUSE" in "".join(logs.values())
     assert "all of them: ***" in printed["run leaks"]
     assert "${vault:secret/team/shop#password}" in printed["doctor"]
