@@ -9,7 +9,11 @@ from click.testing import CliRunner
 from dagster import DagsterInstance
 
 from data_platform.cli import main
-from data_platform_tests.observability.retention.remembering_shop import DAYS, RememberingShop
+from data_platform_tests.observability.retention.remembering_shop import (
+    DAYS,
+    NEVER,
+    RememberingShop,
+)
 
 EMAIL = 4711
 """A value by which a person is known."""
@@ -29,7 +33,7 @@ def shop(
     return shop
 
 
-def call(shop: RememberingShop, *arguments: str, user: str = "") -> str:
+def call(shop: RememberingShop, *arguments: str, user: str = "", code: int = 0) -> str:
     environ = {
         "DATA_PLATFORM_HOME": str(shop.folder),
         "DATA_PLATFORM_PIPELINES": str(shop.folder / "pipelines"),
@@ -37,7 +41,7 @@ def call(shop: RememberingShop, *arguments: str, user: str = "") -> str:
         "DATA_PLATFORM_USER": user,
     }
     result = CliRunner().invoke(main, arguments, env=environ, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return result.output
 
 
@@ -78,3 +82,25 @@ def test_a_look_changes_nothing_and_is_not_told(shop: RememberingShop):
     call(shop, "lake", "erase", "raw/shop/orders", "--where", "amount = 5000")
     call(shop, "lake", "rollback", "staging/shop/orders", "--to", "0", "--dry-run")
     assert audited(shop) == before
+
+
+def test_whoever_begins_ends_and_resumes_a_backfill_is_told(shop: RememberingShop):
+    shop.orders(NEVER, (1000, 5))
+    call(shop, "backfill", "shop", "--partition", NEVER, "--max-failures", "1", "--yes",
+         user="ann", code=1)  # fmt: skip
+    [begun] = shop.instance.get_backfills()
+    call(shop, "backfill", "--cancel", begun.backfill_id[:6], user="bob")
+    call(shop, "backfill", "--resume", begun.backfill_id, user="carl", code=1)
+    found = audited(shop, "--pipeline", "shop", "--since", "1h")
+    assert [(deed["who"], deed["action"]) for deed in found][:5] == [
+        ("carl", "run started"),
+        ("carl", "backfill resumed"),
+        ("bob", "backfill cancelled"),
+        ("ann", "run started"),
+        ("ann", "backfill begun"),
+    ]
+    assert {deed["detail"] for deed in found if "cancelled" in deed["action"]} == {
+        begun.backfill_id
+    }
+    assert found[3]["result"] == "failure"
+    assert f"backfill {begun.backfill_id}" in found[3]["detail"]
