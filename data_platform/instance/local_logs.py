@@ -16,6 +16,7 @@ from dagster._core.storage.local_compute_log_manager import (
 )
 
 from data_platform.logs.streams import masked_streams
+from data_platform.logs.surroundings import about
 
 KINDS = (ComputeIOType.STDOUT, ComputeIOType.STDERR)
 
@@ -27,7 +28,7 @@ class LocalLogs(LocalComputeLogManager):
     def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext]:
         """Write what is printed to the logs of a step."""
         out, err = (self.path(log_key, kind) for kind in KINDS)
-        with masked_streams([(sys.stdout, out), (sys.stderr, err)]):
+        with about({"run": log_key[0]}), masked_streams([(sys.stdout, out), (sys.stderr, err)]):
             yield CapturedLogContext(log_key)
         Path(self.complete_artifact_path(log_key)).touch()
 
