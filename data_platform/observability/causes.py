@@ -6,7 +6,7 @@ can't be read. Where nothing did, it is the topmost one that is late or lacks pa
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -199,12 +199,15 @@ def _own_words(status: AssetStatus, now: datetime) -> str | None:
 def _cause(standing: _Standing, key: Key, text: str, behind: Sequence[Key]) -> Cause:
     failure, status = standing.failures.get(key), standing.of.get(key)
     own: Level = status.level if status else "red"
-    levels: set[Level] = {own, *(standing.of[one].level for one in behind)}
-    worst = next(level for level in _LEVELS if level in levels)
+    worst = _worst([own, *(standing.of[one].level for one in behind)])
     since = failure.at if failure else status.late_since if status else None
     waiting = sorted(behind, key=lambda one: _promises(standing.plan, one))
     run_id = failure.run_id if failure else None
     return Cause(key, text, run_id, tuple(waiting), worst, since)
+
+
+def _worst(levels: Iterable[Level]) -> Level:
+    return min(levels, key=_LEVELS.index)
 
 
 def _promises(plan: Plan, key: Key) -> tuple[bool, int]:
