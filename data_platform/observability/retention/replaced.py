@@ -6,6 +6,9 @@ the first of the newest data version stays too: Dagster compares what stood when
 built with what stands now, and that may have been told again since, any number of times.
 """
 
+FAILURES = 1_000
+"""The newest runs that failed or were ended, whose plans stay: `backfill --failed-only` looks at so
+many."""
 _FINISHED = "('SUCCESS', 'FAILURE', 'CANCELED')"
 _VERSIONED = "('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION')"
 _PLANNED, _BUILT = "ASSET_MATERIALIZATION_PLANNED", "ASSET_MATERIALIZATION"
@@ -69,10 +72,15 @@ _BUILT_OR_PLANNED_SINCE = (
     f" OR {_newer(_BUILT, 'n.partition = e.partition')} END"
 )
 
+_FAILED_LATELY = (
+    "e.run_id IN (SELECT f.run_id FROM runs AS f WHERE f.status IN ('FAILURE', 'CANCELED')"
+    f" ORDER BY f.id DESC LIMIT {FAILURES})"
+)
+
 REPLACED = (
     "(e.asset_key IS NOT NULL AND e.timestamp < :before AND CASE"
     f" WHEN e.dagster_event_type = '{_PLANNED}'"
-    f" THEN {_newer(_PLANNED)} AND {_BUILT_OR_PLANNED_SINCE}"
+    f" THEN {_newer(_PLANNED)} AND {_BUILT_OR_PLANNED_SINCE} AND NOT {_FAILED_LATELY}"
     f" WHEN e.dagster_event_type IN {_VERSIONED}"
     f" THEN {_replaced(2)} AND ({_SAME_AS_BEFORE} OR {_OTHER_SINCE})"
     f" ELSE {_replaced(1)} END)"

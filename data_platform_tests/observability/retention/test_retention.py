@@ -42,6 +42,7 @@ from data_platform.settings import Settings
 
 TIMES = 400
 """Runs of long ago, of which each wrote some 50 events."""
+STAGING = dg.AssetKey(["staging", "shop", "orders"])
 ALL = "{runs: 30d, events: 30d, ticks: 30d, compute_logs: 30d, quarantine: 30d, alerts: 30d}"
 
 
@@ -63,7 +64,14 @@ def long_ago(
                 shop.orders(day, (1, 5), (2, 5000))
             first = shop.run(*DAYS)
             shop.orders(NEVER, (1000, 5))
-            shop.run(NEVER)
+            failed = shop.run(NEVER)
+            # As Dagster's daemon tells of a run of one partition.
+            shop.sql(
+                "UPDATE event_logs SET partition = %s WHERE run_id = %s"
+                " AND dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED'",
+                NEVER,
+                failed.run_ids[0],
+            )
             shop.grow_older(200)
             shop.tell_again(first.run_ids[0], TIMES)
             for day in DAYS[:2]:
@@ -141,6 +149,7 @@ def test_all_are_told_the_same_after_most_is_gone(old_shop: RememberingShop):
     before, many = answers(old_shop), old_shop.counts()
     assert many["event_logs"] > 15_000
     assert before["failed"]
+    assert '"num_partitions": 1' in before["partitions"][STAGING][1]
     would = remove(old_shop, ALL, dry=True)
     assert old_shop.counts() == many
     gone = remove(old_shop, ALL)
@@ -369,6 +378,19 @@ def test_the_build_with_which_a_version_began_stays(shop: RememberingShop):
     remove(shop, "{events: 30d}")
     left = [number for (number,) in shop.sql("SELECT id FROM event_logs ORDER BY id")]
     assert left == [ids[1], *ids[3:]]
+
+
+def test_a_day_that_never_began_to_be_built_is_still_told_to_have_failed(shop: RememberingShop):
+    shop.run(NEVER)
+    shop.grow_older(200)
+    for day in DAYS:
+        shop.orders(day, (1, 5))
+        shop.run(day)
+    shop.grow_older(100)
+    before = answers(shop)
+    assert [*before["failed"].values()] == [(NEVER,), (NEVER,)]
+    assert remove(shop, ALL)["events of runs"]
+    assert answers(shop) == before
 
 
 # The command, and the sensor
