@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from dagster import DagsterInstance
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
-from data_platform.observability.retention.runs import ENDED, UNCLOSED
-from data_platform.observability.retention.sweeping import (
+from data_platform.observability.retention.ground import (
     EVENT_LOG,
     Gone,
     Ground,
@@ -22,6 +21,7 @@ from data_platform.observability.retention.sweeping import (
     held,
     removed,
 )
+from data_platform.observability.retention.runs import ENDED, UNCLOSED
 
 LOOKED_AT = 50
 """Runs of a step."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from data_platform.observability.retention.replaced import REPLACED, UNFINISHED
-from data_platform.observability.retention.sweeping import (
+from data_platform.observability.retention.ground import (
     EVENT_LOG,
     Ground,
     Position,
@@ -18,6 +17,7 @@ from data_platform.observability.retention.sweeping import (
     held,
     removed,
 )
+from data_platform.observability.retention.replaced import REPLACED, UNFINISHED
 
 LOOKED_AT = 2_000
 """Events of a step."""

@@ -14,9 +14,10 @@ from data_platform.instance.audit_trail import note
 from data_platform.instance.own_tables import has_tables
 from data_platform.observability.retention.compute_logs import ComputeLogs
 from data_platform.observability.retention.events import CheckResults, Events
+from data_platform.observability.retention.ground import Ground, Kind
 from data_platform.observability.retention.quarantine import Quarantine
 from data_platform.observability.retention.runs import Runs
-from data_platform.observability.retention.sweeping import Ground, Kind, Swept, go_on, sweep
+from data_platform.observability.retention.sweeping import Swept, go_on, sweep
 from data_platform.observability.retention.ticks import ANSWERS, TICKS
 from data_platform.observability.retention.told import INCIDENTS, MESSAGES
 from data_platform.plan.nodes import Plan, StagingNode

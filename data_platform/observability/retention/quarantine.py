@@ -13,7 +13,12 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from data_platform.asset_specs import asset_key
-from data_platform.observability.retention.sweeping import Gone, Ground, Position, Step
+from data_platform.observability.retention.ground import (
+    Gone,
+    Ground,
+    Position,
+    Step,
+)
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import StagingNode

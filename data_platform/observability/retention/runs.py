@@ -16,8 +16,7 @@ from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES
 from sqlalchemy.engine import Connection
 
 from data_platform.instance.audit_trail import noted_together
-from data_platform.observability.retention.replaced import REPLACED
-from data_platform.observability.retention.sweeping import (
+from data_platform.observability.retention.ground import (
     EVENT_LOG,
     Gone,
     Ground,
@@ -26,6 +25,7 @@ from data_platform.observability.retention.sweeping import (
     held,
     removed,
 )
+from data_platform.observability.retention.replaced import REPLACED
 
 LOOKED_AT = 50
 """Runs of a step."""

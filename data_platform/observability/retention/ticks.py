@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from data_platform.observability.retention.sweeping import (
+from data_platform.observability.retention.ground import (
     Ground,
     Position,
     Step,

@@ -9,7 +9,13 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from data_platform.observability.retention.sweeping import Ground, Position, Step, Table, removed
+from data_platform.observability.retention.ground import (
+    Ground,
+    Position,
+    Step,
+    Table,
+    removed,
+)
 
 AT_ONCE = 500
 SOONEST = timedelta(days=7)

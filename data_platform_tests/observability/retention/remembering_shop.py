@@ -12,8 +12,8 @@ import psycopg2
 from data_platform.automation.evaluation.sensor import AutomationSensor
 from data_platform.definitions import definitions_of
 from data_platform.loading import Loaded, load
+from data_platform.observability.retention.ground import Gone
 from data_platform.observability.retention.kinds import remove_old
-from data_platform.observability.retention.sweeping import Gone
 from data_platform.plan.keys import Key
 from data_platform.run_reports import AssetReport, RunReport
 from data_platform.running import Request, run_pipeline

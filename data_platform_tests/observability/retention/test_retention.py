@@ -27,17 +27,15 @@ from data_platform.observability.failures import last_failures
 from data_platform.observability.following.follower import Follower
 from data_platform.observability.reasons.question import Records
 from data_platform.observability.reasons.why import why
-from data_platform.observability.retention.kinds import kinds_of, remove_old, tick
-from data_platform.observability.retention.sweeping import (
+from data_platform.observability.retention.ground import (
     Gone,
     Ground,
     Kind,
     Position,
     Step,
-    Swept,
-    go_on,
-    sweep,
 )
+from data_platform.observability.retention.kinds import kinds_of, remove_old, tick
+from data_platform.observability.retention.sweeping import Swept, go_on, sweep
 from data_platform.settings import Settings
 
 TIMES = 400
