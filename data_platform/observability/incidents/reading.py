@@ -52,7 +52,7 @@ KINDS = frozenset(
 )
 """Of events that tell something of assets."""
 _HELD = "rows_quarantined"
-_FACTS, _FACT_WIDTH, _EXAMPLES = 8, 200, 3
+_TEXT, _FACTS, _FACT_WIDTH, _EXAMPLES = 4_000, 8, 200, 3
 _NO_FACTS = frozenset({"standing_version", "candidate", "partitions"})
 _GRADES: Mapping[FreshnessState, str] = {
     FreshnessState.WARN: "warn",
@@ -166,7 +166,7 @@ class Reader:
             number=one.number,
             at=_moment(one),
             run_id=run.run_id,
-            text=report.message or "it failed, and nobody said why",
+            text=(report.message or "it failed, and nobody said why")[:_TEXT],
             partitions=report.failed or (WHOLE,),
             skipped=tuple(skipped),
             facts={
