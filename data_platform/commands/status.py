@@ -6,7 +6,7 @@ Added to the command by `cli`.
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -106,9 +106,14 @@ class _Page:
 
     def _files(self) -> frozenset[tuple[str, int, int]]:
         """The files of all pipelines as they are: names, moments, sizes."""
-        found = [path for folder in self._settings.pipelines_dirs for path in folder.rglob("*")]
-        stats = [(str(path), path.stat()) for path in found if path.is_file()]
-        return frozenset((name, one.st_mtime_ns, one.st_size) for name, one in stats)
+        found: set[tuple[str, int, int]] = set()
+        for folder in self._settings.pipelines_dirs:
+            for path in folder.rglob("*.*"):
+                if path.suffix != ".pyc":
+                    with suppress(FileNotFoundError):  # it was removed just now
+                        one = path.stat()
+                        found.add((str(path), one.st_mtime_ns, one.st_size))
+        return frozenset(found)
 
     def _disks(self, loaded: "Loaded") -> "Iterator[Trouble]":
         from data_platform.doctor.lake import disks, folders_of  # noqa: PLC0415

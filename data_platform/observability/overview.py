@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from dagster import DagsterInstance
@@ -20,6 +21,7 @@ from data_platform.observability.failures import Cause, Level, last_failures
 from data_platform.observability.outages import outages
 from data_platform.observability.platform_troubles import Trouble
 from data_platform.observability.status import AssetStatus, as_json, status_of
+from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import target_of
 from data_platform.plan.lineage.nodes import outside_of
 from data_platform.plan.nodes import AnyNode, DestinationNode, Plan, RawNode
@@ -70,6 +72,11 @@ class Overview:
     troubles: tuple[Trouble, ...]
     causes: tuple[Cause, ...]
     statuses: tuple[AssetStatus, ...]
+
+    @cached_property
+    def of(self) -> dict[Key, AssetStatus]:
+        """How each asset stands, by its key."""
+        return {status.key: status for status in self.statuses}
 
     @property
     def counts(self) -> Counter[Level]:
@@ -141,10 +148,20 @@ def _broken(names: Sequence[str]) -> Iterator[Trouble]:
         yield Trouble("pipelines", "red", text, "data-platform check")
 
 
+def grouped(causes: Iterable[Cause], overview: Overview) -> list[list[Cause]]:
+    """Causes, those together whose assets ask one system that is down; in their order."""
+    groups: dict[str, list[Cause]] = {}
+    for cause in causes:
+        status = overview.of.get(cause.key)
+        system = status.circuit if status else None
+        groups.setdefault(system or str(cause.key), []).append(cause)
+    return list(groups.values())
+
+
 def next_commands(cause: Cause, overview: Overview) -> list[str]:
     """What to type next: what tells more, then what builds it once that is mended."""
     node = overview.plan.get(cause.key)
-    status = next((one for one in overview.statuses if one.key == cause.key), None)
+    status = overview.of.get(cause.key)
     told: list[str] = []
     system = _system(node)
     if system and status is not None and (status.facts.unknown or status.circuit):

@@ -20,7 +20,7 @@ from data_platform.spec.alerts import Channel
 from data_platform.spec.platform import Platform
 
 _OF_PIPELINES = ("_sources", "_files", "_topics", "_keys")
-_OF_PLATFORM = (SENSOR, "alerts", "endings", "lineage")
+_OF_PLATFORM = (SENSOR, "alerts", "endings", "follow_ups", "lineage", "retention")
 
 
 @dataclass(frozen=True)

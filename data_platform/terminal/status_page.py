@@ -11,7 +11,7 @@ from rich.text import Text
 
 from data_platform.observability.alerts.titles import span_words
 from data_platform.observability.failures import Cause, Level
-from data_platform.observability.overview import Overview, next_commands
+from data_platform.observability.overview import Overview, grouped, next_commands
 from data_platform.plan.keys import Key
 from data_platform.terminal.console import room, say
 from data_platform.terminal.freshness_words import limit_words
@@ -42,11 +42,14 @@ def print_overview(
     for trouble in overview.troubles:
         advice = f"  -> {trouble.advice}" if trouble.advice else ""
         say(console, f"{trouble.area}: {trouble.found}{advice}", STYLES[trouble.level])
-    red = [cause for cause in overview.causes if cause.level == "red"]
-    for cause in red if every else red[:_MANY]:
+    red = grouped((one for one in overview.causes if one.level == "red"), overview)
+    whole = red if every else red[:_MANY]
+    for group in whole:
         console.print()
-        _print_cause(console, cause, overview, every=every)
-    _print_rest(console, red if every else red[:_MANY], overview, every=every)
+        _print_causes(console, group, overview, every=every)
+    told = {cause.key for group in whole for cause in group}
+    rest = [one for one in overview.causes if one.key not in told and one.level != "off"]
+    _print_rest(console, rest, overview, every=every)
     console.print()
     print_pipelines(console, overview.statuses, every=every, named=named)
 
@@ -68,8 +71,18 @@ def _head(overview: Overview) -> Text:
     return head
 
 
-def _print_cause(console: Console, cause: Cause, overview: Overview, *, every: bool) -> None:
-    """A block: what is wrong, whose it is, what is behind it, what to type."""
+def _print_causes(
+    console: Console, causes: Sequence[Cause], overview: Overview, *, every: bool
+) -> None:
+    """A block: what is wrong, whose it is, what is behind it, what to type.
+
+    Args:
+        console: where to.
+        causes: those of one system that is down, the worst first; mostly it is one.
+        overview: how everything stands.
+        every: whether all names are told.
+    """
+    cause, *others = causes
     node = overview.plan.get(cause.key)
     critical = f"  {node.criticality}" if node and node.criticality in {"high", "critical"} else ""
     title = Text("RED ", style=f"bold {BAD}", overflow="fold")
@@ -81,6 +94,8 @@ def _print_cause(console: Console, cause: Cause, overview: Overview, *, every: b
         _say_below(console, facts)
     if cause.waiting:
         _say_below(console, _waiting_words(cause.waiting, overview, every=every))
+    if others:
+        _say_below(console, _others_words(others, every=every))
     if node is not None and node.runbook:
         _say_below(console, f"runbook {node.runbook}")
     for command in next_commands(cause, overview):
@@ -114,16 +129,25 @@ def _waiting_words(waiting: Sequence[Key], overview: Overview, *, every: bool) -
     return f"{len(waiting):,} {'waits' if len(waiting) == 1 else 'wait'} for it: {names}{more}"
 
 
+def _others_words(others: Sequence[Cause], *, every: bool) -> str:
+    """Assets that fail since the same system is down."""
+    few = others if every else others[:_NAMED]
+    names = ", ".join(str(one.key) for one in few)
+    more = f" and {len(others) - len(few):,} more" if len(others) > len(few) else ""
+    waiting = sum(len(one.waiting) for one in others)
+    behind = f"; {waiting:,} wait for them" if waiting else ""
+    return f"for the same reason: {names}{more}{behind}"
+
+
 def _promised(key: Key, overview: Overview) -> str:
     limit = limit_words(overview.plan.get(key))
     return f" ({limit})" if limit else ""
 
 
 def _print_rest(
-    console: Console, told: Sequence[Cause], overview: Overview, *, every: bool
+    console: Console, rest: Sequence[Cause], overview: Overview, *, every: bool
 ) -> None:
     """A line for each cause that has no block: yellow ones, and red ones beyond the first."""
-    rest = [cause for cause in overview.causes if cause not in told and cause.level != "off"]
     if rest:
         console.print()
     shown = rest if every else rest[:_FEW]
