@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 
 from dagster import DagsterInstance
+from dagster._core.storage.event_log.base import EventLogStorage
+from sqlalchemy.exc import IntegrityError
 
 _CURSOR = "data_platform/pools/"
 
@@ -32,7 +34,7 @@ def apply_limits(instance: DagsterInstance, pools: Mapping[str, int], owner: str
     done: list[str] = []
     for name, limit in pools.items():
         if name not in known or known[name].from_default or known[name].limit != limit:
-            storage.set_concurrency_slots(name, limit)
+            _set_limit(storage, name, limit)
             done.append(f"{name}: {limit}")
     for name in ours:
         if name not in pools and name in known:
@@ -41,3 +43,11 @@ def apply_limits(instance: DagsterInstance, pools: Mapping[str, int], owner: str
     if sorted(ours) != sorted(pools):
         cursors.set_cursor_values({cursor: json.dumps(sorted(pools))})
     return done
+
+
+def _set_limit(storage: EventLogStorage, name: str, limit: int) -> None:
+    """Set a pool's limit; another process that begins at the same moment may just have made it."""
+    try:
+        storage.set_concurrency_slots(name, limit)
+    except IntegrityError:
+        storage.set_concurrency_slots(name, limit)

@@ -5,7 +5,9 @@ Which runs leave the queue is asked of Dagster's own daemon, with the instance's
 
 import json
 import logging
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 import pytest
@@ -244,3 +246,17 @@ class InProcess(WorkspaceLoadTarget):
     def create_origins(self):
         origin = LoadableTargetOrigin(module_name="data_platform.definitions")
         return [InProcessCodeLocationOrigin(origin, location_name="data_platform.definitions")]
+
+
+def test_processes_that_begin_together_make_the_same_pools(instance: dg.DagsterInstance) -> None:
+    pools = {f"pool_{number}": 2 for number in range(20)}
+    together = threading.Barrier(4)
+
+    def begin(_: int) -> None:
+        together.wait(30)
+        apply_limits(instance, pools, "lake")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(begin, range(4)))
+    limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert limits == pools
