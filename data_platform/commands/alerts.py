@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @format_option
 @click.pass_context
 def alerts(ctx: click.Context, style: str) -> None:
-    """Show what is wrong now, and since when, whose it is, what is behind it.
+    """Show what is wrong now, since when, and whose it is.
 
     Channels and routes are `alerts` of platform.yaml.
     """

@@ -1,7 +1,6 @@
 """What commands print and what is raised is masked; rows that somebody asks for are not."""
 
 import sys
-from collections.abc import Iterator
 
 import click
 import pytest
@@ -51,36 +50,36 @@ def group() -> click.Group:
     return main
 
 
-@pytest.fixture
-def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
-    """What came on both outputs; they are as before at the end."""
+def run(group: click.Group, name: str) -> object:
+    """Run a command; both outputs are as before at its end."""
     before = sys.stdout, sys.stderr
-    yield capsys
+    ended = group.main([name], standalone_mode=False)
     assert (sys.stdout, sys.stderr) == before
+    return ended
 
 
 def test_all_ways_to_print_are_masked(
-    group: click.Group, printed: pytest.CaptureFixture[str]
+    group: click.Group, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    group.main(["say"], standalone_mode=False)
+    run(group, "say")
 
-    out, err = printed.readouterr()
+    out, err = capsys.readouterr()
     assert out == "said ***\nin colour ***\n"
     assert err == "warned ***\n"
 
 
 def test_an_error_is_masked_and_gives_its_exit_code(
-    group: click.Group, printed: pytest.CaptureFixture[str]
+    group: click.Group, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert group.main(["fail"], standalone_mode=False) == 1
+    assert run(group, "fail") == 1
 
-    assert printed.readouterr().err == "Error: refused ***\n"
+    assert capsys.readouterr().err == "Error: refused ***\n"
 
 
-def test_rows_are_what_they_are(group: click.Group, printed: pytest.CaptureFixture[str]) -> None:
-    group.main(["query"], standalone_mode=False)
+def test_rows_are_what_they_are(group: click.Group, capsys: pytest.CaptureFixture[str]) -> None:
+    run(group, "query")
 
-    assert printed.readouterr().out == f"row {SECRET}\n"
+    assert capsys.readouterr().out == f"row {SECRET}\n"
 
 
 def test_what_is_shown_while_a_step_runs_is_masked(capfd: pytest.CaptureFixture[str]) -> None:

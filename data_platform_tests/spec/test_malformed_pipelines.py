@@ -45,7 +45,7 @@ BODIES = {
         r"unknown key 'ownr'; did you mean 'owner'\? Allowed here: .*own",
     ),
     "unknown key, nothing near": ("§zzz: x\n", "unknown key 'zzz'; allowed here: analytics, "),
-    "unknown key of the language to come": ("§notify: {}\n", "unknown key 'notify'"),
+    "incomplete mapping of the header": ("§notify: {}\n", "'to' is missing"),
     "unknown key of a source": (SOURCE + "    §tabel: x\n", "'tabel'; did you mean 'table'"),
     "unknown key of staging": (asset("§colums: {}"), "'colums'; did you mean 'columns'"),
     "misspelled required key": (
