@@ -21,7 +21,9 @@ from alerting_shop import (
     mailbox,
 )
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.api import execute_run
 from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.types import DaemonHeartbeat
 from misbehaving_server import MisbehavingServer, Reply, misbehaving
@@ -266,25 +268,30 @@ def test_a_run_that_is_made_anew_when_it_fails_is_told_when_no_try_is_left(
     shop: AlertingShop, hook: MisbehavingServer
 ):
     shop.orders(DAYS[0], BAD)
-    job = definitions_of(shop.loaded, NOW).resolve_implicit_global_asset_job_def()
-    again = {"dagster/max_retries": "1", "dagster/retry_on_asset_or_op_failure": "true"}
+    keys = frozenset(asset_key(Key(layer, "shop", "orders")) for layer in ("raw", "staging"))
+    whole = definitions_of(shop.loaded, NOW).resolve_implicit_global_asset_job_def()
+    job = whole.get_subset(asset_selection=keys)
+    tags = {
+        "dagster/max_retries": "1",
+        "dagster/retry_on_asset_or_op_failure": "true",
+        "dagster/partition": DAYS[0],
+    }
 
-    def fail(**tags: str) -> str:
-        done = job.execute_in_process(
-            instance=shop.instance,
-            partition_key=DAYS[0],
-            tags={**again, **tags},
-            raise_on_error=False,
-            asset_selection=[
-                asset_key(Key(layer, "shop", "orders")) for layer in ("raw", "staging")
-            ],
+    def fail(root: str | None = None) -> str:
+        group = {"dagster/root_run_id": root, "dagster/parent_run_id": root} if root else {}
+        run = shop.instance.create_run_for_job(
+            job,
+            tags={**tags, **group},
+            asset_selection=keys,
+            root_run_id=root,
+            parent_run_id=root,
         )
-        assert not done.success
-        return done.run_id
+        assert not execute_run(InMemoryJob(job), run, shop.instance).success
+        return run.run_id
 
     first = fail()
     assert shop.looks() == 0
-    fail(**{"dagster/root_run_id": first, "dagster/parent_run_id": first})
+    fail(root=first)
     assert shop.looks() == 1
     assert titles(hook) == ["[error] staging/shop/orders failed: 2024-01-01: range_id: 1 of 1 rows"]
 
