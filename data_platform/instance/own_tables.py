@@ -5,6 +5,7 @@ whatever number of processes begins at the same time, and live beside Dagster's,
 holds both and a transaction covers both.
 """
 
+import weakref
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from data_platform.instance.liveness import lock_key
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS data_platform_tables (name text PRIMARY KEY, version integer NOT NULL)
 """
+
+
+_up_to_date: "weakref.WeakKeyDictionary[Engine, set[Tables]]" = weakref.WeakKeyDictionary()
+"""What this process has made sure of; no table goes away again."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,12 @@ def transaction(instance: DagsterInstance, *tables: Tables) -> Generator[Connect
         tables: made or brought up to date before.
     """
     engine = _engine(instance)
+    known = _up_to_date.setdefault(engine, set())
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         for one in tables:
-            _bring_up_to_date(connection, one)
+            if one not in known:
+                _bring_up_to_date(connection, one)
+                known.add(one)
         with connection.begin():
             yield connection
 
@@ -93,5 +101,4 @@ def _engine(instance: DagsterInstance) -> Engine:
     storage = instance.event_log_storage
     if not isinstance(storage, PostgresEventLogStorage):
         raise TypeError(f"the platform's tables are in PostgreSQL, not in {type(storage).__name__}")
-    with storage.index_connection() as connection:
-        return connection.engine
+    return storage._engine  # noqa: SLF001 -- the pool that Dagster's storages share

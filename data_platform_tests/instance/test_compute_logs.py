@@ -16,7 +16,6 @@ from data_platform.instance.bucket_logs import BucketLogs
 from data_platform.instance.compute_logs import PlatformComputeLogs
 from data_platform.instance.storage import open_instance
 from data_platform.secrets import masker
-from data_platform.secrets.masker import Masker
 from data_platform.settings import Settings, load_settings
 
 SECRET = "s3cr3t-of-logs"
@@ -29,12 +28,8 @@ def say(text: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_masker(monkeypatch: pytest.MonkeyPatch) -> Masker:
-    """A masker that knows one secret."""
-    fresh = Masker()
-    fresh.know(SECRET)
-    monkeypatch.setattr(masker, "_masker", fresh)
-    return fresh
+def _known_secret() -> None:
+    masker.know(SECRET)
 
 
 @pytest.fixture

@@ -17,12 +17,8 @@ SECRET = "s3cr3t-of-orders"
 
 
 @pytest.fixture(autouse=True)
-def own_masker(monkeypatch: pytest.MonkeyPatch) -> Masker:
-    """A masker that knows one secret."""
-    fresh = Masker()
-    fresh.know(SECRET)
-    monkeypatch.setattr(masker, "_masker", fresh)
-    return fresh
+def _known_secret() -> None:
+    masker.know(SECRET)
 
 
 def failing_job() -> dg.JobDefinition:

@@ -14,7 +14,6 @@ from data_platform.logs.json_lines import LONGEST, JsonLines
 from data_platform.logs.records import PlatformRecord
 from data_platform.logs.surroundings import about, name_step, partition_of
 from data_platform.secrets import masker
-from data_platform.secrets.masker import Masker
 from data_platform.settings import load_settings
 
 SECRET = "s3cr3t-of-lines"
@@ -22,12 +21,8 @@ STEP = "analytics__sales__rates"
 
 
 @pytest.fixture(autouse=True)
-def own_masker(monkeypatch: pytest.MonkeyPatch) -> Masker:
-    """A masker that knows one secret."""
-    fresh = Masker()
-    fresh.know(SECRET)
-    monkeypatch.setattr(masker, "_masker", fresh)
-    return fresh
+def _known_secret() -> None:
+    masker.know(SECRET)
 
 
 @pytest.fixture(autouse=True)

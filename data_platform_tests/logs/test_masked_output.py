@@ -9,7 +9,6 @@ from rich.console import Console
 from data_platform.errors import PermanentError
 from data_platform.logs.output import masked_errors, masked_output
 from data_platform.secrets import masker
-from data_platform.secrets.masker import Masker
 from data_platform.terminal.commands import Commands
 from data_platform.terminal.console import steady_console
 
@@ -17,12 +16,8 @@ SECRET = "s3cr3t-of-output"
 
 
 @pytest.fixture(autouse=True)
-def own_masker(monkeypatch: pytest.MonkeyPatch) -> Masker:
-    """A masker that knows one secret."""
-    fresh = Masker()
-    fresh.know(SECRET)
-    monkeypatch.setattr(masker, "_masker", fresh)
-    return fresh
+def _known_secret() -> None:
+    masker.know(SECRET)
 
 
 @pytest.fixture

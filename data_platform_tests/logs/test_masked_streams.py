@@ -14,18 +14,13 @@ import pytest
 from data_platform.logs import streams
 from data_platform.logs.streams import masked_streams
 from data_platform.secrets import masker
-from data_platform.secrets.masker import Masker
 
 SECRET = "s3cr3t-of-streams"
 
 
 @pytest.fixture(autouse=True)
-def own_masker(monkeypatch: pytest.MonkeyPatch) -> Masker:
-    """A masker that knows one secret."""
-    fresh = Masker()
-    fresh.know(SECRET)
-    monkeypatch.setattr(masker, "_masker", fresh)
-    return fresh
+def _known_secret() -> None:
+    masker.know(SECRET)
 
 
 @pytest.fixture
@@ -52,10 +47,10 @@ def test_what_is_printed_is_masked_in_the_log_and_where_it_is_shown(
 
 
 def test_a_secret_is_masked_that_becomes_known_while_it_runs(
-    stream: TextIO, tmp_path: Path, own_masker: Masker
+    stream: TextIO, tmp_path: Path
 ) -> None:
     with masked_streams([(stream, tmp_path / "log")]):
-        own_masker.know("new-secret-value")
+        masker.know("new-secret-value")
         print("new-secret-value", file=stream)
 
     assert (tmp_path / "log").read_text() == "***\n"
