@@ -18,7 +18,7 @@ from data_platform.asset_specs import asset_key
 from data_platform.backfills.records import Backfill, is_cancelled
 from data_platform.errors import PermanentError
 from data_platform.instance.liveness import lock_key
-from data_platform.instance.storage import PlatformRunStorage
+from data_platform.instance.run_storage import PlatformRunStorage
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import AnyNode

@@ -15,7 +15,7 @@ from data_platform.asset_specs import asset_key
 from data_platform.endings.calling import HOOK_SECONDS, call
 from data_platform.endings.reading import facts_of
 from data_platform.instance.liveness import lock_key
-from data_platform.instance.storage import PlatformRunStorage
+from data_platform.instance.run_storage import PlatformRunStorage
 from data_platform.plan.nodes import PipelinePlan
 
 FINISHED_TAG = ".dagster/data_platform_finished."

@@ -18,7 +18,7 @@ from dagster._core.run_coordinator.queued_run_coordinator import (
 
 from data_platform.instance.pool_limits import apply_limits
 from data_platform.instance.run_limits import ACTIVE_RUNS_TAG, RunLimits
-from data_platform.instance.storage import PlatformRunStorage
+from data_platform.instance.run_storage import PlatformRunStorage
 
 
 class PlatformRunCoordinator(QueuedRunCoordinator[Any]):

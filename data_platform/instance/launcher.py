@@ -35,7 +35,7 @@ from dagster._utils.env import using_dagster_dev
 
 from data_platform.instance.forker_process import ForkerProcess, ForkerUnavailable
 from data_platform.instance.liveness import CHECK_SECONDS, Absences
-from data_platform.instance.storage import PlatformRunStorage
+from data_platform.instance.run_storage import PlatformRunStorage
 from data_platform.instance.worker import RunWorker, end_dead_run
 from data_platform.settings import environment
 

@@ -6,57 +6,35 @@ deployment behave the same; compute logs and artefacts are below the data folder
 pipelines, nor be imported by anything below `cli`: Dagster loads it by name.
 """
 
-import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 import yaml
 from dagster import (
-    DagsterEvent,
-    DagsterEventType,
     DagsterInstance,
-    DagsterRunStatus,
     Field,
     StringSource,
 )
 from dagster._config import UserConfigSchema
-from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.snap import ExecutionPlanSnapshot
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.runs.base import RunStorage
-from dagster._core.storage.runs.schema import RunsTable, RunTagsTable, SnapshotsTable
-from dagster._core.storage.runs.sql_run_storage import SnapshotType
 from dagster._core.storage.schedules.base import ScheduleStorage
-from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
-from dagster._utils.concurrency import ConcurrencyClaimStatus
-from dagster_postgres import PostgresRunStorage
 from dagster_shared.check import CheckError
-from dagster_shared.serdes import serialize_value
-from dagster_shared.serdes.utils import hash_str
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Connection, Engine
 
 import data_platform.partitioning.windows  # noqa: F401 -- all who read Dagster's graph know it
 from data_platform.embedded.server import resolve_url
 from data_platform.errors import ConfigurationError, Location, Problem
-from data_platform.instance.audited import AuditedEvents, AuditedRuns, AuditedSchedules
 from data_platform.instance.compute_logs import PlatformComputeLogs
-from data_platform.instance.database import ensure_tables, limit_statements, pooled_engine
-from data_platform.instance.evaluations import BriefSchedules
-from data_platform.instance.event_log import BriefEventLog
+from data_platform.instance.database import ensure_tables, pooled_engine
 from data_platform.instance.freshness import judge_by_newest_due
-from data_platform.instance.liveness import WORKER_TAG, RunLocks
-from data_platform.instance.masked import masked
-from data_platform.instance.pool_slots import claim
+from data_platform.instance.pooled_storages import PlatformEventLogStorage, PlatformScheduleStorage
+from data_platform.instance.run_storage import PlatformRunStorage
 from data_platform.logs.setting_up import set_up
 from data_platform.secrets.masker import know_environment
 from data_platform.secrets.written import know_platform
@@ -70,7 +48,7 @@ from data_platform.settings import (
 from data_platform.spec.reading import read_platform
 
 if TYPE_CHECKING:
-    from dagster._daemon.types import DaemonHeartbeat
+    pass
 
 EMBEDDED_URL = "embedded://dagster"
 ENVIRONMENT = {
@@ -80,186 +58,6 @@ ENVIRONMENT = {
     "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "true",
 }
 """Together 10 times faster events of partitioned runs; set unless they are set already."""
-
-_LAUNCHING_DAEMON = "QUEUED_RUN_COORDINATOR"
-_RUN_ENDS = {
-    DagsterEventType.RUN_SUCCESS,
-    DagsterEventType.RUN_FAILURE,
-    DagsterEventType.RUN_CANCELED,
-}
-_ENDED = (DagsterRunStatus.FAILURE.value, DagsterRunStatus.CANCELED.value)
-_TOLD_OTHERWISE = (GRPC_INFO_TAG, WORKER_TAG)
-"""Of runs whose process a launcher tells to end; a command's sees it here alone."""
-
-
-class _Pooled:
-    """What the three storages have in common: one pool of connections, in the webserver too."""
-
-    _engine: Engine
-
-    def _is_there(self, what: str, look: Callable[[], bool]) -> bool:
-        """Look for a table or a column until it is there, and no more: none goes away again.
-
-        Dagster looks whenever it is asked for assets or stores an event, which was a third of all
-        statements of a run.
-        """
-        known: set[str] = self.__dict__.setdefault("_known", set())
-        if what not in known and look():
-            known.add(what)
-        return what in known
-
-    def optimize_for_webserver(
-        self,
-        statement_timeout: int,
-        pool_recycle: int,  # noqa: ARG002 -- Dagster's signature
-        max_overflow: int,  # noqa: ARG002
-    ) -> None:
-        """Keep the pool, which outlives a restart of the server; Dagster's would replace it."""
-        limit_statements(self._engine, statement_timeout)
-
-
-class PlatformRunStorage(_Pooled, AuditedRuns, PostgresRunStorage):
-    """Runs; the process that starts one holds its lock of life until it has ended."""
-
-    def __init__(self, url: str, engine: Engine) -> None:
-        super().__init__(url, should_autocreate_tables=False)
-        self._engine = engine
-        self._locks = RunLocks(url, self._overruled)
-
-    def has_run_stats_index_cols(self) -> bool:
-        """Asked until it is so."""
-        return self._is_there("start and end", super().has_run_stats_index_cols)
-
-    def has_backfill_id_column(self) -> bool:
-        """Asked until it is there."""
-        return self._is_there("backfill_id", super().has_backfill_id_column)
-
-    def has_execution_plan_snapshot(self, execution_plan_snapshot_id: str) -> bool:
-        """Look for it; Dagster's reads all of it."""
-        return self._has_snapshot_id(execution_plan_snapshot_id)
-
-    def add_execution_plan_snapshot(self, execution_plan_snapshot: ExecutionPlanSnapshot) -> str:
-        """Keep it under the hash of its text; Dagster's writes the text once for each."""
-        text = serialize_value(execution_plan_snapshot)
-        row = {
-            "snapshot_id": hash_str(text),
-            "snapshot_body": zlib.compress(text.encode()),
-            "snapshot_type": SnapshotType.EXECUTION_PLAN.value,
-        }
-        with self.connect() as connection:
-            insert = postgresql.insert(SnapshotsTable).values(row)
-            connection.execute(insert.on_conflict_do_nothing())
-        return row["snapshot_id"]
-
-    def handle_run_event(
-        self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None
-    ) -> None:
-        """Hold the lock before the run becomes STARTED: no started run is ever without one."""
-        if event.event_type == DagsterEventType.RUN_START:
-            self._locks.hold(run_id)
-        elif event.event_type in _RUN_ENDS:
-            self._locks.ends(run_id)
-        super().handle_run_event(run_id, event, update_timestamp)
-        if event.event_type in _RUN_ENDS:
-            self._locks.release(run_id)
-
-    def _overruled(self, run_ids: Collection[str]) -> set[str]:
-        """Those of runs of this process that others ended, or that only it can end."""
-        tags, runs = RunTagsTable.c, RunsTable.c
-        told = sa.exists().where(tags.run_id == runs.run_id, tags.key.in_(_TOLD_OTHERWISE))
-        query = sa.select(runs.run_id).where(
-            runs.run_id.in_(run_ids),
-            runs.status.in_(_ENDED) | ((runs.status == DagsterRunStatus.CANCELING.value) & ~told),
-        )
-        with self.connect() as connection:
-            return set(connection.scalars(query))
-
-    def tags_in_queue(self, prefix: str) -> dict[str, str]:
-        """Tags of runs that wait in the queue, by name; where several have one, the newest run's.
-
-        Args:
-            prefix: of their names.
-        """
-        tags, runs = RunTagsTable.c, RunsTable.c
-        query = (
-            sa.select(tags.key, tags.value)
-            .join_from(RunTagsTable, RunsTable, tags.run_id == runs.run_id)
-            .where(runs.status == DagsterRunStatus.QUEUED.value, tags.key.startswith(prefix))
-            .order_by(runs.id)
-        )
-        with self.connect() as connection:
-            return {str(key): str(value) for key, value in connection.execute(query).all()}
-
-    def add_daemon_heartbeat(self, daemon_heartbeat: "DaemonHeartbeat") -> None:
-        """Tell the launcher that this process launches runs, when its queue shows life."""
-        super().add_daemon_heartbeat(masked(daemon_heartbeat))
-        if daemon_heartbeat.daemon_type == _LAUNCHING_DAEMON:
-            prepare = getattr(self._instance.run_launcher, "prepare", None)
-            if prepare:
-                prepare()
-
-    def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
-        """Keep a backfill of Dagster's own, without secrets."""
-        super().add_backfill(masked(partition_backfill))
-
-    def update_backfill(self, partition_backfill: PartitionBackfill) -> None:
-        """Keep how far it is, and what it failed of."""
-        super().update_backfill(masked(partition_backfill))
-
-    def dispose(self) -> None:
-        """Close the pooled connections."""
-        self._engine.dispose()
-
-
-class PlatformEventLogStorage(_Pooled, AuditedEvents, BriefEventLog):
-    """Events, over the pooled connections."""
-
-    def __init__(self, url: str, engine: Engine) -> None:
-        super().__init__(url, should_autocreate_tables=False)
-        self._engine = engine
-
-    def has_table(self, table_name: str) -> bool:
-        """Asked until it is there."""
-        return self._is_there(table_name, partial(super().has_table, table_name))
-
-    def has_asset_key_col(self, column_name: str) -> bool:
-        """Asked until it is there."""
-        column = f"asset_keys.{column_name}"
-        return self._is_there(column, partial(super().has_asset_key_col, column_name))
-
-    def claim_concurrency_slot(
-        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
-    ) -> ConcurrencyClaimStatus:
-        """Claim the slots of a step, several where it says so. Called while it waits, too."""
-        step = (run_id, step_key)
-        with self.index_transaction() as connection:
-            return claim(connection, self._instance, concurrency_key, step, priority or 0)
-
-    def assign_pending_steps(self, concurrency_keys: Sequence[str]) -> None:
-        """Nothing is kept for those that wait: they take slots by themselves, in their order."""
-
-
-class PlatformScheduleStorage(_Pooled, AuditedSchedules, BriefSchedules):
-    """Schedules and sensors, over the pooled connections."""
-
-    def __init__(self, url: str, engine: Engine) -> None:
-        super().__init__(url, should_autocreate_tables=False)
-        self._engine = engine
-
-    def has_instigators_table(self) -> bool:
-        """Asked until it is there."""
-        return self._is_there("instigators", super().has_instigators_table)
-
-    def _has_instigators_table(self, conn: Connection) -> bool:
-        return self._is_there("instigators", partial(super()._has_instigators_table, conn))
-
-    def _has_asset_daemon_asset_evaluations_table(self, conn: Connection) -> bool:
-        look = super()._has_asset_daemon_asset_evaluations_table
-        return self._is_there("evaluations", partial(look, conn))
-
-    def has_built_index(self, migration_name: str) -> bool:
-        """Asked until it is built."""
-        return self._is_there(migration_name, partial(super().has_built_index, migration_name))
 
 
 class PlatformStorage(DagsterStorage, ConfigurableClass):

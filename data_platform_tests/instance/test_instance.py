@@ -14,12 +14,8 @@ from sqlalchemy import create_engine, event, text
 
 from data_platform.embedded.server import stop_server
 from data_platform.errors import ConfigurationError
-from data_platform.instance.storage import (
-    ENVIRONMENT,
-    PlatformRunStorage,
-    PlatformStorage,
-    open_instance,
-)
+from data_platform.instance.run_storage import PlatformRunStorage
+from data_platform.instance.storage import ENVIRONMENT, PlatformStorage, open_instance
 from data_platform.settings import Settings, load_settings
 
 OPEN = """
