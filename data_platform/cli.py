@@ -28,6 +28,7 @@ from data_platform.commands import (
     trigger,
     webhooks,
     why,
+    webserver,
 )
 from data_platform.errors import PermanentError
 from data_platform.logs.setting_up import set_up
@@ -75,5 +76,6 @@ for _command in (
     metrics.metrics,
     why.why,
     doctor.doctor,
+    webserver.webserver,
 ):
     main.add_command(_command)
