@@ -26,6 +26,7 @@ from data_platform.automation.schedules import pipeline_schedule
 from data_platform.automation.sensors.building import outside_sensors
 from data_platform.destinations.assets import destination_asset
 from data_platform.handwritten.assets import handwritten_assets
+from data_platform.instance.step_pods import platform_executor
 from data_platform.io_manager import IO_MANAGER, LakeIOManager
 from data_platform.loading import Loaded, collecting_nothing, load
 from data_platform.logs.output import masked_errors
@@ -132,7 +133,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
                 connection=lake_connection(loaded.workspace.platform),
             ),
         },
-        executor=dg.in_process_executor,
+        executor=platform_executor,
         metadata=limits.metadata(),
     )
     merged = dg.Definitions.merge(pipelines, platform_definitions(loaded.problems))

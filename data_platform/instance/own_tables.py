@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS data_platform_tables (name text PRIMARY KEY, version 
 
 _up_to_date: "weakref.WeakKeyDictionary[Engine, set[Tables]]" = weakref.WeakKeyDictionary()
 """What this process has made sure of; no table goes away again."""
+_declared: "weakref.WeakSet[Tables]" = weakref.WeakSet()
+"""All that the modules of this process have said that they need."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Tables:
 
     name: str
     steps: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _declared.add(self)
 
 
 @contextmanager
@@ -59,6 +64,25 @@ def transaction(instance: DagsterInstance, *tables: Tables) -> Generator[Connect
                 known.add(one)
         with connection.begin():
             yield connection
+
+
+def bring_all_up_to_date(engine: Engine) -> dict[str, tuple[int, int]]:
+    """Make or change the tables of all modules that this process has imported.
+
+    Args:
+        engine: of Dagster's database.
+
+    Returns:
+        By name the steps that had been done, and those that are. More than this version knows are
+        a newer version's, and stay.
+    """
+    done: dict[str, tuple[int, int]] = {}
+    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+        for one in sorted(_declared, key=lambda tables: tables.name):
+            before = _version(connection, one)
+            _bring_up_to_date(connection, one)
+            done[one.name] = (before, max(before, len(one.steps)))
+    return done
 
 
 def _bring_up_to_date(connection: Connection, tables: Tables) -> None:

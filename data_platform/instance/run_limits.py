@@ -5,13 +5,13 @@ their slots, how many runs of a pipeline may go on, and priority and resources o
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dagster._core.storage.tags import MAX_RETRIES_TAG, PRIORITY_TAG
 
-from data_platform.instance.pods import KUBERNETES_TAG, container_config
+from data_platform.instance.pods import ISOLATED_TAG, KUBERNETES_TAG, container_config
 from data_platform.spec.limits import Resources
 
 METADATA = "data_platform/limits"
@@ -59,8 +59,15 @@ class RunLimits:
             **active_runs_tags(self.active_runs, (key.split("/")[1] for key in keys if "/" in key)),
             **({PRIORITY_TAG: str(priority)} if priority else {}),
             **({MAX_RETRIES_TAG: str(retries)} if retries else {}),
-            **({KUBERNETES_TAG: json.dumps(container_config(wanted))} if wanted else {}),
+            **_pod_tags(wanted),
         }
+
+
+def _pod_tags(wanted: Sequence[Resources]) -> dict[str, str]:
+    if any(one.isolated for one in wanted):
+        # The run's own pod only looks after those of its steps.
+        return {ISOLATED_TAG: "true"}
+    return {KUBERNETES_TAG: json.dumps(container_config(wanted))} if wanted else {}
 
 
 def active_runs_tags(limits: Mapping[str, int], pipelines: Iterable[str]) -> dict[str, str]:

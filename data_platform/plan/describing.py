@@ -310,9 +310,10 @@ def _when(node: Node) -> Description:
 
 
 def _resources(resources: Resources) -> Description:
-    """Requests and limits, as far as they are said."""
+    """Requests and limits, as far as they are said, and whether steps have a pod each."""
     told = {"requests": _written(resources.requests), "limits": _written(resources.limits)}
-    return {name: amounts for name, amounts in told.items() if amounts}
+    isolated = {"isolated": True} if resources.isolated else {}
+    return {name: amounts for name, amounts in told.items() if amounts} | isolated
 
 
 def _written(model: Model) -> Description:

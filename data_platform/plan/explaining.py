@@ -7,7 +7,7 @@ tells more than the other. Must not ask anybody: what it prints is known before 
 import json
 import re
 import textwrap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from data_platform.plan.describing import Description, describe_pipeline
@@ -196,8 +196,11 @@ def _target_words(target: Description) -> str:
     return f"{place}, {target['write']}{keys}{column}: {how}"
 
 
-def _resources_words(resources: Mapping[str, Description]) -> str:
-    return "; ".join(f"{name}: {_mapping_words(amounts)}" for name, amounts in resources.items())
+def _resources_words(resources: Description) -> str:
+    amounts = {name: told for name, told in resources.items() if name != "isolated"}
+    words = [f"{name}: {_mapping_words(told)}" for name, told in amounts.items()]
+    own = ["each step in a pod of its own"] if "isolated" in resources else []
+    return "; ".join([*words, *own])
 
 
 def _mapping_words(value: str | Description) -> str:

@@ -100,6 +100,8 @@ class Resources(Model):
     """What is kept for it."""
     limits: Amounts = Field(default_factory=Amounts)
     """More than this it doesn't get."""
+    isolated: bool = False
+    """Whether the steps of a run that makes it have a pod each, with what their assets ask for."""
 
     @model_validator(mode="after")
     def _fits(self) -> "Resources":
