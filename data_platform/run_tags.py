@@ -1,7 +1,7 @@
-"""Tags of runs that the platform sets and reads: who started one and why, and what it is held to.
+"""Tags of runs that the platform sets and reads: why one was started, and what it is held to.
 
 Set by whoever starts runs (`running`, `backfills`, `automation`); read by steps, by `keeping` and
-by the command. What a tag says is decided here only.
+by the command. What a tag says is decided here only; who started a run, in `instance.users`.
 """
 
 import json
@@ -14,8 +14,6 @@ ORIGIN_TAG = "data_platform/origin"
 """`command`: a command started the run, and builds what is below sound partitions itself."""
 CAUSE_TAG = "data_platform/cause"
 """Why it was started, in short words: `backfill ab12cd34`, `follow-up of run 1a2b3c4d`."""
-USER_TAG = "data_platform/user"
-"""Who started it, where a command did: a name, or `user@host`."""
 FORCE_TAG = "data_platform/force"
 """`true`: compute though nothing changed."""
 PINNED_TAG = "data_platform/pinned_versions"

@@ -25,8 +25,9 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG
 from data_platform.asset_specs import asset_key
 from data_platform.errors import PermanentError
 from data_platform.instance.audit_trail import actor
+from data_platform.instance.users import USER_TAG
 from data_platform.plan.keys import Key
-from data_platform.run_tags import CAUSE_TAG, FORCE_TAG, ORIGIN_TAG, USER_TAG, pins
+from data_platform.run_tags import CAUSE_TAG, FORCE_TAG, ORIGIN_TAG, pins
 
 PREFIX = "data_platform/backfill/"
 _CANCELLED = {BulkActionStatus.CANCELING, BulkActionStatus.CANCELED, BulkActionStatus.FAILING}

@@ -10,11 +10,13 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from dagster import DagsterInstance
 
 from data_platform.instance.own_tables import Tables, has_tables, transaction
+from data_platform.instance.users import user_of_request
 from data_platform.secrets.masker import mask
 from data_platform.settings import environment
 
@@ -60,14 +62,16 @@ def actor(by: str | None = None) -> Actor:
     """Whoever is at work.
 
     Args:
-        by: who says they are; None means whoever the environment or the machine knows.
+        by: who says they are; None means whom the request is from that is answered here, or
+            whoever the environment or the machine knows.
     """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
     account = f"{user}@{socket.gethostname()}"
-    return Actor(by or environment().get(USER_VARIABLE, "").strip() or account, account)
+    known = by or user_of_request() or environment().get(USER_VARIABLE, "").strip()
+    return Actor(known or account, account)
 
 
 def note(
@@ -76,6 +80,7 @@ def note(
     about: Iterable[str],
     detail: str = "",
     by: str | None = None,
+    at: datetime | None = None,
 ) -> None:
     """Note what was done.
 
@@ -85,6 +90,7 @@ def note(
         about: keys of assets, or names of what else it was done to.
         detail: how much of it, or why.
         by: who did it; whoever is at work, left out.
+        at: when, aware: of the event in Dagster's log that tells of it too; None means now.
     """
     if _silent.get() or not has_tables(instance):
         return
@@ -92,10 +98,12 @@ def note(
     with transaction(instance, AUDIT) as connection:
         connection.execute(
             sa.text(
-                "INSERT INTO data_platform_audit (who, account, action, about, detail)"
-                " VALUES (:who, :account, :action, :about, :detail)"
+                "INSERT INTO data_platform_audit (at, who, account, action, about, detail)"
+                " VALUES (coalesce(CAST(:at AS timestamptz), clock_timestamp()), :who, :account,"
+                " :action, :about, :detail)"
             ),
             {
+                "at": at,
                 "who": mask(at_work.name),
                 "account": at_work.account,
                 "action": action,

@@ -1,8 +1,9 @@
 """Puts runs into the queue with what their pipelines say of them, and holds pipelines to it.
 
 Named by `dagster.yaml`. A run is given its priority, the resources of its pod and the tags by which
-the runs of a pipeline are counted, unless it has them. Dagster's daemon asks for the limits of tags
-at each look at its queue; those of pipelines are the ones that runs in the queue tell.
+the runs of a pipeline are counted, unless it has them; and who started it, where the UI knows that.
+Dagster's daemon asks for the limits of tags at each look at its queue; those of pipelines are the
+ones that runs in the queue tell.
 """
 
 from collections.abc import Mapping
@@ -15,10 +16,14 @@ from dagster._core.run_coordinator.queued_run_coordinator import (
     QueuedRunCoordinator,
     RunQueueConfig,
 )
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG
+from dagster._core.storage.tags import USER_TAG as SHOWN_USER_TAG
+from dagster._core.workspace.context import WorkspaceRequestContext
 
 from data_platform.instance.pool_limits import apply_limits
 from data_platform.instance.run_limits import ACTIVE_RUNS_TAG, RunLimits
 from data_platform.instance.run_storage import PlatformRunStorage
+from data_platform.instance.users import NOBODY_KNOWN, USER_TAG, user_of_request, user_tags
 
 
 class PlatformRunCoordinator(QueuedRunCoordinator[Any]):
@@ -32,6 +37,9 @@ class PlatformRunCoordinator(QueuedRunCoordinator[Any]):
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
         """Tag a run, bring the pools in step with platform.yaml, and put it into the queue."""
         run, repository = context.dagster_run, _repository(context)
+        started = _started_by(context)
+        if started:
+            self._instance.add_run_tags(run.run_id, started)
         if repository is not None:
             limits = RunLimits.of(repository.repository_snap.metadata or {})
             apply_limits(self._instance, limits.pools, limits.owner)
@@ -55,6 +63,21 @@ class PlatformRunCoordinator(QueuedRunCoordinator[Any]):
         return [
             {"key": name, "limit": int(text)} for name, text in told.items() if text.isdecimal()
         ]
+
+
+def _started_by(context: SubmitRunContext) -> dict[str, str]:
+    """The tags of who starts a run in Dagster's UI, whatever its own tags say.
+
+    A run that is made again has the tags of the first one, and with them who started that.
+    """
+    user = user_of_request()
+    if user is not None:
+        return user_tags(user)
+    workspace = context.workspace
+    asked = isinstance(workspace, WorkspaceRequestContext) and workspace.source is not None
+    again = PARENT_RUN_ID_TAG in context.dagster_run.tags
+    names = {USER_TAG, SHOWN_USER_TAG} & context.dagster_run.tags.keys()
+    return dict.fromkeys(sorted(names), NOBODY_KNOWN) if asked and again else {}
 
 
 def _repository(context: SubmitRunContext) -> RemoteRepository | None:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from dagster import DagsterInstance, DagsterRun
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickStatus
+from dagster._core.storage.tags import USER_TAG as SHOWN_USER_TAG
 
+from data_platform.instance.users import NOBODY_KNOWN
 from data_platform.run_tags import CAUSE_TAG, ORIGIN_TAG
 
 SENSOR = "default_automation_condition_sensor"
@@ -54,7 +56,8 @@ def cause_of(run: DagsterRun) -> str:
             return "its automation" if name == SENSOR else words.format(name[:40])
     if run.tags.get(ORIGIN_TAG) == "command":
         return "data-platform run"
-    return f"{run.tags.get('dagster/user', 'somebody')} in Dagster's UI"
+    user = run.tags.get(SHOWN_USER_TAG, NOBODY_KNOWN)
+    return user if user == NOBODY_KNOWN else f"{user} in Dagster's UI"
 
 
 def is_paused(instance: DagsterInstance) -> bool:

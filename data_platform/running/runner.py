@@ -18,6 +18,7 @@ from data_platform.endings.telling import tell_end
 from data_platform.engine.work import Moved
 from data_platform.instance.audit_trail import actor
 from data_platform.instance.run_limits import active_runs_tags
+from data_platform.instance.users import USER_TAG
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode, PipelinePlan
 from data_platform.plan.run_settings import Values
@@ -26,7 +27,7 @@ from data_platform.range_runs.tags import partition_tags
 from data_platform.reporting.progress import watching
 from data_platform.run_config import run_config, settings_tag
 from data_platform.run_reports import AssetReport, after_event, is_about, is_interrupt, why_again
-from data_platform.run_tags import ORIGIN_TAG, USER_TAG
+from data_platform.run_tags import ORIGIN_TAG
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Dagster's own lines on the terminal; its event log has them all."""

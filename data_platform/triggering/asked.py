@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from data_platform.instance.audit_trail import actor
-from data_platform.run_tags import CAUSE_TAG, FORCE_TAG, USER_TAG
+from data_platform.instance.users import USER_TAG
+from data_platform.run_tags import CAUSE_TAG, FORCE_TAG
 
 _KEYS = uuid.UUID("6c1f7bd2-54a6-4c0e-8f0a-6f3a3a6a2c11")
 SUCCESS = "SUCCESS"

@@ -442,8 +442,8 @@ def test_a_build_names_who_started_it_and_what_was_new(
 def test_who_started_a_run_is_named(ask: Ask, instance: dg.DagsterInstance, project: Project):
     for words, tags in {
         "backfill 3f9a1c20": {"data_platform/cause": "backfill 3f9a1c20"},
-        "backfill abcd": {"dagster/backfill": "abcd", "dagster/user": "ada"},
-        "ada in Dagster's UI": {"dagster/user": "ada"},
+        "backfill abcd": {"dagster/backfill": "abcd", "user": "ada"},
+        "ada in Dagster's UI": {"user": "ada"},
         "data-platform run": {"data_platform/origin": "command"},
         "schedule shop_sources": {"dagster/schedule_name": "shop_sources"},
         "again, after run 1234": {"dagster/parent_run_id": "1234"},

@@ -14,11 +14,9 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
+from data_platform.instance.users import NOBODY_KNOWN, USER_TAG
 from data_platform.observability.audit.deeds import PAGE, Deed, Span
 from data_platform.observability.started import cause_of
-from data_platform.run_tags import USER_TAG
-
-_UI = "somebody in Dagster's UI"
 
 
 def runs(instance: DagsterInstance, span: Span) -> Iterator[Deed]:
@@ -80,7 +78,7 @@ def _of_backfill(backfill: PartitionBackfill) -> Deed:
     keys = sorted("/".join(key.path) for key in backfill.asset_selection or ())
     return Deed(
         datetime.fromtimestamp(backfill.backfill_timestamp, UTC),
-        backfill.tags.get(USER_TAG) or backfill.user or _UI,
+        backfill.tags.get(USER_TAG) or backfill.user or NOBODY_KNOWN,
         "backfill begun",
         tuple(keys),
         f"{backfill.backfill_id}{f': {backfill.title}' if backfill.title else ''}",

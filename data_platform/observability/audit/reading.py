@@ -4,7 +4,7 @@ Called by the command. Nothing is read but what is shown, and what was looked at
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby, islice
@@ -23,14 +23,22 @@ LOOKED_AT = 50_000
 """Deeds that are looked at for those that are wanted."""
 _OWN = """
 SELECT number, at, who, account, action, about, detail FROM data_platform_audit
-WHERE number < :below AND at >= coalesce(CAST(:since AS timestamptz), '-infinity')
+WHERE (at, number) < (coalesce(CAST(:before AS timestamptz), 'infinity'), :below)
+    AND at >= coalesce(CAST(:since AS timestamptz), '-infinity')
     AND at < coalesce(CAST(:until AS timestamptz), 'infinity')
-ORDER BY number DESC LIMIT :some
+ORDER BY at DESC, number DESC LIMIT :some
 """
 _REGISTERED = """
 SELECT id, create_timestamp AT TIME ZONE current_setting('TimeZone') AS at,
     partitions_def_name AS name, partition
-FROM dynamic_partitions WHERE id < :below
+FROM dynamic_partitions WHERE id < :below AND NOT EXISTS (
+        SELECT FROM data_platform_audit AS noted
+        WHERE noted.action = 'partitions registered' AND noted.about = ARRAY[partitions_def_name]
+            AND noted.detail = partition
+            AND noted.at >= create_timestamp AT TIME ZONE current_setting('TimeZone')
+            AND noted.at < create_timestamp AT TIME ZONE current_setting('TimeZone')
+                + interval '1 minute'
+    )
     AND create_timestamp AT TIME ZONE current_setting('TimeZone')
         >= coalesce(CAST(:since AS timestamptz), '-infinity')
     AND create_timestamp AT TIME ZONE current_setting('TimeZone')
@@ -87,8 +95,9 @@ def deeds_of(instance: DagsterInstance, wanted: Wanted) -> Deeds:
     """What was done, the newest first."""
     sources: list[Source] = [runs, backfills]
     if has_tables(instance):
+        # What was noted is first among what is of the same moment: see `_once`.
+        sources = [own, *sources]
         sources += [
-            own,
             registered,
             of_kind("PIPELINE_CANCELING", ended_run),
             of_kind("ASSET_WIPED", wiped),
@@ -97,7 +106,7 @@ def deeds_of(instance: DagsterInstance, wanted: Wanted) -> Deeds:
     told = [source(instance, wanted.span) for source in sources]
     merged = heapq.merge(*told, key=lambda deed: deed.at, reverse=True)
     found: list[Deed] = []
-    for number, deed in enumerate(merged, 1):
+    for number, deed in enumerate(_once(merged), 1):
         if wanted.matches(deed):
             if wanted.limit is not None and len(found) == wanted.limit:
                 return Deeds(tuple(found), more=True)
@@ -105,6 +114,19 @@ def deeds_of(instance: DagsterInstance, wanted: Wanted) -> Deeds:
         if number == LOOKED_AT:
             return Deeds(tuple(found), more=True, stopped=deed)
     return Deeds(tuple(found))
+
+
+def _once(deeds: Iterable[Deed]) -> Iterator[Deed]:
+    """Without what Dagster's log tells of deeds that were noted, with who it was."""
+    for _, same in groupby(deeds, key=lambda deed: deed.at):
+        noted: set[tuple[str, tuple[str, ...]]] = set()
+        for deed in same:
+            what = (deed.action, deed.about)
+            if deed.account:
+                noted.add(what)
+            elif what in noted:
+                continue
+            yield deed
 
 
 def own(instance: DagsterInstance, span: Span) -> Iterator[Deed]:
@@ -131,12 +153,18 @@ def _noted_since(instance: DagsterInstance) -> datetime | None:
 
 
 def _pages(instance: DagsterInstance, asked: str, span: Span) -> Iterator[sa.Row[Any]]:
-    below = 2**62
+    below, before = 2**62, None
     while True:
-        given = {"below": below, "since": span.since, "until": span.until, "some": PAGE}
+        given = {
+            "below": below,
+            "before": before,
+            "since": span.since,
+            "until": span.until,
+            "some": PAGE,
+        }
         with transaction(instance, AUDIT) as connection:
             rows = connection.execute(sa.text(asked), given).all()
         yield from rows
         if len(rows) < PAGE:
             return
-        below = rows[-1][0]
+        below, before = rows[-1][0], rows[-1].at

@@ -29,10 +29,10 @@ from sqlalchemy.exc import DBAPIError
 from data_platform.cli import main
 from data_platform.instance.audit_trail import AUDIT, note
 from data_platform.instance.own_tables import transaction
+from data_platform.instance.users import USER_TAG
 from data_platform.observability.audit import reading
 from data_platform.observability.audit.deeds import Deed, Span
 from data_platform.observability.audit.reading import Wanted, deeds_of
-from data_platform.run_tags import USER_TAG
 from data_platform.settings import Settings, environment_with
 
 ORDERS = dg.AssetKey(["raw", "shop", "orders"])
