@@ -3,9 +3,25 @@
 Added to the command by `cli`; the job of the chart's hook runs it.
 """
 
+from importlib import import_module
+
 import click
 
 from data_platform.commands.opened import format_option, print_json, settings_of_machine
+
+WITH_TABLES = (
+    "data_platform.instance.audit_trail",
+    "data_platform.instance.locations",
+    "data_platform.observability.alerts.outbox",
+    "data_platform.observability.following.follower",
+    "data_platform.observability.incidents.keeping",
+    "data_platform.observability.metrics.counters",
+    "data_platform.observability.openlineage.outbox",
+    "data_platform.observability.retention.ground",
+    "data_platform.reporting.budgets",
+    "data_platform.reporting.run_spans",
+)
+"""Modules that have tables of their own in Dagster's database."""
 
 
 @click.command(epilog="Example: data-platform migrate --wait 300")
@@ -23,12 +39,13 @@ def migrate(seconds: float, style: str) -> None:
     Exits with 1 where the database doesn't answer in time, or where a newer version made its
     tables.
     """
-    import data_platform.definitions  # noqa: F401, PLC0415 -- whose modules say what they need
     from data_platform.embedded.server import resolve_url  # noqa: PLC0415
     from data_platform.instance.migrating import migrate, wait_for_database  # noqa: PLC0415
     from data_platform.instance.storage import EMBEDDED_URL  # noqa: PLC0415
 
     settings = settings_of_machine()
+    for name in WITH_TABLES:
+        import_module(name)
     url = resolve_url(settings.storage_url or EMBEDDED_URL, settings.data_dir)
     wait_for_database(url, seconds, lambda reason: click.echo(f"waiting: {reason}", err=True))
     done = migrate(url)
