@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Without compiled bytecode every start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev test test-s3 lint bench campaign screenshots clean
+.PHONY: demo dev test test-s3 lint chart bench campaign screenshots clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -33,6 +33,9 @@ lint: .venv/installed ## Style, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+
+chart: .venv/installed ## values.yaml and values.schema.json of the Helm chart, from their models
+	$(BIN)/python -m helm.values
 
 bench: .venv/installed ## The platform against others, 20 minutes on a quiet machine
 	$(BIN)/python benchmarks/run_all.py

@@ -74,16 +74,17 @@ An image, by digest where there is one: a tag may move. What a location leaves e
 chart's. Argument: (dict "root" $) or (dict "root" $ "image" .image)
 */}}
 {{- define "data-platform.image" -}}
-{{- $chart := .root.Values.image }}
 {{- $own := default (dict) .image }}
-{{- $repository := default $chart.repository $own.repository }}
-{{- $other := and $own.repository (ne $own.repository $chart.repository) }}
-{{- $digest := default (ternary "" $chart.digest (or $other (ne (default "" $own.tag) ""))) $own.digest }}
-{{- $tag := default (default .root.Chart.AppVersion (ternary "" $chart.tag $other)) $own.tag }}
-{{- if $digest }}
-{{- printf "%s@%s" $repository $digest }}
+{{- $image := .root.Values.image }}
+{{- if $own.repository }}
+{{- $image = $own }}
+{{- else if or $own.tag $own.digest }}
+{{- $image = dict "repository" $image.repository "tag" $own.tag "digest" $own.digest }}
+{{- end }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $image.repository $image.digest }}
 {{- else }}
-{{- printf "%s:%s" $repository $tag }}
+{{- printf "%s:%s" $image.repository (default .root.Chart.AppVersion $image.tag) }}
 {{- end }}
 {{- end }}
 
@@ -157,6 +158,27 @@ what the location adds. Runs get the same. Argument: (dict "root" $ ["location" 
 {{- include "data-platform.variables" .location }}
 {{- end }}
 
+{{/*
+All code locations, each with the defaults for what it leaves out: a JSON list.
+Use: range $location := include "data-platform.locations" $ | fromJsonArray. Argument: $
+*/}}
+{{- define "data-platform.locations" -}}
+{{- $all := list }}
+{{- range .Values.codeLocations }}
+{{- $all = append $all (mergeOverwrite (deepCopy $.Values.locationDefaults) (deepCopy .)) }}
+{{- end }}
+{{- toJson $all }}
+{{- end }}
+
+{{/* Limits of runs at once, of each location that has one: a YAML list for dagster.yaml, or nothing. Argument: $ */}}
+{{- define "data-platform.runLimits" -}}
+{{- range $location := include "data-platform.locations" . | fromJsonArray }}
+{{- with $location.queue.maxConcurrentRuns }}
+- {key: dagster/code_location, value: {{ $location.name | quote }}, limit: {{ . }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Of pods. The image's user and group are 10001. */}}
 {{- define "data-platform.podSecurityContext" -}}
 runAsNonRoot: true
@@ -198,4 +220,116 @@ capabilities:
   mountPath: /tmp
 - name: scratch
   mountPath: /var/lib/data-platform
+{{- end }}
+
+{{/*
+CPU and memory; no limit of CPU where none is told. Argument: `resources` of the values
+*/}}
+{{- define "data-platform.resources" -}}
+requests:
+  cpu: {{ .requests.cpu | quote }}
+  memory: {{ .requests.memory | quote }}
+limits:
+  {{- with .limits.cpu }}
+  cpu: {{ . | quote }}
+  {{- end }}
+  memory: {{ .limits.memory | quote }}
+{{- end }}
+
+{{/* On which nodes pods may be, for a pod's spec. Argument: what has the values */}}
+{{- define "data-platform.placed" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- range . }}
+  - operator: {{ default "Equal" .operator }}
+    {{- with .key }}
+    key: {{ . | quote }}
+    {{- end }}
+    {{- with .value }}
+    value: {{ . | quote }}
+    {{- end }}
+    {{- with .effect }}
+    effect: {{ . }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/*
+Pods of one component on several nodes and zones, as far as there are any. Argument: as of
+selectorLabels
+*/}}
+{{- define "data-platform.spread" -}}
+topologySpreadConstraints:
+  {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - topologyKey: {{ $key }}
+    maxSkew: 1
+    whenUnsatisfiable: ScheduleAnyway
+    # Of this version alone: while another rolls out, its pods don't count.
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- include "data-platform.selectorLabels" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+
+{{/* An account, whose token pods ask for by themselves. Argument: dict root component name annotations [location] */}}
+{{- define "data-platform.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "data-platform.labels" . | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end }}
+
+{{/* At most one pod less while nodes are emptied. Argument: dict root component name [location] */}}
+{{- define "data-platform.disruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "data-platform.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  # A pod that isn't ready holds no node back.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "data-platform.selectorLabels" . | nindent 6 }}
+{{- end }}
+
+{{/* Gives an account the Role of the same name. Argument: dict root component name account [location] */}}
+{{- define "data-platform.roleBinding" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "data-platform.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ .account }}
+    namespace: {{ .root.Release.Namespace }}
 {{- end }}
