@@ -8,6 +8,7 @@ from typing import Any, assert_never, cast
 
 import dagster as dg
 
+from data_platform.instance.location_names import DEFAULT, own_location
 from data_platform.partitioning.definitions import definition_of
 from data_platform.partitioning.mappings import mapping_of
 from data_platform.plan.checks.kinds import Check
@@ -48,6 +49,12 @@ from data_platform.spec.outside import ExternalAsset
 
 _LAKE_KIND = "deltalake"
 """Dagster's name for Delta Lake, to which its UI has a sign."""
+
+
+def platform_key() -> dg.AssetKey:
+    """Dagster's key of the pipelines of this code location as a whole: `platform`."""
+    name = own_location()
+    return dg.AssetKey(["platform", *([name] if name != DEFAULT else [])])
 
 
 def asset_key(key: Key) -> dg.AssetKey:

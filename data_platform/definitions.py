@@ -21,7 +21,7 @@ from data_platform.automation.conditions import condition_of
 from data_platform.automation.endings import endings_sensor
 from data_platform.automation.evaluation.sensor import AutomationSensor
 from data_platform.automation.follow_ups import follow_ups_sensor
-from data_platform.automation.pools import limits_of, pools_sensor
+from data_platform.automation.pools import about_of, limits_of, pools_sensor
 from data_platform.automation.schedules import pipeline_schedule
 from data_platform.automation.sensors.building import outside_sensors
 from data_platform.destinations.assets import destination_asset
@@ -86,6 +86,8 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
     files = [loaded.assets_files.get(pipeline.name) for pipeline in loaded.plan.pipelines]
     others = [entry for file in files if file for entry in file.others]
     limits = limits_of(loaded.plan, loaded.workspace.platform)
+    named = [*(pipeline.name for pipeline in loaded.plan.pipelines), *loaded.broken]
+    about = about_of(named, loaded.workspace.platform)
     endings = endings_sensor(loaded.plan.pipelines)
     alerts = alerts_sensor(
         loaded.plan,
@@ -116,7 +118,7 @@ def _definitions_of(loaded: Loaded, now: datetime) -> dg.Definitions:
         ],
         sensors=[
             AutomationSensor(),
-            pools_sensor(limits),
+            pools_sensor(about),
             *([endings] if endings else []),
             *([alerts] if alerts else []),
             *([lineage] if lineage else []),

@@ -18,8 +18,11 @@ OWN_PIPELINES = Path("pipelines")
 """In a project of one's own, as `data-platform init` makes it: told by its platform.yaml."""
 
 LogFormat = Literal["json", "text"]
+DEFAULT_LOCATION = "data_platform"
+"""Whose state is kept as it was before there could be several."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
+_LOCATION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MEMORY = re.compile(r"(?=.*[1-9])\d+(\.\d+)? ?(%|[mgt](i?b)?)", re.IGNORECASE)
 
 
@@ -42,6 +45,8 @@ class Settings:
         threads: of DuckDB for one step (`DATA_PLATFORM_THREADS`; None means one a core).
         compute_logs: where what steps print is sent (`DATA_PLATFORM_COMPUTE_LOGS`, an
             `s3://bucket/prefix`); None means that it stays in `data_dir`.
+        location: the code location's name among those of the same Dagster
+            (`DATA_PLATFORM_LOCATION`; default `data_platform`), by which its state is kept.
         log_format: of lines of logs (`DATA_PLATFORM_LOG_FORMAT`; default `text`).
         log_level: of what is logged at least (`DATA_PLATFORM_LOG_LEVEL`); None means Dagster's.
     """
@@ -53,6 +58,7 @@ class Settings:
     memory_limit: str = "1GB"
     threads: int | None = None
     compute_logs: str | None = None
+    location: str = DEFAULT_LOCATION
     log_format: LogFormat = "text"
     log_level: str | None = None
 
@@ -79,9 +85,26 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         compute_logs=_bucket(
             "DATA_PLATFORM_COMPUTE_LOGS", env.get("DATA_PLATFORM_COMPUTE_LOGS") or None
         ),
+        location=location_name(env),
         log_format=log_format,
         log_level=log_level,
     )
+
+
+def location_name(environ: Mapping[str, str] | None = None) -> str:
+    """The name of this process's code location.
+
+    Raises:
+        ValueError: it can't be one.
+    """
+    env = os.environ if environ is None else environ
+    name = env.get("DATA_PLATFORM_LOCATION") or DEFAULT_LOCATION
+    if not _LOCATION.fullmatch(name):
+        raise ValueError(
+            f"DATA_PLATFORM_LOCATION is {name!r}: it must be of letters, digits, `_`, `-` and `.`,"
+            " 100 at most, the first a letter, digit or `_`"
+        )
+    return name
 
 
 def log_settings(environ: Mapping[str, str]) -> tuple[LogFormat, str | None]:

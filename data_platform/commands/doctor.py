@@ -49,6 +49,7 @@ def doctor(connection: str | None, timeout: float, style: str) -> None:
         storage_url=lambda: _storage_url(settings),
         storage_scheme=(settings.storage_url or _EMBEDDED).partition(":")[0],
         migrations=_newest_migration,
+        location=settings.location,
         data_dir=settings.data_dir,
         environ=environment(),
     )

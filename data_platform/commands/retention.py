@@ -32,6 +32,7 @@ def retention(*, dry_run: bool, by: str | None, style: str) -> None:
     from data_platform.instance.audit_trail import actor, note  # noqa: PLC0415
     from data_platform.observability.retention.kinds import (  # noqa: PLC0415
         is_declared,
+        longer_words,
         remove_old,
         words,
     )
@@ -50,11 +51,14 @@ def retention(*, dry_run: bool, by: str | None, style: str) -> None:
         swept = remove_old(loaded, instance, actor(by).name, dry=dry_run)
         if swept is None:
             raise PermanentError("somebody else removes what is old now: wait until they have")
+        longer = longer_words(loaded, instance)
         if not dry_run and any(gone.count for gone in swept.gone.values()):
             note(instance, "retention", [], words(swept), by)
     if style == "json":
         print_json(swept_json(swept, dry_run=dry_run))
     else:
         print_swept(make_console(environment()), swept, dry_run=dry_run)
+        if longer:
+            click.echo(longer)
     if not swept.ended:
         fail()

@@ -6,9 +6,10 @@ a person comes here for.
 
 # pyright: reportMissingTypeStubs=false
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 
+from data_platform.code_locations import ALIVE, Noted, clashes, namesakes
 from data_platform.doctor.databases import CONNECT_SECONDS, postgres
 from data_platform.doctor.findings import Finding, daemons
 
@@ -17,14 +18,25 @@ _HEARTBEATS = (
     "SELECT daemon_type, extract(epoch FROM (clock_timestamp() AT TIME ZONE 'UTC') "
     '- max("timestamp"))::float FROM daemon_heartbeats GROUP BY daemon_type'
 )
+_LOCATIONS = (
+    "SELECT name, served_as, about, noted_at > clock_timestamp() - %(alive)s"
+    " FROM data_platform_locations ORDER BY name, served_as"
+)
 
 
-def dagster_storage(url: str, head: Callable[[], str]) -> Iterator[Finding]:
+def dagster_storage(
+    url: str,
+    head: Callable[[], str],
+    location: str = "data_platform",
+    pipelines: Collection[str] = (),
+) -> Iterator[Finding]:
     """How Dagster's storage is.
 
     Args:
         url: of its database.
         head: the newest migration that this version of Dagster knows.
+        location: the name of this code location.
+        pipelines: the names of this code location's.
 
     Raises:
         SourceUnavailable: it can't be reached.
@@ -51,6 +63,23 @@ def dagster_storage(url: str, head: Callable[[], str]) -> Iterator[Finding]:
         cursor.execute(_HEARTBEATS)
         ages: Mapping[str, float] = {str(name): float(age) for name, age in cursor.fetchall()}
         yield daemons(AREA, ages)
+        cursor.execute("SELECT to_regclass('data_platform_locations')")
+        if cursor.fetchone() != (None,):
+            cursor.execute(_LOCATIONS, {"alive": ALIVE})
+            yield _locations([Noted.of(*row) for row in cursor.fetchall()], location, pipelines)
+
+
+def _locations(known: Sequence[Noted], location: str, pipelines: Collection[str]) -> Finding:
+    what, names = "code locations", sorted({one.name for one in known if one.alive})
+    same = namesakes(known, location)
+    if same is not None:
+        advice = "set DATA_PLATFORM_LOCATION to another name in each"
+        return Finding(AREA, what, "fail", same.partition(";")[0], advice)
+    twice = clashes(known, location, pipelines)
+    if twice:
+        found = "; ".join(one.rpartition("; ")[0] for one in twice.values())
+        return Finding(AREA, what, "fail", found, "rename the pipeline in one of them")
+    return Finding(AREA, what, "ok", ", ".join(names) or "none runs now")
 
 
 def _migrations(standing: str, newest: str) -> Finding:

@@ -44,6 +44,7 @@ class Machine:
         storage_url: of Dagster's storage; starts the embedded server if it is meant.
         storage_scheme: of its URL.
         migrations: the newest that this version of Dagster knows.
+        location: the code location's name.
         data_dir: of all local state.
         environ: of variables.
     """
@@ -54,6 +55,7 @@ class Machine:
     storage_url: Callable[[], str]
     storage_scheme: str
     migrations: Callable[[], str]
+    location: str
     data_dir: Path
     environ: Mapping[str, str]
 
@@ -85,7 +87,9 @@ def examinations(machine: Machine, connection: str | None = None) -> list[Examin
         Examination(
             DAGSTER,
             "reachable",
-            lambda: dagster_storage(machine.storage_url(), machine.migrations),
+            lambda: dagster_storage(
+                machine.storage_url(), machine.migrations, machine.location, _names(machine)
+            ),
             "correct DATA_PLATFORM_STORAGE_URL; docs/operations.md says what the server needs",
         ),
         *connections,
@@ -94,6 +98,13 @@ def examinations(machine: Machine, connection: str | None = None) -> list[Examin
             for name in machine.workspace.platform.alerts.channels
         ),
     ]
+
+
+def _names(machine: Machine) -> list[str]:
+    """The names of all pipelines, sound or not."""
+    workspace = machine.workspace
+    sound = [file.spec.pipeline for file in workspace.pipelines]
+    return [*sound, *(entry.name for entry in workspace.broken)]
 
 
 def _prerequisites(machine: Machine) -> Iterator[Examination]:

@@ -1,14 +1,18 @@
 """Circuits of outside systems in Dagster's own database, where all runs find them.
 
 Used by the stages' `assets.py` and by the command's `status`. Dagster keeps cursors of its daemons
-in the same table of names and texts.
+in the same table of names and texts. A server of an address is the same for all code locations, but
+what the name of a connection means, each one's platform.yaml tells.
 """
 
 from collections.abc import Iterable
 
 from dagster import DagsterInstance
 
+from data_platform.instance.location_names import named
+
 PREFIX = "data_platform/circuit/"
+_SHARED = "server "
 
 
 class CircuitStore:
@@ -23,9 +27,14 @@ class CircuitStore:
 
     def get_all(self, names: Iterable[str]) -> dict[str, str]:
         """The texts of circuits, of those that have one."""
-        found = self._storage.get_cursor_values({f"{PREFIX}{name}" for name in names})
-        return {key.removeprefix(PREFIX): text for key, text in found.items()}
+        rows = {_row(name): name for name in names}
+        found = self._storage.get_cursor_values({*rows})
+        return {rows[row]: text for row, text in found.items()}
 
     def set(self, name: str, text: str) -> None:
         """Keep the text of a circuit."""
-        self._storage.set_cursor_values({f"{PREFIX}{name}": text})
+        self._storage.set_cursor_values({_row(name): text})
+
+
+def _row(name: str) -> str:
+    return f"{PREFIX}{name if name.startswith(_SHARED) else named(name)}"

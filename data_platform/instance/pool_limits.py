@@ -2,7 +2,8 @@
 
 Called by `coordinator` before a run is queued, by a sensor each minute and by the command before it
 runs. Only pools that were set from a platform.yaml are removed; those of other owners, and what
-somebody made in the UI, stay.
+somebody made in the UI, stay. A pool is of the whole Dagster: where several code locations give one
+a limit, the smallest counts, since it protects what the strictest of them wants protected.
 """
 
 import json
@@ -11,6 +12,8 @@ from collections.abc import Mapping
 from dagster import DagsterInstance
 from dagster._core.storage.event_log.base import EventLogStorage
 from sqlalchemy.exc import IntegrityError
+
+from data_platform.instance.locations import known_locations
 
 _CURSOR = "data_platform/pools/"
 
@@ -31,18 +34,29 @@ def apply_limits(instance: DagsterInstance, pools: Mapping[str, int], owner: str
     said = cursors.get_cursor_values({cursor}).get(cursor)
     ours: list[str] = json.loads(said) if said else []
     known = {pool.name: pool for pool in storage.get_pool_limits()}
+    theirs = _of_others(instance, owner) if pools or ours else {}
     done: list[str] = []
-    for name, limit in pools.items():
+    for name, own in pools.items():
+        limit = min([own, *theirs.get(name, ())])
         if name not in known or known[name].from_default or known[name].limit != limit:
             _set_limit(storage, name, limit)
             done.append(f"{name}: {limit}")
     for name in ours:
-        if name not in pools and name in known:
+        if name not in pools and name in known and name not in theirs:
             storage.delete_concurrency_limit(name)
             done.append(f"{name} removed")
     if sorted(ours) != sorted(pools):
         cursors.set_cursor_values({cursor: json.dumps(sorted(pools))})
     return done
+
+
+def _of_others(instance: DagsterInstance, owner: str) -> dict[str, list[int]]:
+    """What other code locations say, by pool."""
+    found: dict[str, list[int]] = {}
+    for one in known_locations(instance):
+        for name, limit in one.about.pools.items() if one.about.owner != owner else ():
+            found.setdefault(name, []).append(limit)
+    return found
 
 
 def _set_limit(storage: EventLogStorage, name: str, limit: int) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 from dagster import DagsterInstance
 from dagster._core.scheduler.instigation import InstigatorStatus
 
+from data_platform.code_locations import others
+from data_platform.instance.location_names import own_location
+from data_platform.instance.locations import known_locations
 from data_platform.instance.own_tables import has_tables
 from data_platform.observability.alerts.titles import span_words
 from data_platform.observability.failures import Level
@@ -67,10 +70,12 @@ def of_daemons(instance: DagsterInstance, now: datetime) -> Iterator[Trouble]:
 def of_sensors(instance: DagsterInstance, plan: Plan) -> Iterator[Trouble]:
     """Sensors and schedules that somebody stopped; they run where nobody does."""
     pipelines = {pipeline.name for pipeline in plan.pipelines}
+    theirs = {one.served_as for one in others(known_locations(instance), own_location())}
     stopped = sorted(
         state.origin.instigator_name
         for state in instance.all_instigator_state()
         if state.status is InstigatorStatus.STOPPED
+        and state.origin.repository_origin.code_location_origin.location_name not in theirs
         and _is_ours(state.origin.instigator_name, pipelines)
     )
     if stopped:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
+from data_platform.asset_specs import platform_key
 from data_platform.errors import Problem
 
-PLATFORM = dg.AssetKey("platform")
 CHECK = "pipelines_valid"
 MAX_SHOWN = 50
 
@@ -35,7 +35,7 @@ def platform_definitions(problems: Sequence[Problem]) -> dg.Definitions:
     evaluation = _evaluation(problems)
 
     @dg.asset_check(
-        asset=PLATFORM, name=CHECK, description="Every pipeline file is without mistakes."
+        asset=platform_key(), name=CHECK, description="Every pipeline file is without mistakes."
     )
     def check() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
@@ -49,7 +49,7 @@ def platform_definitions(problems: Sequence[Problem]) -> dg.Definitions:
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=60,
         description="Reports mistakes in pipeline files as they come and go.",
-        asset_selection=[PLATFORM],
+        asset_selection=[platform_key()],
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         digest = hashlib.sha256("\n".join(map(str, problems)).encode()).hexdigest()[:16]
@@ -57,7 +57,8 @@ def platform_definitions(problems: Sequence[Problem]) -> dg.Definitions:
             return dg.SkipReason("nothing has changed")
         return dg.SensorResult(asset_events=[evaluation], cursor=digest)
 
-    spec = dg.AssetSpec(PLATFORM, group_name="platform", description="The pipelines as a whole.")
+    about = "The pipelines as a whole."
+    spec = dg.AssetSpec(platform_key(), group_name="platform", description=about)
     return dg.Definitions(assets=[spec], asset_checks=[check], sensors=[sensor])
 
 
@@ -68,7 +69,7 @@ def _evaluation(problems: Sequence[Problem]) -> dg.AssetCheckEvaluation:
         for problem in wrong[:MAX_SHOWN]
     ]
     return dg.AssetCheckEvaluation(
-        asset_key=PLATFORM,
+        asset_key=platform_key(),
         check_name=CHECK,
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,

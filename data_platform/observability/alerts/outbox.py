@@ -1,7 +1,8 @@
 """Messages that are to be sent, kept in Dagster's database until they are.
 
 Filled by `watching` in the transaction in which an incident is, emptied by `delivering`. A message
-is sent at least once: whoever is killed between sending and noting that has sent it twice.
+is sent at least once: whoever is killed between sending and noting that has sent it twice. Each
+code location has its own.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from dagster import DagsterInstance
 from sqlalchemy.engine import Connection
 
+from data_platform.instance.location_names import COLUMN, named, own_location
 from data_platform.instance.own_tables import Tables, transaction
 from data_platform.observability.alerts.messages import KEPT, Message
 
@@ -39,8 +41,9 @@ CREATE TABLE data_platform_outbox (
 CREATE INDEX data_platform_outbox_waiting ON data_platform_outbox (channel, number)
     WHERE sent_at IS NULL AND given_up_at IS NULL;
 """
-OUTBOX = Tables("outbox", (_CREATE,))
-_WAITING = "sent_at IS NULL AND given_up_at IS NULL"
+_BY_LOCATION = f"ALTER TABLE data_platform_outbox ADD COLUMN {COLUMN}"
+OUTBOX = Tables("outbox", (_CREATE, _BY_LOCATION))
+_WAITING = "location = :location AND sent_at IS NULL AND given_up_at IS NULL"
 # What comes later of one subject waits for what came before: a recovery must not overtake.
 _CLAIM = f"""
 UPDATE data_platform_outbox SET tries = tries + 1, next_try = :until WHERE number = (
@@ -48,7 +51,7 @@ UPDATE data_platform_outbox SET tries = tries + 1, next_try = :until WHERE numbe
     WHERE channel = :channel AND {_WAITING} AND next_try <= :now AND NOT EXISTS (
         SELECT 1 FROM data_platform_outbox AS earlier
         WHERE earlier.channel = one.channel AND earlier.subject = one.subject
-            AND earlier.number < one.number
+            AND earlier.location = one.location AND earlier.number < one.number
             AND earlier.sent_at IS NULL AND earlier.given_up_at IS NULL
     )
     ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -96,11 +99,12 @@ def put(
     """Messages to be sent, each with the channels; one that is there already isn't put again."""
     rows = [
         {
-            "id": message.id,
+            "id": named(message.id),
             "channel": channel,
             "subject": message.subject,
             "message": KEPT.dump_json(message).decode(),
             "now": now,
+            "location": own_location(),
         }
         for message, channels in messages
         for channel in channels
@@ -109,8 +113,8 @@ def put(
         connection.execute(
             sa.text(
                 "INSERT INTO data_platform_outbox"
-                " (id, channel, subject, message, made_at, next_try)"
-                " VALUES (:id, :channel, :subject, CAST(:message AS json), :now, :now)"
+                " (id, channel, subject, message, made_at, next_try, location)"
+                " VALUES (:id, :channel, :subject, CAST(:message AS json), :now, :now, :location)"
                 " ON CONFLICT (id, channel) DO NOTHING"
             ),
             rows,
@@ -125,20 +129,22 @@ def waiting_channels(instance: DagsterInstance, now: datetime) -> list[str]:
                 f"UPDATE data_platform_outbox SET given_up_at = :now WHERE {_WAITING}"
                 " AND made_at < :since"
             ),
-            {"now": now, "since": now - GIVEN_UP_AFTER},
+            {"now": now, "since": now - GIVEN_UP_AFTER, "location": own_location()},
         )
         asked = sa.text(
             f"SELECT DISTINCT channel FROM data_platform_outbox WHERE {_WAITING}"
             " AND next_try <= :now"
         )
-        return sorted(connection.scalars(asked, {"now": now}))
+        given = {"now": now, "location": own_location()}
+        return sorted(connection.scalars(asked, given))
 
 
 def claim(instance: DagsterInstance, channel: str, now: datetime) -> Claimed | None:
     """The next message for a channel, which nobody else sends for a while; None where none is."""
     with transaction(instance, OUTBOX) as connection:
         asked = {"channel": channel, "now": now, "until": now + LEASE}
-        row = connection.execute(sa.text(_CLAIM), asked).one_or_none()
+        given = {**asked, "location": own_location()}
+        row = connection.execute(sa.text(_CLAIM), given).one_or_none()
     return None if row is None else Claimed(row[0], KEPT.validate_json(row[1]), row[2])
 
 
@@ -152,7 +158,7 @@ def sent(instance: DagsterInstance, channel: str, number: int, now: datetime) ->
                 f"UPDATE data_platform_outbox SET next_try = :now WHERE {_WAITING}"
                 " AND channel = :channel AND error IS NOT NULL AND next_try > :now"
             ),
-            {"now": now, "channel": channel},
+            {"now": now, "channel": channel, "location": own_location()},
         )
 
 
@@ -176,9 +182,11 @@ def undelivered(instance: DagsterInstance, now: datetime) -> list[Undelivered]:
             count(*) FILTER (WHERE given_up_at IS NOT NULL), min(made_at),
             (array_agg(error ORDER BY number DESC) FILTER (WHERE error IS NOT NULL))[1]
         FROM data_platform_outbox
-        WHERE ({_WAITING} AND error IS NOT NULL) OR given_up_at > :since
+        WHERE location = :location
+            AND (({_WAITING} AND error IS NOT NULL) OR given_up_at > :since)
         GROUP BY channel ORDER BY channel
     """
     with transaction(instance, OUTBOX) as connection:
-        rows = connection.execute(sa.text(asked), {"since": now - GIVEN_UP_AFTER})
+        given = {"since": now - GIVEN_UP_AFTER, "location": own_location()}
+        rows = connection.execute(sa.text(asked), given)
         return [Undelivered(*row) for row in rows]

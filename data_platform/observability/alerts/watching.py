@@ -12,8 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from dagster import DagsterInstance
+from sqlalchemy.engine import Connection
 
+from data_platform.code_locations import clashes
 from data_platform.errors import PlatformError
+from data_platform.instance.location_names import named, own_location
+from data_platform.instance.locations import LOCATIONS, locations_in
 from data_platform.observability.alerts import outbox
 from data_platform.observability.alerts.channels import is_off
 from data_platform.observability.alerts.delivering import deliver
@@ -24,7 +28,13 @@ from data_platform.observability.alerts.titles import title_of
 from data_platform.observability.alerts.words import message_of
 from data_platform.observability.following.follower import Batch, Follower
 from data_platform.observability.incidents.folding import GRACE, Folding
-from data_platform.observability.incidents.keeping import INCIDENTS, keep, kept_incidents, looked_at
+from data_platform.observability.incidents.keeping import (
+    INCIDENTS,
+    is_told_elsewhere,
+    keep,
+    kept_incidents,
+    looked_at,
+)
 from data_platform.observability.incidents.model import severity_of
 from data_platform.observability.incidents.reading import KINDS, Reader
 from data_platform.observability.incidents.seen import Standing
@@ -33,7 +43,7 @@ from data_platform.observability.started import lost_daemons
 from data_platform.plan.nodes import Plan
 from data_platform.spec.alerts import Alerts, Channel
 
-FOLLOWER = Follower("alerts", KINDS, (INCIDENTS, outbox.OUTBOX))
+FOLLOWER = Follower("alerts", KINDS, (INCIDENTS, outbox.OUTBOX, LOCATIONS))
 READ_SECONDS, SEND_SECONDS = 10.0, 10.0
 """After which a look reads no further batch, and begins no further message: a tick has a minute."""
 BETWEEN = timedelta(seconds=12)
@@ -147,14 +157,14 @@ def _fold(
     now, alerts, plan = watched.clock(), watched.alerts, watched.plan
     lately = max(alerts.repeat_after, GRACE, timedelta(hours=1))
     incidents = kept_incidents(batch.connection, now - lately)
-    folding = Folding(incidents, plan, now, lately)
+    folding = Folding(incidents, plan, now, lately, named(""))
     troubled = frozenset(one.key for one in folding.open if one.key is not None)
     reader = Reader(instance, plan, watched.expand)
     folding.see(reader.seen(batch.events, troubled))
     messages = list(messages_of_ends(instance, batch.events, plan, alerts, watched.link))
     if not batch.more:
         # Before that, what mends it may be still to be read.
-        folding.see(_standing(instance, watched, now))
+        folding.see(_places(instance, watched, batch.connection, folding))
         broken = watched.broken
         unplanned = broken if broken is not None else _pipelines(folding, plan)
         told = turns(folding, alerts.repeat_after, unplanned)
@@ -167,12 +177,21 @@ def _fold(
     return sum(len(names) for _, names in routed)
 
 
-def _standing(instance: DagsterInstance, watched: Watched, now: datetime) -> list[Standing]:
+def _places(
+    instance: DagsterInstance, watched: Watched, connection: Connection, folding: Folding
+) -> list[Standing]:
+    """What of it concerns more than one code location: the daemon, and pipelines of one name."""
+    now = folding.now
     lost = _lost(instance, now)
+    # The daemon is everybody's: one location tells of it, and of its end.
+    if lost and folding.of("daemon", _DAEMON) is None and is_told_elsewhere(connection, "daemon"):
+        lost = []
     words = f"not heard of for 5 minutes: {', '.join(lost)}; nothing starts by itself until then"
     found = [Standing("daemon", now, {_DAEMON: words} if lost else {})]
     if watched.broken is not None:
-        found.append(Standing("pipeline", now, watched.broken))
+        own = [one.name for one in watched.plan.pipelines]
+        twice = clashes(locations_in(connection), own_location(), own)
+        found.append(Standing("pipeline", now, {**watched.broken, **twice}))
     return found
 
 

@@ -17,6 +17,7 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Ev
 from dagster_shared.serdes import deserialize_value
 from sqlalchemy.engine import Connection
 
+from data_platform.instance.location_names import named
 from data_platform.instance.own_tables import Tables, transaction
 from data_platform.observability.following.positions import Position
 
@@ -73,7 +74,7 @@ class Follower:
     """A reader of the log.
 
     Attributes:
-        name: of it, under which its position is kept.
+        name: of it, under which its position is kept; each code location has its own.
         kinds: of events that it is told of.
         tables: of its own, in which it writes what it makes of them.
     """
@@ -121,7 +122,7 @@ class Follower:
             " FOR UPDATE SKIP LOCKED"
         )
         there = sa.text("SELECT 1 FROM data_platform_followers WHERE name = :name")
-        name = {"name": self.name}
+        name = {"name": named(self.name)}
         if connection.scalar(there, name) is None:
             connection.execute(begin, name)
         row = connection.execute(find, name).one_or_none()
@@ -146,7 +147,7 @@ class Follower:
                 " updated_at = clock_timestamp() WHERE name = :name"
             ),
             {
-                "name": self.name,
+                "name": named(self.name),
                 "position": json.dumps(position.as_json()),
                 "state": json.dumps(state),
             },

@@ -37,14 +37,21 @@ class Folding:
         plan: of the sound pipelines.
         now: aware.
         lately: since when one that comes again is the same again.
+        place: the code location, where that is to be in the identity of incidents.
     """
 
     def __init__(
-        self, incidents: Iterable[Incident], plan: Plan, now: datetime, lately: timedelta
+        self,
+        incidents: Iterable[Incident],
+        plan: Plan,
+        now: datetime,
+        lately: timedelta,
+        place: str = "",
     ) -> None:
         self.plan = plan
         self.now = now
         self._lately = now - lately
+        self._place = place
         self._before = {one.id: one for one in incidents}
         self._by_id = dict(self._before)
         self._open = {_subject(one): one.id for one in self._before.values() if not one.closed}
@@ -264,7 +271,7 @@ class Folding:
             for one in self._by_id.values()
             if _subject(one) == (matter, name) and one.closed and one.closed >= self._lately
         ]
-        text = f"{matter} {name} {sign.number} {sign.at.isoformat()}"
+        text = f"{matter} {name} {sign.number} {sign.at.isoformat()}{self._place}"
         identity = hashlib.sha256(text.encode()).hexdigest()[:16]
         times = max((one.times for one in lately if one.told_at), default=0) + 1
         return Incident(identity, matter, name, sign.at, self.now + WAIT, times=times)

@@ -1,7 +1,8 @@
 """Counters in Dagster's database, which outlive the process that counts, and what changed of them.
 
 Called by `counting`. Written in the transaction in which the position in the log is kept; only the
-series that a batch touches are written, and only those that changed are read again.
+series that a batch touches are written, and only those that changed are read again. Each code
+location has its own, told by the metric's name.
 """
 
 import json
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from data_platform.instance.location_names import named
 from data_platform.instance.own_tables import Tables
 from data_platform.observability.metrics.folding import Folded, Series
 
@@ -41,7 +43,8 @@ _ADD = sa.text(
 )
 _TELL = sa.text(_INSERT + " excluded.counts WHERE excluded.counts[1] >= kept.counts[1]")
 _CHANGED = sa.text(
-    "SELECT metric, labels, counts, batch FROM data_platform_metrics WHERE batch > :seen"
+    "SELECT split_part(metric, '@', 1), labels, counts, batch FROM data_platform_metrics"
+    " WHERE batch > :seen AND split_part(metric, '@', 2) = :location"
 )
 
 
@@ -59,7 +62,8 @@ class Counters:
 
     def read(self, connection: Connection) -> None:
         """What changed since it was read last, by whatever process."""
-        found = connection.execute(_CHANGED, {"seen": self.seen}).all()
+        _, _, location = named("").partition("@")
+        found = connection.execute(_CHANGED, {"seen": self.seen, "location": location}).all()
         if found:
             changed = {
                 (metric, tuple(labels)): tuple(counts) for metric, labels, counts, _ in found
@@ -89,7 +93,7 @@ def _put(
 ) -> None:
     if series:
         rows = [
-            {"metric": metric, "labels": [*labels], "counts": [*counts]}
+            {"metric": named(metric), "labels": [*labels], "counts": [*counts]}
             for (metric, labels), counts in series.items()
         ]
         connection.execute(statement, {"rows": json.dumps(rows), "batch": batch})

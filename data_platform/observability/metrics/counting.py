@@ -1,12 +1,13 @@
 """Counts what is new in Dagster's log and among its ticks, in batches of bounded size.
 
 Called by `exporter`. Any number of processes may: each event is counted once, and all of them read
-the same counters.
+the same counters. Each code location counts its own.
 """
 
 import sqlalchemy as sa
 from dagster import DagsterInstance
 
+from data_platform.instance.locations import LOCATIONS, locations_in
 from data_platform.instance.own_tables import transaction
 from data_platform.observability.event_log import read_event_log
 from data_platform.observability.failures import last_failures
@@ -24,10 +25,13 @@ from data_platform.observability.metrics.folding import (
     labels_of,
 )
 from data_platform.observability.metrics.known import Known
-from data_platform.observability.metrics.runs import read_runs
+from data_platform.observability.metrics.places import Elsewhere
+from data_platform.observability.metrics.runs import RunTimes, read_runs
 
-FOLLOWER = Follower("metrics", KINDS, (TABLES,))
+FOLLOWER = Follower("metrics", KINDS, (TABLES, LOCATIONS))
 AT_ONCE = 1_000
+GONE = RunTimes()
+"""A run that was deleted."""
 MOST_BATCHES = 10
 """Of a look: the rest comes with the next one."""
 
@@ -54,13 +58,18 @@ def count_new(instance: DagsterInstance, known: Known, counters: Counters) -> No
 
 def _count(instance: DagsterInstance, known: Known, batch: Batch) -> None:
     of_runs = {one.entry.run_id for one in batch.events if one.event.event_type in OF_RUNS}
-    folded = fold(batch.events, read_runs(instance, of_runs), known)
+    runs = read_runs(instance, of_runs)
+    elsewhere = Elsewhere.of(locations_in(batch.connection), known.pipelines)
+    own = [one for one in batch.events if not elsewhere.has(one, runs.get(one.entry.run_id, GONE))]
+    folded = fold(own, runs, known)
     if "ticks" not in batch.state:
         _tell_what_is_so(instance, known, folded)
         batch.state["ticks"] = ticks.begin(batch.connection).as_json()
     seen = ticks.TicksSeen.from_json(batch.state["ticks"])
     now = float(batch.connection.scalar(sa.text("SELECT extract(epoch FROM clock_timestamp())")))
-    batch.state["ticks"] = ticks.fold_ticks(batch.connection, seen, now, folded).as_json()
+    batch.state["ticks"] = ticks.fold_ticks(
+        batch.connection, seen, now, folded, elsewhere.ticking(batch.connection)
+    ).as_json()
     batch.state["batches"] = batch.state.get("batches", 0) + 1
     write(batch.connection, folded, batch.state["batches"])
 

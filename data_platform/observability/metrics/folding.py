@@ -198,6 +198,14 @@ def _checked(folded: Folded, one: Followed) -> None:
     folded.tell(CHECK, (*labels, evaluation.check_name), one.number, result)
 
 
+def key_of_event(one: Followed) -> Key | None:
+    """The asset of an event that is of one."""
+    kind = one.event.event_type
+    if kind is Kind.ASSET_CHECK_EVALUATION:
+        return _key(one.event.asset_check_evaluation_data.asset_key)
+    return _key(one.event.asset_key) if kind is Kind.ASSET_MATERIALIZATION else None
+
+
 def _key(key: dg.AssetKey | None) -> Key | None:
     """The key of an asset of a pipeline; quarantine is told with what it is beside."""
     found = key_of(key)

@@ -9,7 +9,7 @@ from datetime import UTC
 
 from dagster import DagsterInstance, RunsFilter
 from dagster._core.storage.dagster_run import RunRecord
-from dagster._core.storage.tags import BACKFILL_ID_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG, CODE_LOCATION_TAG
 
 from data_platform.observability.metrics.catalogue import NO_PIPELINE
 from data_platform.observability.metrics.known import key_of
@@ -23,6 +23,7 @@ class RunTimes:
     Attributes:
         pipelines: of its assets.
         asked_at, started_at: in seconds since 1970; None where that isn't so yet.
+        location: what Dagster calls the code location that it is of, where that is known.
         catches_up: whether it builds what was due long ago, or is there already.
     """
 
@@ -30,6 +31,7 @@ class RunTimes:
     asked_at: float | None = None
     started_at: float | None = None
     catches_up: bool = False
+    location: str | None = None
 
 
 def read_runs(instance: DagsterInstance, run_ids: Collection[str]) -> dict[str, RunTimes]:
@@ -50,4 +52,5 @@ def _times(record: RunRecord) -> RunTimes:
         record.create_timestamp.replace(tzinfo=UTC).timestamp(),
         record.start_time,
         backfill or is_forced(run.tags),
+        run.tags.get(CODE_LOCATION_TAG),
     )

@@ -50,7 +50,13 @@ def begin(connection: Connection) -> TicksSeen:
     return TicksSeen(Position(newest))
 
 
-def fold_ticks(connection: Connection, seen: TicksSeen, now: float, folded: Folded) -> TicksSeen:
+def fold_ticks(
+    connection: Connection,
+    seen: TicksSeen,
+    now: float,
+    folded: Folded,
+    elsewhere: frozenset[str] = frozenset(),
+) -> TicksSeen:
     """Count the ticks that have ended.
 
     Args:
@@ -58,19 +64,22 @@ def fold_ticks(connection: Connection, seen: TicksSeen, now: float, folded: Fold
         seen: how far it was.
         now: by the database's clock.
         folded: to which they are added.
+        elsewhere: sensors and schedules of other code locations, which count these.
     """
     gaps = [_ticks.id.between(gap.first, gap.last) for gap in seen.position.gaps]
     wanted = sa.or_(_ticks.id > seen.position.upto, _ticks.id.in_(seen.open), *gaps)
-    asked = sa.select(_ticks.id, _ticks.tick_body).where(wanted).order_by(_ticks.id)
+    asked = (
+        sa.select(_ticks.id, _ticks.tick_body, _ticks.selector_id).where(wanted).order_by(_ticks.id)
+    )
     rows = connection.execute(asked.limit(AT_ONCE + len(seen.open))).all()
     still_open: list[int] = []
-    for number, body in rows:
+    for number, body, selector in rows:
         tick = deserialize_value(body, TickData)
         if tick.status is TickStatus.STARTED:
             still_open.append(number)
-        else:
+        elif selector not in elsewhere:
             _count(folded, tick)
-    others = [number for number, _ in rows if number not in seen.open]
+    others = [number for number, *_ in rows if number not in seen.open]
     return TicksSeen(seen.position.after(others, now), tuple(still_open[-MOST_OPEN:]))
 
 

@@ -4,7 +4,7 @@ Filled by `following` in the transaction in which the log is read, emptied by th
 sent in the order in which they were made, each at least once: what was sent when the process died
 is sent again, and is the same event. A sink that is down is asked again after a while, and all
 wait; an event that is refused, or at which alone the sink fails, is set aside, so that others don't
-wait for it, and tried again later.
+wait for it, and tried again later. Each code location has its own.
 """
 
 import json
@@ -19,6 +19,7 @@ from dagster import DagsterInstance
 from sqlalchemy.engine import Connection
 
 from data_platform.instance.liveness import lock_key
+from data_platform.instance.location_names import COLUMN, named, own_location
 from data_platform.instance.own_tables import Tables, transaction
 from data_platform.observability.openlineage.sinks.sending import Sink, Unavailable
 
@@ -47,15 +48,18 @@ TABLES = Tables(
         )
         """,
         "CREATE INDEX ON data_platform_openlineage (id) WHERE refused = 0",
+        f"ALTER TABLE data_platform_openlineage ADD COLUMN {COLUMN}",
     ),
 )
 _NEW = sa.text(
     "SELECT id, event, coalesce(not_before > clock_timestamp(), false) AS rests, tries,"
-    " refused, trouble FROM data_platform_openlineage WHERE refused = 0 ORDER BY id LIMIT :limit"
+    " refused, trouble FROM data_platform_openlineage WHERE refused = 0"
+    " AND location = :location ORDER BY id LIMIT :limit"
 )
 _ASIDE = sa.text(
     "SELECT id, event, false AS rests, tries, refused, trouble FROM data_platform_openlineage"
-    " WHERE refused > 0 AND not_before <= clock_timestamp() ORDER BY id LIMIT :limit"
+    " WHERE refused > 0 AND location = :location "
+    " AND not_before <= clock_timestamp() ORDER BY id LIMIT :limit"
 )
 _ARRIVED = sa.text("DELETE FROM data_platform_openlineage WHERE id = ANY(:ids)")
 _UNAVAILABLE = sa.text(
@@ -107,10 +111,11 @@ def put(connection: Connection, events: Iterable[Mapping[str, Any]]) -> int:
         connection: of the transaction in which they were made.
         events: in their order.
     """
-    rows = [{"event": json.dumps(event, sort_keys=True)} for event in events]
+    location = own_location()
+    rows = [{"event": json.dumps(event, sort_keys=True), "location": location} for event in events]
     if rows:
-        asked = sa.text("INSERT INTO data_platform_openlineage (event) VALUES (:event)")
-        connection.execute(asked, rows)
+        asked = "INSERT INTO data_platform_openlineage (event, location) VALUES (:event, :location)"
+        connection.execute(sa.text(asked), rows)
     return len(rows)
 
 
@@ -138,15 +143,15 @@ def waiting(instance: DagsterInstance) -> Waiting:
         "SELECT count(*) FILTER (WHERE refused = 0), min(made_at) FILTER (WHERE refused = 0),"
         " count(*) FILTER (WHERE refused > 0),"
         " (array_agg(trouble ORDER BY refused > 0, id) FILTER (WHERE trouble IS NOT NULL))[1]"
-        " FROM data_platform_openlineage"
+        " FROM data_platform_openlineage WHERE location = :location"
     )
     with transaction(instance, TABLES) as connection:
-        return Waiting(*connection.execute(asked).one())
+        return Waiting(*connection.execute(asked, {"location": own_location()}).one())
 
 
 def _alone(connection: Connection) -> bool:
     """Whether nobody else delivers now; until the transaction's end."""
-    lock = {"key": lock_key("data_platform.openlineage")}
+    lock = {"key": lock_key(named("data_platform.openlineage"))}
     return bool(connection.scalar(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), lock))
 
 
@@ -154,7 +159,7 @@ def _sent(
     connection: Connection, asked: sa.TextClause, sink: Sink, until: float, delivered: Delivered
 ) -> bool:
     """Send the next ones; whether there may be more."""
-    rows = connection.execute(asked, {"limit": AT_ONCE}).all()
+    rows = connection.execute(asked, {"limit": AT_ONCE, "location": own_location()}).all()
     if not rows or rows[0].rests:
         delivered.trouble = rows[0].trouble if rows else None
         return False

@@ -4,13 +4,16 @@ Called by the command `retention`, and by the sensor that does the same once a d
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
+from data_platform.code_locations import others
 from data_platform.instance.audit_trail import note
+from data_platform.instance.location_names import own_location
+from data_platform.instance.locations import known_locations
 from data_platform.instance.own_tables import has_tables
 from data_platform.observability.retention.compute_logs import ComputeLogs
 from data_platform.observability.retention.events import CheckResults, Events
@@ -22,9 +25,13 @@ from data_platform.observability.retention.ticks import ANSWERS, TICKS
 from data_platform.observability.retention.told import INCIDENTS, MESSAGES
 from data_platform.plan.nodes import Plan, StagingNode
 from data_platform.spec.reading import Workspace
+from data_platform.spec.telemetry import Retention
+from data_platform.spec.times import duration_words
 from data_platform.storage.lake import Lake
 
 SENSOR = "retention"
+_OWN = frozenset({"quarantine"})
+"""What each code location has for itself."""
 SECONDS = 300
 """Between looks; each kind is looked through once a day."""
 AT_WORK = 20.0
@@ -71,11 +78,38 @@ def is_declared(loaded: Pipelines) -> bool:
     return any(age is not None for _, age in loaded.workspace.platform.retention)
 
 
+def kept_by_all(loaded: Pipelines, instance: dg.DagsterInstance) -> Retention:
+    """For how long things are kept: what is shared with other code locations as long as any says.
+
+    Held rows are of the own lake. What another location says is known of the last 30 days.
+    """
+    declared = loaded.workspace.platform.retention
+    said = [one.about.retention for one in others(known_locations(instance), own_location())]
+    longest: dict[str, timedelta | None] = {}
+    for kind, own in declared:
+        theirs = [one[kind] for one in said if kind in one] if kind not in _OWN else []
+        ages = [own.total_seconds() if own is not None else None, *theirs]
+        seconds = [age for age in ages if age is not None]
+        longest[kind] = timedelta(seconds=max(seconds)) if len(seconds) == len(ages) else None
+    return declared.model_copy(update=longest)
+
+
+def longer_words(loaded: Pipelines, instance: dg.DagsterInstance) -> str:
+    """What other code locations keep longer than this one says; empty where that is nothing."""
+    kept = kept_by_all(loaded, instance)
+    parts = [
+        f"{kind} {'for ever' if age is None else duration_words(age)}"
+        for kind, age in kept
+        if age != getattr(loaded.workspace.platform.retention, kind)
+    ]
+    return f"other code locations keep longer: {', '.join(parts)}" if parts else ""
+
+
 def remove_old(
     loaded: Pipelines, instance: dg.DagsterInstance, by: str, *, dry: bool = False
 ) -> Swept | None:
     """Remove all that is old, or see what is; None where somebody else is at it now."""
-    ground = Ground(instance, loaded.workspace.platform.retention, datetime.now(UTC), dry)
+    ground = Ground(instance, kept_by_all(loaded, instance), datetime.now(UTC), dry)
     return sweep(ground, kinds_of(loaded, by))
 
 
@@ -101,7 +135,7 @@ def tick(loaded: Pipelines, instance: dg.DagsterInstance, seconds: float = AT_WO
     """Go on for a while; gives what was done in words."""
     if not has_tables(instance):
         return "Dagster's storage isn't in PostgreSQL: nothing is removed"
-    ground = Ground(instance, loaded.workspace.platform.retention, datetime.now(UTC))
+    ground = Ground(instance, kept_by_all(loaded, instance), datetime.now(UTC))
     try:
         swept = go_on(ground, kinds_of(loaded, SENSOR), seconds)
     except DBAPIError as error:
@@ -111,7 +145,7 @@ def tick(loaded: Pipelines, instance: dg.DagsterInstance, seconds: float = AT_WO
         return "somebody else removes what is old now"
     if any(gone.count for gone in swept.gone.values()):
         note(instance, "retention", [], words(swept), by=SENSOR)
-    return words(swept)
+    return "; ".join(one for one in (words(swept), longer_words(loaded, instance)) if one)
 
 
 def words(swept: Swept) -> str:
