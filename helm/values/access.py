@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from helm.values.base import ExternalSecret, Labels, OptionalHost, OptionalName, Values
+from helm.values.base import Cidr, ExternalSecret, Labels, OptionalHost, OptionalName, Values
 from helm.values.pods import Image, Resources, Tag, Workload, resources
 
 
@@ -85,7 +85,7 @@ class ProxyImage(Image):
     repository: str = Field(
         default="quay.io/oauth2-proxy/oauth2-proxy", description="Registry and name."
     )
-    tag: Tag = Field(default="v7.12.0", min_length=1, description="The version.")
+    tag: Tag = Field(default="v7.15.3", min_length=1, description="The version.")
 
 
 class OAuth2Proxy(Workload):
@@ -100,6 +100,13 @@ class OAuth2Proxy(Workload):
     google: Google = Field(default=Google(), description="With provider google.")
     github: Github = Field(default=Github(), description="With provider github.")
     oidc: Oidc = Field(default=Oidc(), description="With provider oidc.")
+    trusted_proxies: tuple[Cidr, ...] = Field(
+        default=(),
+        description=(
+            "Addresses of the ingress controller's pods: whose X-Forwarded-* headers are believed."
+            " Empty: of whoever the network policy lets in, that controller alone."
+        ),
+    )
     existing_secret: OptionalName = Field(
         default="",
         description=(

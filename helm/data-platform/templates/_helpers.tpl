@@ -50,10 +50,15 @@ runs that say nothing. Argument: (dict "root" $) or (dict "root" $ "location" .)
 {{- end }}
 {{- end }}
 
+{{/* What all pods of the release have, runs too. Argument: $ */}}
+{{- define "data-platform.ofRelease" -}}
+app.kubernetes.io/name: {{ include "data-platform.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{/* What selects the pods of a component. Argument: (dict "root" $ "component" c ["location" l]) */}}
 {{- define "data-platform.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "data-platform.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{ include "data-platform.ofRelease" .root }}
 app.kubernetes.io/component: {{ .component }}
 {{- if .location }}
 data-platform/location: {{ .location.name }}
@@ -111,25 +116,30 @@ what the location adds. Runs get the same. Argument: (dict "root" $ ["location" 
 {{- $values := .root.Values -}}
 - name: DAGSTER_HOME
   value: /opt/data-platform/home
+- name: LAKE_ROOT
+  value: {{ $values.lake.root | quote }}
+- name: DATA_PLATFORM_COMPUTE_LOGS
+  value: {{ $values.lake.computeLogs | quote }}
+{{ include "data-platform.databaseEnvironment" .root }}
+{{- include "data-platform.variables" $values }}
+{{- if .location }}
+{{ include "data-platform.locationEnvironment" . }}
+{{- end }}
+{{- end }}
+
+{{/* What reaches Dagster's database, and nothing else. Argument: $ */}}
+{{- define "data-platform.databaseEnvironment" -}}
 - name: DATA_PLATFORM_HOME
   value: /opt/data-platform
 - name: DATA_PLATFORM_DATA_DIR
   value: /var/lib/data-platform
 - name: DATA_PLATFORM_LOG_FORMAT
   value: json
-- name: LAKE_ROOT
-  value: {{ $values.lake.root | quote }}
-- name: DATA_PLATFORM_COMPUTE_LOGS
-  value: {{ $values.lake.computeLogs | quote }}
 - name: DATA_PLATFORM_STORAGE_URL
   valueFrom:
     secretKeyRef:
-      name: {{ include "data-platform.storageSecret" .root }}
-      key: {{ $values.storage.key }}
-{{- include "data-platform.variables" $values }}
-{{- if .location }}
-{{ include "data-platform.locationEnvironment" . }}
-{{- end }}
+      name: {{ include "data-platform.storageSecret" . }}
+      key: {{ .Values.storage.key }}
 {{- end }}
 
 {{/* Variables with their values, and by reference. Argument: what has `env` and `secretEnv` */}}
@@ -199,11 +209,22 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* dagster.yaml, and the only two places that can be written to. Argument: $ */}}
+{{/* dagster.yaml and workspace.yaml, and the only two places that can be written to. Argument: $ */}}
 {{- define "data-platform.volumes" -}}
 - name: instance
   configMap:
     name: {{ include "data-platform.instanceConfigMap" . }}
+{{ include "data-platform.writableVolumes" . }}
+{{- end }}
+
+{{- define "data-platform.volumeMounts" -}}
+- name: instance
+  mountPath: /opt/data-platform/home
+  readOnly: true
+{{ include "data-platform.writableMounts" . }}
+{{- end }}
+
+{{- define "data-platform.writableVolumes" -}}
 - name: tmp
   emptyDir:
     sizeLimit: {{ .Values.scratch.tmp }}
@@ -212,10 +233,7 @@ capabilities:
     sizeLimit: {{ .Values.scratch.data }}
 {{- end }}
 
-{{- define "data-platform.volumeMounts" -}}
-- name: instance
-  mountPath: /opt/data-platform/home
-  readOnly: true
+{{- define "data-platform.writableMounts" -}}
 - name: tmp
   mountPath: /tmp
 - name: scratch
