@@ -282,7 +282,7 @@ def test_a_token_that_is_refused_twice_is_an_error(api: ApiProject) -> None:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (Reply({"error": "invalid_client", "error_description": f"bad {SECRET}"}, 401), "gave no token: status 401, invalid_client: bad •••"),
+        (Reply({"error": "invalid_client", "error_description": f"bad {SECRET}"}, 401), "gave no token: status 401, invalid_client: bad ***"),
         (Reply({"id_token": "eyJsecret"}), "gave no token: status 200, keys id_token"),
         (Reply(body=b"<html>"), "gave no token: status 200, <html>"),
         (Reply({"access_token": ""}), "gave no token: status 200, keys access_token"),
@@ -419,4 +419,4 @@ def test_a_secret_at_the_border_of_an_excerpt_is_masked_whole(api: ApiProject) -
         api.declare(server.url, auth={"type": "bearer", "token": "s3cr3t-abc"})
         failed = api.ask().arrival.failed[WHOLE]
     assert "s3cr" not in failed
-    assert "\u2022" in failed
+    assert "***" in failed

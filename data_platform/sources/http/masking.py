@@ -1,6 +1,8 @@
 """What must not be shown of a conversation over HTTP: secrets, in every form that they are sent in.
 
-Filled while requests are made; everything that goes into a message or a log passes through it.
+Filled while requests are made; everything that goes into a message or a log passes through it. The
+masker of the process does the masking; what is too short for it, since it would mask words of other
+texts as well, is masked here, in what is said of this conversation alone.
 """
 
 import re
@@ -8,9 +10,10 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
-from data_platform.secrets.masker import know
+from data_platform.secrets.forms import can_be_found
+from data_platform.secrets.masker import know, mask
+from data_platform.secrets.shapes import MASK
 
-MASK = "•••"
 _SHORTEST = 3
 """Characters: what is shorter hides nothing, and would mask words."""
 _LONGEST_URL = 200
@@ -28,11 +31,12 @@ class Secrets:
         """Mask texts from now on, also as URLs and forms quote them; and all over the process."""
         know(*texts)
         for text in texts:
-            if len(text) >= _SHORTEST:
+            if len(text) >= _SHORTEST and not can_be_found(text):
                 self._forms |= {text, quote(text), quote(text, safe=""), quote_plus(text)}
 
     def masked(self, text: str) -> str:
         """A text without secrets."""
+        text = mask(text)
         for form in sorted(self._forms, key=len, reverse=True):
             text = text.replace(form, MASK)
         return text
