@@ -9,6 +9,7 @@ from typing import Literal
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
+from dagster_shared.error import SerializableErrorInfo
 
 from data_platform.asset_specs import asset_key
 from data_platform.plan.keys import Key
@@ -17,6 +18,10 @@ from data_platform.reporting.events import FAILED
 from data_platform.secrets.masker import mask
 
 State = Literal["success", "failed", "skipped"]
+_AROUND = frozenset(
+    {"DagsterExecutionStepExecutionError", "ScheduleExecutionError", "SensorExecutionError"}
+)
+"""Errors of Dagster's that only say where another one was raised."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,13 @@ def is_interrupt(event: dg.DagsterEvent) -> bool:
             return True
         error = error.cause
     return False
+
+
+def own_words(error: SerializableErrorInfo | None) -> str:
+    """What an error says, without what Dagster says around one of somebody else's code."""
+    while error is not None and error.cause is not None and error.cls_name in _AROUND:
+        error = error.cause
+    return error.message.strip() if error else ""
 
 
 def why_again(event: dg.DagsterEvent) -> str:

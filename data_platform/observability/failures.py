@@ -17,6 +17,7 @@ from data_platform.asset_specs import asset_key
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode
 from data_platform.reporting.failure_texts import in_a_line
+from data_platform.run_reports import own_words
 
 Level = Literal["red", "yellow", "green", "off"]
 """Red is for somebody to mend, yellow to look at; `off` is what somebody disabled."""
@@ -129,8 +130,8 @@ def _reasons(instance: DagsterInstance, run_id: str) -> dict[str, str | None]:
             continue
         said = event.step_failure_data.user_failure_data
         error = event.step_failure_data.error
-        text = (said.description if said else None) or (error.message if error else "")
-        found[event.step_key] = in_a_line(text or "")
+        text = (said.description if said else None) or own_words(error)
+        found[event.step_key] = in_a_line(text)
     return found
 
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from data_platform.observability.failures import last_failures
+
 DAYS = ["2024-01-01", "2024-01-02", "2024-01-03"]
 ORDERS = 'ins={"orders": dg.AssetIn(key=["staging", "orders"])}'
 REVENUE = f"""
@@ -571,3 +573,17 @@ def test_a_day_that_gives_nothing_leaves_the_others_of_its_range(sales):
     [failure] = [e for e in result.all_events if e.is_step_failure]
     told = failure.step_failure_data.user_failure_data.description
     assert "2024-01-02: assets.some gave no rows and no columns" in told
+
+
+def test_what_a_function_raised_is_told_in_its_own_words(sales):
+    sales.write(
+        """
+        @dg.asset(key=["analytics", "sales", "broken"])
+        def broken():
+            raise KeyError("no such country")
+        """
+    )
+    sales.run([], ["analytics/broken"])
+    loaded = sales.load()
+    [failure] = last_failures(sales.instance, loaded.plan.nodes).values()
+    assert failure.reason == "KeyError: 'no such country'"
