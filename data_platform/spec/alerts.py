@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails
 
 from data_platform.spec.model import Model
 from data_platform.spec.times import Duration
-from data_platform.spec.values import Name, OneOrMany, Owner, PipelineName, Reference
+from data_platform.spec.values import AssetName, Name, OneOrMany, Owner, PipelineName
 from data_platform.spec.wording import problem
 
 Event = Literal[
@@ -53,7 +53,7 @@ class When(Model):
     """Which an asset has: a word, or `word=value`."""
     pipeline: Annotated[list[PipelineName], OneOrMany()] | None = None
     """Of which pipelines."""
-    asset: Annotated[list[Reference], OneOrMany()] | None = None
+    asset: Annotated[list[AssetName], OneOrMany()] | None = None
     """Of which assets: `pipeline.layer.name`, or `layer.name` of any pipeline."""
     event: Annotated[list[Event], OneOrMany()] | None = None
     """What happened; None means all but `success`, of which whoever wants it has to ask."""

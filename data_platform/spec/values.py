@@ -28,6 +28,7 @@ RESERVED_NAMES = frozenset({*LAYERS, "quarantine"})
 _NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 _OWNER_PATTERN = r"^(team:[A-Za-z0-9._-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$"
 _REFERENCE_PATTERN = r"^([a-z][a-z0-9_]*\.)?(raw|staging|analytics)\.[a-z][a-z0-9_]*$"
+_ASSET_PATTERN = _REFERENCE_PATTERN.replace("analytics", "analytics|destinations")
 _FUNCTION_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 _LONGEST_NAME = 100
 _TAG_LENGTH = 63
@@ -109,6 +110,16 @@ def _reference(value: str) -> str:
         template = (
             "{found} is no reference: raw.<name>, staging.<name> or analytics.<name>, "
             "with <pipeline>. in front for another pipeline"
+        )
+        raise problem("reference", template, value)
+    return value
+
+
+def _asset(value: str) -> str:
+    if not re.fullmatch(_ASSET_PATTERN, value):
+        template = (
+            "{found} names no asset: <layer>.<name>, with <pipeline>. in front for that of one "
+            "pipeline; layers are raw, staging, analytics and destinations"
         )
         raise problem("reference", template, value)
     return value
@@ -206,6 +217,12 @@ Reference = Annotated[
     AfterValidator(_reference),
     WithJsonSchema({"type": "string", "pattern": _REFERENCE_PATTERN}),
 ]
+AssetName = Annotated[
+    str,
+    AfterValidator(_asset),
+    WithJsonSchema({"type": "string", "pattern": _ASSET_PATTERN}),
+]
+"""An asset of any layer, where it isn't read."""
 FunctionName = Annotated[
     str,
     AfterValidator(_function),

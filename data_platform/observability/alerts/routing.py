@@ -84,8 +84,9 @@ def abouts(
     """What an incident is about: its asset or pipeline, and what it holds up."""
     match incident.key:
         case None:
-            pipeline = incident.name if incident.matter == "pipeline" else None
-            yield About(events, severity, pipeline)
+            pipeline = None if incident.matter == "daemon" else incident.name
+            slow = plan.pipeline(incident.name) if incident.matter == "slow_runs" else None
+            yield About(events, severity, pipeline, slow.owner if slow else None)
         case key:
             yield about_asset(key, plan, events, severity)
     for key in incident.held_up:

@@ -69,6 +69,14 @@ def test_a_route_is_for_what_all_of_it_says(plan: Plan, when: dict[str, Any], to
     assert found == (["chat"] if told else [])
 
 
+@pytest.mark.parametrize("asset", ["destinations.orders", "shop.destinations.orders"])
+def test_a_route_names_destinations(plan: Plan, asset: str):
+    routes = alerts({"when": {"asset": asset}, "to": "chat"})
+    load = incident(name="destinations/shop/orders")
+    assert channels_of(routes, load, plan, "error") == ["chat"]
+    assert channels_of(routes, incident(), plan, "error") == []
+
+
 def test_each_route_counts_and_each_channel_once(plan: Plan):
     routes = [{"to": ["chat", "mail"]}, {"to": ["mail", "pager"]}]
     assert channels_of(alerts(*routes), incident(), plan, "error") == ["chat", "mail", "pager"]
