@@ -82,12 +82,12 @@ def lake_asset(
         passage = left.whole(made)
         taken = meter.read()
         yield from report(context, node, passage, workbench, events, taken)
-        yield from budget_result(context, node, taken, _computed(passage))
+        yield from budget_result(context, node, taken, computed(passage))
 
     return step_asset(node, spec, step, {LAKE, *resources})
 
 
-def _computed(passage: Passage) -> int:
+def computed(passage: Passage) -> int:
     """How many partitions were computed, whatever came of them."""
     published = passage.publication.versions if passage.publication else {}
     return len(published) + len(passage.failed)

@@ -91,6 +91,11 @@ class Loaded:
         }
         return tuple(sorted(names))
 
+    @property
+    def unreadable(self) -> tuple[Problem, ...]:
+        """The mistakes of platform.yaml: with any, it names neither connections nor routes."""
+        return tuple(one for one in self.workspace.platform_problems if not one.warning)
+
     def pipeline(self, name: str) -> PipelinePlan:
         """A sound pipeline.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from data_platform.loading import Loaded
     from data_platform.observability.alerts.watching import Watched
     from data_platform.observability.metrics.known import Known
+    from data_platform.spec.alerts import Alerts
 
 DEFAULT_PORT = 8791
 PATIENCE = 2.0
@@ -78,17 +79,20 @@ def _serve(settings: Settings, port: int, host: str, max_assets: int) -> None:
     from data_platform.observability.metrics.serving import served  # noqa: PLC0415
 
     loaded = load_all()
+    alerts = loaded.workspace.platform.alerts
 
     def again() -> "Known":
-        nonlocal loaded
+        nonlocal loaded, alerts
         loaded = load(settings, environment())
+        if not loaded.unreadable:
+            alerts = loaded.workspace.platform.alerts
         return _known(loaded, max_assets)
 
     machine = Host({"data": settings.data_dir, **_lake_folder(loaded)})
     plans = Plans(_known(loaded, max_assets), again, settings.pipelines_dirs)
     with _ended_by_signals() as ended, dagster_instance(settings) as instance:
         # A daemon can't tell of its own end.
-        tasks = [lambda: watch_daemons(instance, lambda: _watched(loaded))]
+        tasks = [lambda: watch_daemons(instance, lambda: _watched(loaded, alerts))]
         exporter = Exporter(instance, plans, tasks)
         looking = threading.Thread(target=exporter.run, daemon=True)
         with served(Exposition(exporter, machine.look), host, port) as taken:
@@ -116,14 +120,14 @@ def _known(loaded: "Loaded", max_assets: int) -> "Known":
     """What metrics need of the pipelines."""
     from data_platform.observability.metrics.known import Known  # noqa: PLC0415
 
-    return Known(loaded.plan.nodes, len(loaded.broken), max_assets)
+    unreadable = bool(loaded.unreadable)
+    return Known(loaded.plan.nodes, len(loaded.broken), max_assets, unreadable=unreadable)
 
 
-def _watched(loaded: "Loaded") -> "Watched":
+def _watched(loaded: "Loaded", alerts: "Alerts") -> "Watched":
     """What alerts need of them."""
     from data_platform.observability.alerts.watching import Watched  # noqa: PLC0415
 
-    alerts = loaded.workspace.platform.alerts
     return Watched(loaded.plan, alerts, loaded.outside().expand)
 
 

@@ -52,6 +52,9 @@ def load_all() -> "Loaded":
             "unset it and make a project with `data-platform init DIR`"
         )
     loaded = load(settings, environment())
+    if loaded.unreadable:
+        line = "platform.yaml has mistakes: data-platform check shows them; connections, channels "
+        click.echo(f"{line}and limits are unknown until then", err=True)
     for name in loaded.broken:
         line = f"pipeline {name} has mistakes and is left out: data-platform check shows them"
         click.echo(line, err=True)

@@ -25,11 +25,13 @@ from data_platform.errors import PermanentError, PlatformError, SourceUnavailabl
 from data_platform.handwritten.calling import Given, arguments, call
 from data_platform.handwritten.partitioning import by_kept_keys
 from data_platform.handwritten.written import WrittenStep
-from data_platform.lake_steps import commit_metadata, report_each
+from data_platform.lake_steps import commit_metadata, computed, report_each
+from data_platform.plan.checks.notices import further_checks
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
 from data_platform.plan.nodes import PythonNode
 from data_platform.quality.gate import Passage
+from data_platform.reporting.budgets import budget_result
 from data_platform.reporting.events import failure_of, newest_events
 from data_platform.reporting.taken import Meter
 from data_platform.reporting.tries import discreetly, give_up, limited
@@ -58,7 +60,7 @@ def handwritten_assets(step: WrittenStep, nodes: Sequence[PythonNode]) -> dg.Ass
     checks = {
         f"{'__'.join(check.asset_key.path)}__{check.name}": check
         for one in nodes
-        for check in check_specs(one)
+        for check in check_specs(one, further_checks(one))
     }
     own_checks = {
         name: check.replace_key(key=dg.AssetCheckKey(step.keys[check.asset_key], check.name))
@@ -181,8 +183,12 @@ class _Run:
             for number, (node, passage) in enumerate(zip(self._nodes, passages, strict=True))
             if passage is not None
         ]
+        taken = meter.read()
         if published:
-            yield from report_each(self._context, published, self._bench, events, meter.read())
+            yield from report_each(self._context, published, self._bench, events, taken)
+        for node, passage in zip(self._nodes, passages, strict=True):
+            partitions = len(self._keys) if passage is None else computed(passage)
+            yield from budget_result(self._context, node, taken, partitions)
 
     def _made(self) -> list[Passage | None]:
         """Call the function, and publish what it gives."""

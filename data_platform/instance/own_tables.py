@@ -14,12 +14,19 @@ import sqlalchemy as sa
 from dagster import DagsterInstance
 from dagster_postgres import PostgresEventLogStorage
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from data_platform.instance.liveness import lock_key
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS data_platform_tables (name text PRIMARY KEY, version integer NOT NULL)
 """
+
+
+PATIENCE = "SET LOCAL lock_timeout = '15s'; SET LOCAL statement_timeout = '30s'"
+"""Of each transaction: a sensor's tick has a minute, and has to say what it waited for."""
+_LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "55P03", "57014"
+"""SQL states of PostgreSQL."""
 
 
 _up_to_date: "weakref.WeakKeyDictionary[Engine, set[Tables]]" = weakref.WeakKeyDictionary()
@@ -49,7 +56,8 @@ class Tables:
 def transaction(instance: DagsterInstance, *tables: Tables) -> Generator[Connection]:
     """A transaction in Dagster's database, in which these tables are there.
 
-    What is done in it is kept when the block ends, and undone where that raises.
+    What is done in it is kept when the block ends, and undone where that raises. A statement of it
+    that waits for a lock, or takes long, is ended: `trouble_words` says that.
 
     Args:
         instance: Dagster's, on PostgreSQL.
@@ -63,7 +71,24 @@ def transaction(instance: DagsterInstance, *tables: Tables) -> Generator[Connect
                 _bring_up_to_date(connection, one)
                 known.add(one)
         with connection.begin():
+            connection.execute(sa.text(PATIENCE))
             yield connection
+
+
+def trouble_words(error: DBAPIError) -> str:
+    """Why a transaction was undone, in a line."""
+    match getattr(error.orig, "pgcode", None):
+        case code if code == _LOCK_TIMEOUT:
+            return (
+                "another process holds a lock in Dagster's database; nothing is lost, and who it "
+                "is tells: SELECT pid, pg_blocking_pids(pid), left(query, 60) FROM "
+                "pg_stat_activity WHERE wait_event_type = 'Lock'"
+            )
+        case code if code == _STATEMENT_TIMEOUT:
+            return "Dagster's database is slow: a statement was ended for its time; nothing is lost"
+        case _:
+            first = str(error.orig or error).strip().partition("\n")[0]
+            return f"Dagster's database is away, nothing is lost: {first}"
 
 
 def bring_all_up_to_date(engine: Engine) -> dict[str, tuple[int, int]]:

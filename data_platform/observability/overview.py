@@ -134,9 +134,10 @@ def _troubles(
     found = list(_broken(watched.broken))
     found += [Trouble("connections", "red", words, "data-platform doctor") for words in down]
     found += platform_troubles.of_daemons(instance, now)
-    found += platform_troubles.of_sensors(instance, watched.plan)
+    found += platform_troubles.of_sensors(instance, watched.plan, now)
     found += platform_troubles.of_channels(instance, platform, expand, now)
     found += platform_troubles.of_lineage(instance, platform, now)
+    found += platform_troubles.of_run_budgets(instance, watched.nodes)
     found += watched.disks()
     return sorted(found, key=lambda one: _ORDER.index(one.level))
 

@@ -1,9 +1,9 @@
-"""What is wrong with the platform itself: daemons, sensors, channels, what waits to be told, disks.
+"""What is wrong beside assets: daemons, sensors, channels, what waits to be told, runs, disks.
 
 Called by `overview`. Whatever can't be asked for is a trouble too, and hides nothing else.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,14 +16,19 @@ from data_platform.instance.location_names import own_location
 from data_platform.instance.locations import known_locations
 from data_platform.instance.own_tables import has_tables
 from data_platform.observability.alerts.titles import span_words
+from data_platform.observability.causes import ago_words
+from data_platform.observability.failing_ticks import SEVERAL, failing
 from data_platform.observability.failures import Level
+from data_platform.observability.run_budgets import Grade, verdicts
 from data_platform.observability.started import SENSOR, lost_daemons
-from data_platform.plan.nodes import Plan
+from data_platform.plan.nodes import AnyNode, Plan
 from data_platform.spec.alerts import Channel
 from data_platform.spec.platform import Platform
 
 _OF_PIPELINES = ("_sources", "_files", "_topics", "_keys")
-_OF_PLATFORM = (SENSOR, "alerts", "endings", "follow_ups", "lineage", "retention")
+_OF_PLATFORM = frozenset(
+    {SENSOR, "alerts", "endings", "follow_ups", "lineage", "pipelines_valid", "pools", "retention"}
+)
 
 
 @dataclass(frozen=True)
@@ -67,20 +72,31 @@ def of_daemons(instance: DagsterInstance, now: datetime) -> Iterator[Trouble]:
         yield Trouble("daemon", "red", text, advice)
 
 
-def of_sensors(instance: DagsterInstance, plan: Plan) -> Iterator[Trouble]:
-    """Sensors and schedules that somebody stopped; they run where nobody does."""
+def of_sensors(instance: DagsterInstance, plan: Plan, now: datetime) -> Iterator[Trouble]:
+    """Sensors and schedules that somebody stopped, and those that fail."""
     pipelines = {pipeline.name for pipeline in plan.pipelines}
     theirs = {one.served_as for one in others(known_locations(instance), own_location())}
-    stopped = sorted(
-        state.origin.instigator_name
+    ours = [
+        state
         for state in instance.all_instigator_state()
-        if state.status is InstigatorStatus.STOPPED
-        and state.origin.repository_origin.code_location_origin.location_name not in theirs
+        if state.origin.repository_origin.code_location_origin.location_name not in theirs
         and _is_ours(state.origin.instigator_name, pipelines)
-    )
-    if stopped:
-        text = f"somebody stopped {', '.join(stopped)}: what they start doesn't start"
+    ]
+    off = [state for state in ours if state.status is InstigatorStatus.STOPPED]
+    if off:
+        names = ", ".join(sorted(state.origin.instigator_name for state in off))
+        text = f"somebody stopped {names}: what they start doesn't start"
         yield Trouble("automation", "yellow", text, "start them in Dagster's UI: Automation")
+    going = {one.selector_id: one.origin.instigator_name for one in ours if one not in off}
+    for one in failing(instance, going, now):
+        how = f"its last {SEVERAL} ticks failed" if one.again else "its last tick failed"
+        text = f"{one.name}: {how}, {ago_words(now - one.at)}: {one.reason}"
+        advice = (
+            f"its ticks in Dagster's UI: Automation > {one.name}"
+            if one.again
+            else "it ticks again by itself; the whole error is in Dagster's UI: Automation"
+        )
+        yield Trouble("automation", "red" if one.again else "yellow", text, advice)
 
 
 def of_channels(
@@ -104,6 +120,16 @@ def of_channels(
         if one.given_up:
             text = f"channel {one.channel}: {_count(one.given_up, 'message')} given up after 7 days"
             yield Trouble("alerts", "red", text, advice)
+
+
+def of_run_budgets(instance: DagsterInstance, nodes: Iterable[AnyNode]) -> Iterator[Trouble]:
+    """Pipelines of assets whose runs take more than they may."""
+    levels: Mapping[Grade, Level] = {"warn": "yellow", "fail": "red", "pass": "green"}
+    for name, verdict in verdicts(instance, nodes).items():
+        if verdict.grade != "pass":
+            text = f"runs of {name} are over their budget: {verdict.text}"
+            advice = f"look where the time goes: run {verdict.run_id[:8]} in Dagster's UI"
+            yield Trouble("budget", levels[verdict.grade], text, advice)
 
 
 def of_lineage(instance: DagsterInstance, platform: Platform, now: datetime) -> Iterator[Trouble]:

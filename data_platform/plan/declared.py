@@ -25,6 +25,7 @@ from data_platform.plan.partitions import (
 )
 from data_platform.plan.schemas import Column, Schema
 from data_platform.spec.asset import Asset, LakeAsset, Retries, Window
+from data_platform.spec.limits import Budgets, merged
 from data_platform.spec.partitions import Divided
 from data_platform.spec.partitions import Partitions as WrittenPartitions
 from data_platform.spec.platform import Platform
@@ -66,6 +67,7 @@ class Declared(Generic[SpecT_co]):
             retries: where the asset doesn't say.
         """
         spec, pipeline = self.spec, self.file.spec
+        general = self.platform.budgets if self.platform else Budgets()
         self._require_pool()
         version = {"contract_version": spec.contract_version} if isinstance(spec, LakeAsset) else {}
         return {
@@ -86,7 +88,8 @@ class Declared(Generic[SpecT_co]):
             "pool_slots": spec.pool_slots,
             "priority": spec.priority,
             "resources": spec.resources,
-            "budget": spec.budget,
+            "budget": merged(spec.budget, general.steps),
+            "run_budget": merged(pipeline.budget, general.runs),
             "enabled": spec.enabled,
             "automation": spec.automation,
             "freshness": spec.freshness,

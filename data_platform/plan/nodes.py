@@ -21,7 +21,7 @@ from data_platform.plan.sources.kinds import AnySource, Increments
 from data_platform.spec.alerts import Notify
 from data_platform.spec.asset import Retries
 from data_platform.spec.automation import Automation, Freshness, Schedule
-from data_platform.spec.limits import Budget, Resources
+from data_platform.spec.limits import Budget, Resources, RunBudget
 from data_platform.spec.parameters import Parameter
 from data_platform.spec.transformations import MaskMethod
 
@@ -120,6 +120,7 @@ class Node:
         run_parameters: values that a run may be given, by name.
         external: keys of assets that are made elsewhere, which it follows.
         budget: what its steps may take on average.
+        run_budget: what its pipeline's runs may take on average.
         enabled: whether anything starts it.
         partitions_per_run: the most that a run of a range covers; None means no limit.
         automation: when it runs by itself; None means the pipeline's schedule.
@@ -150,6 +151,7 @@ class Node:
     priority: int | None = None
     resources: Resources | None = None
     budget: Budget | None = None
+    run_budget: RunBudget | None = None
     enabled: bool = True
     automation: Automation | None = None
     freshness: Freshness | None = None

@@ -1,7 +1,8 @@
 """Whether an asset's steps stay within their budget, as a check that holds nothing back.
 
-Called by `lake_steps` and `destinations.assets` when all else of a step is told. What steps took is
-kept in a table of the platform's own, since a materialization knows its partition and no step.
+Called by `lake_steps`, `destinations.assets` and `handwritten.assets` when all else of a step is
+told. What steps took is kept in a table of the platform's own, since a materialization knows its
+partition and no step; for the budget of its pipeline it is noted with the run too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from data_platform.asset_specs import asset_key
 from data_platform.instance.own_tables import Tables, has_tables, transaction
 from data_platform.plan.naming import BUDGET
 from data_platform.plan.nodes import Node
+from data_platform.reporting.run_spans import note_step
 from data_platform.reporting.taken import Taken
 from data_platform.spec.limits import Budget, amount
 
@@ -89,12 +91,16 @@ def budget_result(
 ) -> Iterator[dg.AssetCheckResult]:
     """The result of the check of a budget; nothing where the asset has none.
 
+    What the step took is noted for the budget of its pipeline's runs besides.
+
     Args:
         context: of the step.
         node: the asset.
         taken: by the step.
         partitions: that it computed; with 0 it had nothing to do, and only those before count.
     """
+    if node.run_budget is not None and partitions and has_tables(context.instance):
+        note_step(context.instance, node, context.run.run_id, taken.seconds, partitions)
     if node.budget is None:
         return
     steps = _steps(context, node, taken, partitions)

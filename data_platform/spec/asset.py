@@ -121,7 +121,7 @@ class Asset(Model):
     resources: Resources | None = None
     """CPU and memory of the pod of a run; None means what the deployment gives to all."""
     budget: Budget | None = None
-    """What its steps may take; None means that only a run far slower than others is told."""
+    """What its steps may take; None means what platform.yaml says of all, if it does."""
     enabled: bool = True
     """Whether anything starts it; what reads a disabled asset reads its last published rows."""
     automation: Automation | None = None

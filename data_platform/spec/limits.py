@@ -1,4 +1,4 @@
-"""What a step may use of the machine: `resources` and `budget` of an asset.
+"""What steps and runs may take: `resources` and `budget` of an asset, `budget` of a pipeline.
 
 Quantities are those of Kubernetes.
 
@@ -6,7 +6,7 @@ Used by the models of this package, and by `plan`; knows neither YAML nor Dagste
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -72,7 +72,27 @@ class Amounts(Model):
     """Bytes, with a unit: `512Mi`, `2Gi`."""
 
 
-class Budget(Model):
+class RunBudget(Model):
+    """What a pipeline's runs may take on average of the last ten.
+
+    Above it a warning is given, above one and a half times as much an error.
+    """
+
+    max_duration: Duration | None = None
+    """From the begin of a run's first step to the end of its last one, of one partition where it
+    makes more."""
+    max_slowdown: float = Field(default=2.0, gt=1)
+    """So many times the median of the ten before; a slower one is a warning."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "RunBudget":
+        if not self.model_fields_set:
+            *others, last = (f"`{name}`" for name in sorted(type(self).model_fields))
+            raise problem("budget", f"a budget says at least one of {', '.join(others)} or {last}")
+        return self
+
+
+class Budget(RunBudget):
     """What an asset's steps may take on average of the last ten.
 
     Above it a warning is given, above one and a half times as much an error.
@@ -82,15 +102,25 @@ class Budget(Model):
     """From a step's begin to its end, of one partition where there are more in a run."""
     max_memory: Memory | None = None
     """The most that its process held at once: `512Mi`, `2Gi`."""
-    max_slowdown: float = Field(default=2.0, gt=1)
-    """So many times the median of the ten steps before; a slower one is a warning."""
 
-    @model_validator(mode="after")
-    def _limits_something(self) -> "Budget":
-        if not self.model_fields_set:
-            keys = "`max_duration`, `max_memory` or `max_slowdown`"
-            raise problem("budget", f"a budget says at least one of {keys}")
-        return self
+
+class Budgets(Model):
+    """What pipelines and assets may take that have no budget of their own."""
+
+    runs: RunBudget | None = None
+    """Of each pipeline; what its own `budget` says goes before."""
+    steps: Budget | None = None
+    """Of each asset; what its own `budget` says goes before."""
+
+
+BudgetT = TypeVar("BudgetT", bound=RunBudget)
+
+
+def merged(own: BudgetT | None, general: BudgetT | None) -> BudgetT | None:
+    """A budget, with what it doesn't say itself from the one for all."""
+    if own is None or general is None:
+        return own or general
+    return general.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
 class Resources(Model):

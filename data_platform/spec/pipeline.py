@@ -12,6 +12,7 @@ from data_platform.spec.alerts import Notify
 from data_platform.spec.asset import LakeAsset, Window
 from data_platform.spec.automation import Schedule
 from data_platform.spec.destinations import Destination
+from data_platform.spec.limits import RunBudget
 from data_platform.spec.model import Model
 from data_platform.spec.partitions import Partitions
 from data_platform.spec.sources import Source
@@ -104,6 +105,8 @@ class Pipeline(Model):
     """Keys of `dynamic` partitions, by their name: each value of a column is one."""
     max_active_runs: int | None = Field(default=None, ge=1)
     """How many of its runs may go on at once; further ones wait. None means no limit of its own."""
+    budget: RunBudget | None = None
+    """What its runs may take; None means what platform.yaml says of all, if it does."""
     on_finish: FunctionName | None = None
     """A function called after each of its runs, whatever came of it: `module:function`."""
     notify: Notify | None = None

@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails
 
 from data_platform.spec.alerts import Alerts
 from data_platform.spec.http import Auth, Rate
+from data_platform.spec.limits import Budgets
 from data_platform.spec.model import Model
 from data_platform.spec.outside import ExternalAsset, ExternalKey, Webhooks
 from data_platform.spec.rule_model import Scalar
@@ -143,6 +144,8 @@ class Platform(Model):
     """Outside systems, by the names that pipelines use."""
     pools: dict[Name, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """How many steps of each pool may run at once."""
+    budgets: Budgets = Budgets()
+    """What runs and steps may take that have no budget of their own."""
     masking: MaskingSettings | None = None
     """None means that nothing can be masked by `hash`."""
     external_assets: dict[ExternalKey, ExternalAsset] = Field(default_factory=dict)

@@ -19,9 +19,13 @@ from dagster._core.scheduler.instigation import (
     InstigatorStatus,
     InstigatorType,
     ScheduleInstigatorData,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.error import SerializableErrorInfo
 from factories import DAY, NEXT_DAY, Project
 
 from data_platform.commands.opened import load_all
@@ -187,6 +191,70 @@ def test_a_sensor_that_somebody_stopped_is_told(command: Command, instance: dg.D
     page = told_of(command("status", "--format", "json"))
     (told,) = (one["found"] for one in page["platform"] if one["area"] == "automation")
     assert told == "somebody stopped shop_sources: what they start doesn't start"
+
+
+def _tick(instance: dg.DagsterInstance, status: TickStatus, ago: float, error: str = "") -> None:
+    """A tick of `pools`, whose sensor is there."""
+    origin = RemoteInstigatorOrigin(REPOSITORY, "pools")
+    kind = InstigatorType.SENSOR
+    state = InstigatorState(origin, kind, InstigatorStatus.DECLARED_IN_CODE, SensorInstigatorData())
+    if instance.get_instigator_state(state.instigator_origin_id, state.selector_id) is None:
+        instance.add_instigator_state(state)
+    inner = SerializableErrorInfo(f"ValueError: {error}\n", [], "ValueError")
+    outer = SerializableErrorInfo("Error occurred:\n", [], "SensorExecutionError", inner)
+    instance.create_tick(
+        TickData(
+            state.instigator_origin_id,
+            "pools",
+            kind,
+            status,
+            time.time() - ago,
+            run_ids=[],
+            selector_id=state.selector_id,
+            error=outer if error else None,
+        )
+    )
+
+
+def test_a_sensor_that_fails_is_told_until_it_ticks_well(
+    command: Command, instance: dg.DagsterInstance
+):
+    def told() -> list[tuple[str, str]]:
+        page = told_of(command("status", "--format", "json"))
+        found = [one for one in page["platform"] if one["area"] == "automation"]
+        return [(one["level"], one["found"]) for one in found]
+
+    _tick(instance, TickStatus.SUCCESS, 500)
+    assert told() == []
+    url = "postgresql://dagster:hunter2hunter2@db/x"
+    _tick(instance, TickStatus.FAILURE, 400, f"can't ask {url}")
+    [(level, text)] = told()
+    assert level == "yellow"
+    assert text.startswith("pools: its last tick failed, 6 min ago: ValueError: can't ask postgres")
+    assert "hunter2" not in text
+    for ago in (300, 200):
+        _tick(instance, TickStatus.FAILURE, ago, "no")
+    _tick(instance, TickStatus.STARTED, 1)
+    assert told() == [("red", "pools: its last 3 ticks failed, 3 min ago: ValueError: no")]
+    _tick(instance, TickStatus.SKIPPED, 0.5)
+    assert told() == []
+
+
+@pytest.mark.parametrize("name", ["status", "alerts"])
+def test_a_platform_file_with_mistakes_is_told_by_every_command(
+    command: Command, shop: Project, name: str
+):
+    shop.platform("alerts: {channels: [chat]}\n")
+    result = command(name)
+    assert "platform.yaml has mistakes: data-platform check shows them" in result.stderr
+    assert "channels and limits are unknown until then" in result.stderr
+
+
+def test_status_names_the_mistakes_of_the_platform_file(command: Command, shop: Project):
+    shop.platform("alerts: {channels: [chat]}\n")
+    result = command("status")
+    assert result.exit_code != 0
+    assert "platform.yaml:1:" in result.stderr
 
 
 def test_watched_into_a_pipe_it_is_page_after_page(

@@ -31,6 +31,7 @@ def test_one_value_stands_for_a_list_of_it(project: Project):
         ("  routes: [{to: []}]\n", "3:13: needs at least one entry"),
         ("  routes: [{to: chat, when: {event: late}}]\n", "'late' is not allowed"),
         ("  routes: [{to: chat, when: {severity: bad}}]\n", "allowed: info, warning, error"),
+        ("  routes: [{to: chat, when: {asset: orders}}]\n", "'orders' names no asset: <layer>."),
         ("  repeat_after: soon\n", "'soon' is no duration"),
     ],
 )
@@ -61,6 +62,35 @@ def test_a_budget_limits_something(project: Project):
     project.declare(SOURCE.replace("}", ", budget: {}}"))
     [problem] = map(str, project.workspace().problems)
     assert "a budget says at least one of `max_duration`, `max_memory` or `max_slowdown`" in problem
+
+
+def test_a_budget_for_all_holds_what_says_nothing(project: Project):
+    project.platform(
+        "budgets:\n  runs: {max_duration: 1h}\n  steps: {max_duration: 30m, max_slowdown: 3}\n"
+    )
+    project.declare(SOURCE)
+    node = project.node("raw/shop/orders")
+    assert node.budget is not None
+    assert node.run_budget is not None
+    assert node.budget.max_duration == timedelta(minutes=30)
+    assert node.run_budget.max_duration == timedelta(hours=1)
+    own = SOURCE.replace("}", ", budget: {max_memory: 2Gi, max_slowdown: 2}}")
+    project.declare("budget: {max_duration: 2h}\n" + own)
+    node = project.node("raw/shop/orders")
+    assert node.budget is not None
+    assert node.run_budget is not None
+    assert node.budget.model_dump(exclude_unset=True) == {
+        "max_duration": timedelta(minutes=30),
+        "max_memory": "2Gi",
+        "max_slowdown": 2.0,
+    }
+    assert node.run_budget.max_duration == timedelta(hours=2)
+
+
+def test_a_budget_of_runs_has_no_memory(project: Project):
+    project.declare("budget: {max_memory: 2Gi}\n" + SOURCE)
+    [problem] = map(str, project.workspace().problems)
+    assert "max_memory" in problem
 
 
 @pytest.mark.parametrize(

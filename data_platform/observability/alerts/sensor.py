@@ -9,6 +9,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from data_platform.errors import Problem
+from data_platform.instance.own_tables import trouble_words
 from data_platform.plan.nodes import Plan
 from data_platform.spec.alerts import Alerts
 
@@ -49,8 +50,7 @@ def alerts_sensor(
         try:
             return dg.SkipReason(str(watch(context.instance, watched)))
         except DBAPIError as error:
-            first = str(error.orig or error).strip().splitlines()[0]
-            return dg.SkipReason(f"Dagster's database is slow or away, nothing is lost: {first}")
+            return dg.SkipReason(trouble_words(error))
 
     return sensor
 

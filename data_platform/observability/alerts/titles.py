@@ -29,8 +29,9 @@ def title_of(incident: Incident) -> str:
             return f"pipeline {name} has mistakes"
         case "daemon":
             return "Dagster's daemon is down"
-        case "over_budget":
-            return f"{name} is over its budget"
+        case "over_budget" | "slow_runs":
+            is_asset = incident.key is not None
+            return f"{name if is_asset else f'pipeline {name}'} is over its budget"
         case "quarantined":
             rows = sum(part.rows for part in signs[HELD].parts.values()) if HELD in signs else 0
             return f"{name} holds back {f'{rows:,} ' * bool(rows)}{'row' if rows == 1 else 'rows'}"

@@ -39,6 +39,7 @@ from data_platform.observability.incidents.model import severity_of
 from data_platform.observability.incidents.reading import KINDS, Reader
 from data_platform.observability.incidents.seen import Standing
 from data_platform.observability.incidents.telling import Told, turns
+from data_platform.observability.run_budgets import verdicts
 from data_platform.observability.started import lost_daemons
 from data_platform.plan.nodes import Plan
 from data_platform.spec.alerts import Alerts, Channel
@@ -167,6 +168,7 @@ def _fold(
         folding.see(_places(instance, watched, batch.connection, folding))
         broken = watched.broken
         unplanned = broken if broken is not None else _pipelines(folding, plan)
+        folding.see([_slow_runs(instance, watched, now, frozenset(unplanned))])
         told = turns(folding, alerts.repeat_after, unplanned)
         messages += [_note(folding, one, watched, channels) for one in told]
     keep(batch.connection, folding.changed)
@@ -195,10 +197,24 @@ def _places(
     return found
 
 
+def _slow_runs(
+    instance: DagsterInstance, watched: Watched, now: datetime, unplanned: frozenset[str]
+) -> Standing:
+    """Pipelines whose runs take more than they may."""
+    judged = verdicts(instance, watched.plan.nodes)
+    slow = {name: one for name, one in judged.items() if one.grade != "pass"}
+    said = {name: one.text for name, one in slow.items()}
+    mild = frozenset(name for name, one in slow.items() if one.grade == "warn")
+    run_ids = {name: one.run_id for name, one in slow.items()}
+    return Standing("slow_runs", now, said, mild, run_ids, unplanned)
+
+
 def _pipelines(folding: Folding, plan: Plan) -> set[str]:
     """Pipelines that incidents are of and that aren't in the plan, where nobody knows why."""
-    keys = (one.key for one in folding.open)
-    return {key.pipeline for key in keys if key is not None and plan.pipeline(key.pipeline) is None}
+    keys = [one.key for one in folding.open]
+    names = {key.pipeline for key in keys if key is not None}
+    names |= {one.name for one in folding.open if one.matter == "slow_runs"}
+    return {name for name in names if plan.pipeline(name) is None}
 
 
 def _note(

@@ -15,8 +15,8 @@ from data_platform.observability.incidents.folding import FAILURE
 from data_platform.observability.incidents.model import Incident, Sign
 from data_platform.observability.incidents.telling import OFTEN, QUIET, Turn
 from data_platform.plan.keys import Key
-from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.naming import BUDGET, WHOLE
+from data_platform.plan.nodes import AnyNode, PipelinePlan, Plan
 from data_platform.spec.alerts import Severity
 from data_platform.spec.times import duration_words
 
@@ -24,6 +24,8 @@ FEW = 10
 """Assets behind an incident, or partitions, that are named."""
 _CHECKS, _SAID, _VALUE = 5, 1_500, 60
 _LINES = 15
+_Of = AnyNode | PipelinePlan | None
+"""What an incident is of, where the plan has it."""
 _PREFIXES: Mapping[Turn, str] = {
     "opened": "[{}] {}",
     "worse": "[{}] now worse: {}",
@@ -45,13 +47,14 @@ def message_of(
         now: aware.
     """
     node = plan.get(incident.key) if incident.key else None
+    of = node or plan.pipeline(incident.name)
     title, href = title_of(incident), link_to(incident, link)
     if turn == "recovered":
         lasted = span_words((incident.mended or now) - incident.opened)
-        lines = list(_ended(incident, node, lasted))
+        lines = list(_ended(incident, of, lasted))
         heading, severity = f"[recovered] {incident.title or title} (after {lasted})", "info"
     else:
-        lines = list(_wrong(incident, node, href, now))
+        lines = list(_wrong(incident, of, href, now))
         behind = len(incident.held_up)
         more = f" ({behind:,} {'asset' if behind == 1 else 'assets'} behind)" if behind else ""
         heading = _PREFIXES[turn].format(severity, f"{title}{more}")
@@ -63,16 +66,15 @@ def message_of(
         heading,
         "\n\n".join(lines),
         href,
-        _values(incident, turn, node, href),
+        _values(incident, turn, of, href),
     ).masked()
 
 
 # Parts of a body --------------------------------------------------------------------------------
 
 
-def _wrong(
-    incident: Incident, node: AnyNode | None, href: str | None, now: datetime
-) -> Iterator[str]:
+def _wrong(incident: Incident, of: _Of, href: str | None, now: datetime) -> Iterator[str]:
+    node = None if isinstance(of, PipelinePlan) else of
     for sign in incident.signs.values():
         yield from _sign(sign, node)
     if incident.times > 1:
@@ -80,7 +82,7 @@ def _wrong(
         often = f" Its end is told when it has been well for {quiet}." * (incident.times >= OFTEN)
         yield f"It came {incident.times} times lately.{often}"
     since = f"{incident.opened:%Y-%m-%d %H:%M %Z} ({ago_words(now - incident.opened)})"
-    yield " · ".join([f"**Since** {since}", *_whose(node)])
+    yield " · ".join([f"**Since** {since}", *_whose(of)])
     yield from _behind(incident)
     runs = [sign for sign in incident.signs.values() if sign.run_id]
     if runs:
@@ -93,19 +95,23 @@ def _wrong(
         yield f"**Do** {todo}"
 
 
-def _ended(incident: Incident, node: AnyNode | None, lasted: str) -> Iterator[str]:
+def _ended(incident: Incident, of: _Of, lasted: str) -> Iterator[str]:
     began = f"{incident.opened:%Y-%m-%d %H:%M %Z}"
-    parts = [f"**Well again** after {lasted}, since {began}", *_whose(node)]
+    parts = [f"**Well again** after {lasted}, since {began}", *_whose(of)]
     yield " · ".join(parts)
     keys = list(map(Key.parse, incident.behind))
     if keys:
         yield f"**Stood behind it** {_listed(keys)}"
 
 
-def _whose(node: AnyNode | None) -> list[str]:
-    if node is None:
-        return []
-    return [f"**Owner** {node.owner}", f"**Criticality** {node.criticality}"]
+def _whose(of: _Of) -> list[str]:
+    match of:
+        case None:
+            return []
+        case PipelinePlan():
+            return [f"**Owner** {of.owner}"]
+        case _:
+            return [f"**Owner** {of.owner}", f"**Criticality** {of.criticality}"]
 
 
 def _sign(sign: Sign, node: AnyNode | None) -> Iterator[str]:
@@ -114,6 +120,8 @@ def _sign(sign: Sign, node: AnyNode | None) -> Iterator[str]:
             yield _said(sign.text)
             if sign.system:
                 yield f"**Down** {plain(sign.system)}"
+        case "over_budget" if sign.text != BUDGET:
+            yield _said(sign.text)
         case "check_failed" | "over_budget":
             yield from _check(sign)
         case "stale":
@@ -198,6 +206,8 @@ def _to_do(incident: Incident) -> str | None:
     match incident.matter:
         case "pipeline":
             return "`data-platform check`"
+        case "slow_runs":
+            return "see in the run which of its steps take long"
         case "daemon":
             return "start it (`dagster-daemon run`); nothing is started until then"
         case "quarantined" if key:
@@ -208,15 +218,14 @@ def _to_do(incident: Incident) -> str | None:
             return None
 
 
-def _values(
-    incident: Incident, turn: Turn, node: AnyNode | None, href: str | None
-) -> dict[str, Any]:
+def _values(incident: Incident, turn: Turn, of: _Of, href: str | None) -> dict[str, Any]:
     """The same for programs."""
+    node = None if isinstance(of, PipelinePlan) else of
     return {
         "event": "recovered" if turn == "recovered" else next(iter(incident.events), None),
         "events": list(incident.events),
         "name": incident.name,
-        "owner": node.owner if node else None,
+        "owner": of.owner if of else None,
         "criticality": node.criticality if node else None,
         "runbook": node.runbook if node else None,
         "since": incident.opened.isoformat(),

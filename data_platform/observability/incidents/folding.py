@@ -15,7 +15,7 @@ from data_platform.observability.incidents.seen import Aged, Built, Checked, Fai
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import BUDGET, LAST_GOOD, WHOLE
 from data_platform.plan.nodes import Plan
-from data_platform.spec.alerts import Event
+from data_platform.spec.alerts import Event, Severity
 
 WAIT = timedelta(seconds=10)
 """For which nobody is told: the tick after the next look, so that its cause may come."""
@@ -27,6 +27,12 @@ MOST_PARTS = 2_000
 FAILURE, STALE, HELD = "failure", "stale", "held"
 _EVENTS: Mapping[Matter, Event] = {"over_budget": "over_budget", "quarantined": "quarantined"}
 """Of checks that tell of something else than that they failed."""
+_STANDING: Mapping[Matter, tuple[Event, Severity]] = {
+    "pipeline": ("broken_pipeline", "error"),
+    "slow_runs": ("over_budget", "error"),
+    "daemon": ("daemon_down", "critical"),
+}
+"""What is told of what is looked at whole."""
 
 
 class Folding:
@@ -242,11 +248,13 @@ class Folding:
             before = known.signs.get(seen.matter) if known else None
             if before is not None and before.text == text:
                 continue
-            event = "broken_pipeline" if seen.matter == "pipeline" else "daemon_down"
-            severity = "error" if seen.matter == "pipeline" else "critical"
-            self._show(seen.matter, name, seen.matter, Sign(event, severity, seen.at, 0, text))
+            event, severity = _STANDING[seen.matter]
+            severity = "warning" if name in seen.mild else severity
+            sign = Sign(event, severity, seen.at, 0, text, seen.run_ids.get(name))
+            self._show(seen.matter, name, seen.matter, sign)
         for one in self.open:
-            if one.matter == seen.matter and one.name not in seen.found and one.signs:
+            known = one.name in seen.found or one.name in seen.unknown
+            if one.matter == seen.matter and not known and one.signs:
                 self._set(one, seen.matter, None)
 
     # Incidents ----------------------------------------------------------------------------------

@@ -15,9 +15,13 @@ from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Plan
 from data_platform.spec.alerts import SEVERITIES, Event, Severity
 
-Matter = Literal["trouble", "warned", "quarantined", "over_budget", "pipeline", "daemon"]
+Matter = Literal[
+    "trouble", "warned", "quarantined", "over_budget", "pipeline", "slow_runs", "daemon"
+]
 """What it is about. `trouble` keeps an asset from being good: it failed, a check did, or it is
-stale. The other ones of an asset leave it as it is."""
+stale. The other ones of an asset leave it as it is. `pipeline` and `slow_runs` are of a pipeline:
+it has mistakes, its runs take more than its budget."""
+OF_NO_ASSET = frozenset({"pipeline", "slow_runs", "daemon"})
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Incident:
     @property
     def key(self) -> Key | None:
         """The asset's, where it is about one."""
-        return None if self.matter in {"pipeline", "daemon"} else Key.parse(self.name)
+        return None if self.matter in OF_NO_ASSET else Key.parse(self.name)
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -100,11 +100,17 @@ class Standing:
         matter: of what kind.
         at: when it was looked at.
         found: what is wrong in words, by name.
+        mild: what of it is worth a warning only.
+        run_ids: in which run it was seen, where that is so.
+        unknown: of which nothing is known now.
     """
 
-    matter: Literal["pipeline", "daemon"]
+    matter: Literal["pipeline", "slow_runs", "daemon"]
     at: datetime
     found: Mapping[str, str]
+    mild: frozenset[str] = frozenset()
+    run_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    unknown: frozenset[str] = frozenset()
 
 
 Seen = Failed | Built | Checked | Aged | Standing

@@ -18,7 +18,7 @@ from data_platform.spec.alerts import SEVERITIES
 OFTEN = 3
 """What came so often in a short time is over only when it has been well for a while."""
 QUIET = timedelta(hours=1)
-_NEWS_ONLY = frozenset({"warned", "quarantined", "over_budget"})
+_NEWS_ONLY = frozenset({"warned", "quarantined", "over_budget", "slow_runs"})
 """What is told again only where it was seen again: it stays as it is until somebody decides."""
 
 Turn = Literal["opened", "worse", "repeated", "recovered"]

@@ -115,6 +115,17 @@ TICK_SECONDS = _histogram(
 RUNS = _gauge("runs", "Runs that haven't ended, by state.", "status")
 OLDEST_QUEUED = _gauge("run_queue_oldest_seconds", "Age of the run that is queued longest.")
 OLDEST_STARTED = _gauge("run_oldest_running_seconds", "Age of the run that runs longest.")
+RUN_AVERAGE = _gauge(
+    "pipeline_run_average_seconds",
+    "Of the last ten runs of a pipeline with a budget that are alike, of one partition.",
+    "pipeline",
+)
+RUN_ALLOWED = _gauge(
+    "pipeline_run_budget_seconds", "What these runs may take on average.", "pipeline"
+)
+RUN_BUDGET = _gauge(
+    "pipeline_run_budget_status", "0 within the budget, 1 above it, 2 far above.", "pipeline"
+)
 POOL_SLOTS = _gauge("pool_slots", "Slots of a pool.", "pool")
 POOL_USED = _gauge("pool_slots_used", "Slots of a pool that steps hold.", "pool")
 POOL_WAITING = _gauge("pool_steps_waiting", "Steps that wait for slots of a pool.", "pool")
@@ -172,5 +183,8 @@ UNDELIVERED = _gauge(
 )
 LEFT_OUT = _gauge("assets_left_out", "Assets that have no series here, beyond the limit.")
 BROKEN = _gauge("pipelines_broken", "Pipelines with mistakes, which are left out.")
+UNREADABLE = _gauge(
+    "platform_file_broken", "1 where platform.yaml has mistakes: nobody is told of alerts then."
+)
 
 METRICS = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -15,6 +15,7 @@ from dagster import DagsterInstance
 
 from data_platform.observability.metrics import catalogue
 from data_platform.observability.metrics.assets import AssetLooks
+from data_platform.observability.metrics.budgets import look_at_runs
 from data_platform.observability.metrics.catalogue import Sample
 from data_platform.observability.metrics.counters import Counters
 from data_platform.observability.metrics.counting import count_new
@@ -108,9 +109,10 @@ class Exporter:
         gauges = look_at_database(self.instance)
         if not self._seldom_at or time.monotonic() - self._seldom_at >= SELDOM_EVERY:
             self.plans.refresh()
-            shown = self.plans.known.shown
+            known = self.plans.known
             self._seldom = (
-                *self._looks.look(self.instance, shown, datetime.now(UTC)),
+                *self._looks.look(self.instance, known.shown, datetime.now(UTC)),
+                *look_at_runs(self.instance, known.nodes),
                 *self._told(),
             )
             self._seldom_at = time.monotonic()
@@ -137,6 +139,7 @@ class Exporter:
             Sample(catalogue.LOOK_SECONDS, (), self.seen.seconds),
             Sample(catalogue.LEFT_OUT, (), known.left_out),
             Sample(catalogue.BROKEN, (), known.broken),
+            Sample(catalogue.UNREADABLE, (), float(known.unreadable)),
         ]
 
 

@@ -21,11 +21,20 @@ class Known:
         nodes: the assets.
         broken: pipelines with mistakes.
         limit: of the assets that get series of their own.
+        unreadable: whether platform.yaml has mistakes.
     """
 
-    def __init__(self, nodes: Sequence[AnyNode], broken: int = 0, limit: int = 5_000) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[AnyNode],
+        broken: int = 0,
+        limit: int = 5_000,
+        *,
+        unreadable: bool = False,
+    ) -> None:
         self.nodes = tuple(sorted(nodes, key=lambda node: node.key))
         self.broken = broken
+        self.unreadable = unreadable
         self.shown = self.nodes[:limit]
         self.left_out = len(self.nodes) - len(self.shown)
         self._by_key = {node.key: node for node in self.nodes}

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from data_platform.asset_specs import asset_key
 from data_platform.engine.outside import Outside
 from data_platform.errors import PlatformError, TransientError
+from data_platform.instance.own_tables import trouble_words
 from data_platform.plan.nodes import Plan
 from data_platform.secrets.masker import mask
 from data_platform.spec.reading import Workspace
@@ -70,7 +72,10 @@ def lineage_sensor(loaded: Pipelines) -> dg.SensorDefinition | None:
         asset_selection=dg.AssetSelection.assets(*(asset_key(node.key) for node in plan.nodes)),
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        return dg.SkipReason(tick(context.instance, loaded, lineage, descriptions()))
+        try:
+            return dg.SkipReason(tick(context.instance, loaded, lineage, descriptions()))
+        except DBAPIError as error:
+            return dg.SkipReason(trouble_words(error))
 
     return sensor
 

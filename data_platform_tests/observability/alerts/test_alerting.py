@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from alerting_shop import (
     DAYS,
     LOOK,
@@ -30,7 +31,9 @@ from misbehaving_server import MisbehavingServer, Reply, misbehaving
 
 from data_platform.asset_specs import asset_key
 from data_platform.definitions import definitions_of
+from data_platform.instance import own_tables
 from data_platform.instance.circuit_store import CircuitStore
+from data_platform.instance.own_tables import transaction
 from data_platform.observability.alerts import watching
 from data_platform.observability.alerts.outbox import undelivered
 from data_platform.observability.alerts.watching import Watched, watch, watch_daemons
@@ -38,6 +41,7 @@ from data_platform.observability.incidents import folding
 from data_platform.observability.incidents.keeping import looked_at, open_incidents
 from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Plan
+from data_platform.reporting.run_spans import SPANS
 from data_platform.sources.circuits import Circuit
 from data_platform.spec.alerts import Alerts
 
@@ -143,6 +147,35 @@ def test_on_call_reads_in_one_mail_what_is_wrong_and_in_another_that_it_is_over(
     assert len(box.subjects) == 2
     assert box.subjects[1].startswith("[recovered] staging/shop/orders: check range_id failed")
     assert open_incidents(instance) == []
+
+
+def test_slow_runs_are_told_once_and_when_they_are_over(
+    shop: AlertingShop, hook: MisbehavingServer
+):
+    routes = "  routes: [{when: {event: over_budget, owner: team:shop}, to: hook}]\n"
+    shop.declare(PLATFORM + routes, f"{PIPELINE}budget: {{max_duration: 1h}}\n")
+    assert shop.run(DAYS[0]).succeeded
+    with transaction(shop.instance, SPANS) as connection:
+        slower = "UPDATE data_platform_run_spans SET began_at = began_at - interval '90 minutes'"
+        connection.execute(sa.text(slower))
+    assert shop.looks() == 1
+    [body] = bodies(hook)
+    assert body["title"] == "[error] pipeline shop is over its budget"
+    assert "the last run takes 5,40" in body["message"]
+    assert (body["owner"], body["event"]) == ("team:shop", "over_budget")
+    assert body["link"].startswith("https://dagster.shop.example/runs/")
+
+    shop.declare(PLATFORM + routes, "version: 2\n")
+    assert shop.loaded.broken
+    shop.looks()
+    assert titles(hook)[1:] == ["[error] pipeline shop has mistakes"]
+
+    shop.declare(PLATFORM + routes, f"{PIPELINE}budget: {{max_duration: 2h}}\n")
+    shop.looks()
+    over = [title for title in titles(hook)[2:] if "is over its budget" in title]
+    assert len(over) == 1
+    assert over[0].startswith("[recovered] pipeline shop is over its budget")
+    assert open_incidents(shop.instance) == []
 
 
 def test_a_root_with_200_stale_assets_below_it_is_one_message_though_the_channel_was_down(
@@ -402,8 +435,35 @@ def test_a_slow_database_ends_a_look_and_loses_nothing(
         slow = "SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(10)"
         patch.setattr(watching, "_STATEMENT", slow)
         told = sensor(dg.build_sensor_context(shop.instance))
-        assert "Dagster's database is slow or away, nothing is lost" in str(told)
+        assert "Dagster's database is slow: a statement was ended for its time" in str(told)
     assert shop.looks() == 1
+
+
+def test_a_lock_that_is_never_let_go_ends_a_look_and_loses_nothing(
+    shop: AlertingShop, monkeypatch: pytest.MonkeyPatch
+):
+    shop.orders(DAYS[1], BAD)
+    shop.run()
+    sensor = definitions_of(shop.loaded, NOW).get_repository_def().get_sensor_def("alerts")
+    with monkeypatch.context() as patch, transaction(shop.instance) as connection:
+        connection.execute(sa.text("LOCK TABLE data_platform_incidents IN ACCESS EXCLUSIVE MODE"))
+        patch.setattr(own_tables, "PATIENCE", "SET LOCAL lock_timeout = '100ms'")
+        told = sensor(dg.build_sensor_context(shop.instance))
+        assert "another process holds a lock in Dagster's database; nothing is lost" in str(told)
+    assert shop.looks() == 1
+
+
+def test_routes_that_cant_be_read_are_told_in_dagster(shop: AlertingShop):
+    shop.declare(platform=PLATFORM + "  routes: [{to: nobody}]\n")
+    repository = definitions_of(shop.loaded, NOW).get_repository_def()
+    names = {one.name for one in repository.sensor_defs}
+    assert "alerts" not in names
+    tick = repository.get_sensor_def("pipelines_valid")(dg.build_sensor_context(shop.instance))
+    assert isinstance(tick, dg.SensorResult)
+    [evaluation] = tick.asset_events
+    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    assert not evaluation.passed
+    assert "'nobody' is no channel" in str(evaluation.metadata["where"].value)
 
 
 def test_nobody_to_tell_means_no_sensor(shop: AlertingShop):

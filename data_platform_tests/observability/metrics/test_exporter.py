@@ -34,6 +34,7 @@ from data_platform.observability.metrics.host import Host
 from data_platform.observability.metrics.known import Known
 from data_platform.observability.metrics.plans import Plans
 from data_platform.observability.metrics.serving import served
+from data_platform.reporting.run_spans import note_step
 
 BODY = """staging:
   orders:
@@ -98,6 +99,21 @@ def evaluate(instance: dg.DagsterInstance, *, passed: bool) -> None:
     instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(asset_key=KEY, check_name="not_null", passed=passed)
     )
+
+
+def test_runs_of_a_pipeline_are_held_to_its_budget(instance: dg.DagsterInstance, project: Project):
+    project.declare("budget: {max_duration: 1h}\n" + BODY)
+    known = Known(project.build().plan.nodes)
+    exporter = Exporter(instance, Plans(known, lambda: known, ()))
+    exporter.look()
+    assert of(scrape(exporter), "pipeline_run_budget_status", pipeline="shop") is None
+    run = create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS)
+    note_step(instance, known.nodes[0], run.run_id, 9_000, 2)
+    exporter.look()
+    series = scrape(exporter)
+    assert of(series, "pipeline_run_budget_status", pipeline="shop") == 1
+    assert of(series, "pipeline_run_average_seconds", pipeline="shop") == 4_500
+    assert of(series, "pipeline_run_budget_seconds", pipeline="shop") == 3_600
 
 
 def test_an_empty_instance_has_no_errors_and_its_assets_lack(exporter: Exporter):
