@@ -104,6 +104,6 @@ def webserver(
     files = workspaces or ((here,) if here.exists() else ())
     rules = Rules(read_only, user_header, origins, prefix)
     with dagster_instance(settings_of_machine()) as instance:
-        kind = "for reading, " if read_only else ""
-        click.echo(f"Dagster's UI is, {kind}at http://{host}:{port}{prefix} until Ctrl-C")
+        kind = " for reading" if read_only else ""
+        click.echo(f"Dagster's UI{kind} is at http://{host}:{port}{prefix} until Ctrl-C")
         serve(instance, files, rules, Served(host, port, grace))

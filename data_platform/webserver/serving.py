@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from dagster import DagsterInstance
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster._core.workspace.load_target import (
     ModuleTarget,
     WorkspaceFileTarget,
@@ -56,6 +57,7 @@ def serve(
     """
     with _ended_by_sigterm():
         instance.optimize_for_webserver(_STATEMENT_MS, _RECYCLE_SECONDS, _OVERFLOW)
+        _know_storage(instance)
         with PlatformProcessContext(
             instance, _target(workspaces), read_only=rules.read_only
         ) as context:
@@ -64,6 +66,12 @@ def serve(
                 app, host=served.host, port=served.port, log_level="warning",
                 server_header=False, timeout_graceful_shutdown=served.grace,
             )  # fmt: skip
+
+
+def _know_storage(instance: DagsterInstance) -> None:
+    """Have the storage named, which else the first page that is asked for does."""
+    if isinstance(instance.run_storage, SqlRunStorage):
+        instance.run_storage.get_run_storage_id()
 
 
 def _target(workspaces: Sequence[Path]) -> WorkspaceLoadTarget:
