@@ -40,7 +40,13 @@ chart: .venv/installed ## values.yaml and values.schema.json of the Helm chart, 
 bench: .venv/installed ## The platform against others, 20 minutes on a quiet machine
 	$(BIN)/python benchmarks/run_all.py
 
-campaign: .venv/installed ## Fault and load tests with the full counts; writes docs/reliability.md
+# Spark has a Python of its own, as on a cluster; it needs Java.
+.venv/spark/installed: examples/spark/requirements.lock .venv/installed
+	$(PYTHON) -m venv .venv/spark
+	.venv/spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+campaign: .venv/installed .venv/spark/installed ## Fault and load tests with the full counts; writes docs/reliability.md
 	$(BIN)/python -m pytest -n 2 -m campaign --timeout 7200
 
 screenshots: .venv/installed ## The pictures of the README, from the demo in Dagster's UI; needs Chromium

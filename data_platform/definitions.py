@@ -53,6 +53,8 @@ from data_platform.staging.assets import staging_asset
 
 # Code references and pools are in beta in Dagster; whoever loads a pipeline can't change that.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, module="data_platform")
+# Dagster's client of Pipes asks its own reader what is new there.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, module="dagster._core.pipes")
 
 
 YamlNode = RawNode | StagingNode | AnalyticsNode | DestinationNode

@@ -6,8 +6,9 @@ resolved when a step connects.
 
 import functools
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
 
 import dagster as dg
@@ -35,6 +36,8 @@ from data_platform.spec.platform import (
 from data_platform.spec.times import duration_words
 from data_platform.storage.commits import snapshot_at
 from data_platform.storage.lake import Lake, lake_at
+from data_platform.storage.scratch import scratch_folder
+from data_platform.storage.versions import TableFiles
 from data_platform.storage.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class LakeResource(dg.ConfigurableResource):
     )
 
     _pinned: Mapping[Key, int] = PrivateAttr(default_factory=dict)
+    _folders: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Called by Dagster before a step: the run may be held to versions of what it reads."""
@@ -71,6 +75,10 @@ class LakeResource(dg.ConfigurableResource):
             name = f"run {context.run.run_id[:8]}"
             versions = pinned_versions(context.run.tags, name)
             self._pinned = {key: max(some) for key, some in versions.items()}
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Called by Dagster after the run's steps."""
+        self._folders.close()
 
     def workbench(self) -> Workbench:
         """The lake with the settings of this machine, as the run sees it."""
@@ -132,6 +140,24 @@ class LakeResource(dg.ConfigurableResource):
 
         with table_relation(asset, self.workbench(), partitions, columns) as relation:
             yield relation
+
+    def files(self, asset: str, partitions: Sequence[str] | None = None) -> TableFiles:
+        """The files of published rows, for an engine outside: see docs/scale.md.
+
+        Args:
+            asset: as `read` takes it.
+            partitions: only these; None means all.
+
+        Raises:
+            PermanentError: it, or one of the partitions, isn't published, or keeps batches.
+        """
+        from data_platform.storage.asking import table_files  # noqa: PLC0415
+
+        return table_files(asset, self.workbench(), partitions)
+
+    def scratch(self) -> Path:
+        """A new empty folder, for what an engine outside gives: removed when the run ends."""
+        return self._folders.enter_context(scratch_folder(self.workbench().lake.scratch_root))
 
     def query(self, sql: str, as_: As = "pandas") -> Any:
         """The rows of a SELECT over published tables, held to what `data-platform query` may ask.

@@ -5,6 +5,7 @@ own wrapper of a decorated function.
 """
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -68,6 +69,16 @@ class CallContext(dg.AssetExecutionContext):
         """What is materialized, by the keys that the file writes."""
         selected = super().selected_asset_keys
         return {written for written, key in self._step.keys.items() if key in selected}
+
+    @functools.cached_property
+    def assets_def(self) -> dg.AssetsDefinition:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """What the function makes, by the keys that the file writes. Dagster Pipes asks for it."""
+        written = {key: name for name, key in self._step.keys.items()}
+        return super().assets_def.with_attributes(asset_key_replacements=written)
+
+    def get_asset_provenance(self, asset_key: dg.AssetKey) -> dg.DataProvenance | None:
+        """Of what its newest materialization was made."""
+        return super().get_asset_provenance(self._step.keys.get(asset_key, asset_key))
 
     def add_output_metadata(
         self,

@@ -18,7 +18,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.nodes import Input
 from data_platform.plan.sql.queries import Query, compile_query
 from data_platform.spec.values import LAYERS
-from data_platform.storage.versions import Snapshot
+from data_platform.storage.versions import Snapshot, TableFiles, named
 from data_platform.storage.workbench import Workbench
 
 _QUESTION = Location(Path("query"))
@@ -126,6 +126,23 @@ def table_relation(
     files = _files(name, workbench, partitions)
     with workbench.open() as (session, _):
         yield read_frame(session, files, "duckdb", columns)
+
+
+def table_files(
+    name: str, workbench: Workbench, partitions: Sequence[str] | None = None
+) -> TableFiles:
+    """The files that hold the published rows of a table, for an engine outside.
+
+    Raises:
+        PermanentError: a partition isn't published, or files alone don't tell the rows.
+    """
+    files = _files(name, workbench, partitions)
+    if files.newest is not None:
+        raise PermanentError(
+            f"{name} keeps each batch that came, and readers see the newest row of a key: let the "
+            "engine read a staging asset that is made of it"
+        )
+    return named(files, workbench.lake.table(key_of(name)).path)
 
 
 def _files(name: str, workbench: Workbench, partitions: Sequence[str] | None) -> LakeFiles:

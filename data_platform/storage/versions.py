@@ -115,6 +115,31 @@ class Snapshot:
         )
 
 
+@dataclass(frozen=True)
+class TableFiles:
+    """The files of a table for an engine that reads Parquet: Spark, Trino, Polars.
+
+    Attributes:
+        root: of the table: a folder, or `s3://bucket/prefix`.
+        paths: of the files, below it; folders `partition=<key>` name partitions.
+        columns: of the table; a file that is older than a column doesn't have it.
+    """
+
+    root: str
+    paths: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def named(files: LakeFiles, root: str) -> TableFiles:
+    """Files as others take them.
+
+    Args:
+        files: all of whose rows are seen.
+        root: of their table.
+    """
+    return TableFiles(root, tuple(files.paths), tuple(files.schema.names))
+
+
 def snapshot_of(table: DeltaTable, path: str) -> Snapshot:
     """What a table holds in the version in which it was opened.
 
