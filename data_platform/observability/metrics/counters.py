@@ -14,7 +14,9 @@ from sqlalchemy.engine import Connection
 
 from data_platform.instance.location_names import named
 from data_platform.instance.own_tables import Tables
-from data_platform.observability.metrics.folding import Folded, Series
+from data_platform.observability.metrics.catalogue import METRICS, NO_PIPELINE
+from data_platform.observability.metrics.folding import CHECK, Folded, Series, labels_of
+from data_platform.observability.metrics.known import Known
 
 _CREATE = """
 CREATE TABLE data_platform_metrics (
@@ -26,14 +28,21 @@ CREATE TABLE data_platform_metrics (
 )
 """
 _INDEX = "CREATE INDEX data_platform_metrics_batch ON data_platform_metrics (batch)"
-TABLES = Tables("metrics", (_CREATE, _INDEX))
+_CHANGED_AT = (
+    "ALTER TABLE data_platform_metrics ADD COLUMN changed_at timestamptz NOT NULL DEFAULT now()"
+)
+TABLES = Tables("metrics", (_CREATE, _INDEX, _CHANGED_AT))
+
+GONE_AFTER = "30 days"
+"""Without a change: what is of an asset or pipeline that isn't there is forgotten then."""
 
 _INSERT = """
 INSERT INTO data_platform_metrics AS kept (metric, labels, counts, batch)
 SELECT metric, labels, counts, :batch
 FROM jsonb_to_recordset(CAST(:rows AS jsonb))
     AS given (metric text, labels text[], counts double precision[])
-ON CONFLICT (metric, labels) DO UPDATE SET batch = excluded.batch, counts =
+ON CONFLICT (metric, labels) DO UPDATE
+SET batch = excluded.batch, changed_at = clock_timestamp(), counts =
 """
 # A histogram whose buckets another version has begins anew, as Prometheus expects of a counter.
 _ADD = sa.text(
@@ -46,6 +55,18 @@ _CHANGED = sa.text(
     "SELECT split_part(metric, '@', 1), labels, counts, batch FROM data_platform_metrics"
     " WHERE batch > :seen AND split_part(metric, '@', 2) = :location"
 )
+_FORGET = sa.text(
+    "DELETE FROM data_platform_metrics WHERE changed_at < now() - CAST(:age AS interval)"
+    " AND split_part(metric, '@', 2) = :location"
+    " AND (split_part(metric, '@', 1) = ANY(:of_assets)"
+    " AND NOT array_to_string(labels[1:3], '/') = ANY(:assets)"
+    " OR split_part(metric, '@', 1) = ANY(:of_pipelines) AND NOT labels[1] = ANY(:pipelines))"
+    " RETURNING split_part(metric, '@', 1), labels"
+)
+_OF_ASSETS = [CHECK, *(one.name for one in METRICS if one.of_assets)]
+_OF_PIPELINES = [
+    one.name for one in METRICS if one.labels[:1] == ("pipeline",) and not one.of_assets
+]
 
 
 @dataclass
@@ -62,8 +83,8 @@ class Counters:
 
     def read(self, connection: Connection) -> None:
         """What changed since it was read last, by whatever process."""
-        _, _, location = named("").partition("@")
-        found = connection.execute(_CHANGED, {"seen": self.seen, "location": location}).all()
+        asked = {"seen": self.seen, "location": _location()}
+        found = connection.execute(_CHANGED, asked).all()
         if found:
             changed = {
                 (metric, tuple(labels)): tuple(counts) for metric, labels, counts, _ in found
@@ -71,6 +92,35 @@ class Counters:
             # Anew, since a scrape may go through what there is.
             self.counts = {**self.counts, **changed}
             self.seen = max(batch for *_, batch in found)
+
+    def forget(self, connection: Connection, known: Known) -> None:
+        """Remove what is of assets and pipelines that aren't there any more, a while after.
+
+        What comes back begins anew, as Prometheus expects of a counter. While a pipeline has
+        mistakes nothing goes: nobody knows what it has.
+
+        Args:
+            connection: of a transaction.
+            known: the assets.
+        """
+        if known.broken or known.unreadable:
+            return
+        asked = {
+            "age": GONE_AFTER,
+            "location": _location(),
+            "of_assets": _OF_ASSETS,
+            "assets": ["/".join(labels_of(node.key)) for node in known.nodes],
+            "of_pipelines": _OF_PIPELINES,
+            "pipelines": [NO_PIPELINE, *known.pipelines],
+        }
+        gone = {(name, tuple(labels)) for name, labels in connection.execute(_FORGET, asked)}
+        if gone:
+            self.counts = {one: counts for one, counts in self.counts.items() if one not in gone}
+
+
+def _location() -> str:
+    """The code location, as it stands behind names."""
+    return named("").partition("@")[2]
 
 
 def write(connection: Connection, folded: Folded, batch: int) -> None:

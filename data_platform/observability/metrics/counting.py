@@ -56,6 +56,12 @@ def count_new(instance: DagsterInstance, known: Known, counters: Counters) -> No
         counters.read(connection)
 
 
+def forget_gone(instance: DagsterInstance, known: Known, counters: Counters) -> None:
+    """Remove counters of assets and pipelines that aren't there any more."""
+    with transaction(instance, TABLES) as connection:
+        counters.forget(connection, known)
+
+
 def _count(instance: DagsterInstance, known: Known, batch: Batch) -> None:
     of_runs = {one.entry.run_id for one in batch.events if one.event.event_type in OF_RUNS}
     runs = read_runs(instance, of_runs)

@@ -18,7 +18,7 @@ from data_platform.observability.metrics.assets import AssetLooks
 from data_platform.observability.metrics.budgets import look_at_runs
 from data_platform.observability.metrics.catalogue import Sample
 from data_platform.observability.metrics.counters import Counters
-from data_platform.observability.metrics.counting import count_new
+from data_platform.observability.metrics.counting import count_new, forget_gone
 from data_platform.observability.metrics.database import look_at_database
 from data_platform.observability.metrics.plans import Plans, reason_of
 from data_platform.observability.metrics.told import look_at_told
@@ -27,6 +27,8 @@ EVERY = 5.0
 """Seconds between looks."""
 SELDOM_EVERY = 60.0
 """Seconds between looks that ask about each asset, and about all that waits to be told."""
+FORGET_EVERY = 86_400.0
+"""Seconds between looks for counters of what isn't there any more."""
 STALE = 90.0
 """Seconds after which what was seen counts as nothing: a look hangs, or the thread is gone."""
 _log = logging.getLogger("data_platform.metrics")
@@ -68,6 +70,7 @@ class Exporter:
     seen: Seen = field(default_factory=Seen)
     _seldom: tuple[Sample, ...] = ()
     _seldom_at: float = 0.0
+    _forgot_at: float = 0.0
     _complained: bool = False
     _looks: AssetLooks = field(default_factory=AssetLooks)
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -110,6 +113,9 @@ class Exporter:
         if not self._seldom_at or time.monotonic() - self._seldom_at >= SELDOM_EVERY:
             self.plans.refresh()
             known = self.plans.known
+            if not self._forgot_at or time.monotonic() - self._forgot_at >= FORGET_EVERY:
+                forget_gone(self.instance, known, self.counters)
+                self._forgot_at = time.monotonic()
             self._seldom = (
                 *self._looks.look(self.instance, known.shown, datetime.now(UTC)),
                 *look_at_runs(self.instance, known.nodes),

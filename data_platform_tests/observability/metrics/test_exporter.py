@@ -319,6 +319,46 @@ def test_a_pipeline_that_breaks_is_told(
     assert "the pipelines can't be read; metrics are of those from before" in caplog.text
 
 
+def test_counters_of_a_removed_asset_are_forgotten_a_while_after(
+    exporter: Exporter, instance: dg.DagsterInstance, plans: Plans
+):
+    def kept() -> set[str]:
+        asked = "SELECT array_to_string(labels[1:3], '/') FROM data_platform_metrics"
+        with transaction(instance) as connection:
+            return set(connection.scalars(sa.text(f"{asked} WHERE metric LIKE '%asset%'")))
+
+    def age(days: int) -> None:
+        older = "UPDATE data_platform_metrics SET changed_at = changed_at - CAST(:by AS interval)"
+        with transaction(instance) as connection:
+            connection.execute(sa.text(older), {"by": f"{days} days"})
+        exporter._forgot_at = 0.0
+        exporter.look()
+
+    materialize(instance)
+    exporter.look()
+    name = "shop/staging/orders"
+    assert name in kept()
+    age(31)
+    assert name in kept()
+    before = plans.known
+    rest = [node for node in before.nodes if node.key.layer != "staging"]
+    plans.known = Known(rest, broken=1)
+    age(0)
+    assert of(scrape(exporter), "asset_publications_total", **ASSET, changed="true") is None
+    assert name in kept()
+    plans.known = Known(rest)
+    age(0)
+    assert name not in kept()
+    assert not [labels for _, labels in exporter.counters.counts if "/".join(labels[:3]) == name]
+    plans.known = before
+    materialize(instance)
+    exporter.look()
+    assert of(scrape(exporter), "asset_publications_total", **ASSET, changed="true") == 1
+    plans.known = Known(rest)
+    age(29)
+    assert name in kept()
+
+
 def test_while_the_database_is_gone_it_stays_up_and_says_so(
     instance: dg.DagsterInstance,
     exporter: Exporter,
