@@ -14,20 +14,14 @@ from dagster import (
     DagsterEventType,
     DagsterInstance,
     DagsterRun,
-    MetadataValue,
     RunsFilter,
-    TableMetadataValue,
 )
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
-from dagster._core.execution.retries import auto_reexecution_should_retry_run
-from dagster._core.storage.tags import (
-    MAX_RETRIES_TAG,
-    RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
-    WILL_RETRY_TAG,
-)
 
 from data_platform.asset_specs import asset_key
 from data_platform.observability.following.follower import Followed
+from data_platform.observability.incidents.check_figures import examples_of, facts_of
+from data_platform.observability.incidents.made_anew import is_made_anew_whole, will_be_made_anew
 from data_platform.observability.incidents.seen import Aged, Built, Checked, Failed, Seen
 from data_platform.observability.outages import outages
 from data_platform.plan.keys import Key
@@ -52,8 +46,8 @@ KINDS = frozenset(
 )
 """Of events that tell something of assets."""
 _HELD = "rows_quarantined"
-_TEXT, _FACTS, _FACT_WIDTH, _EXAMPLES = 4_000, 8, 200, 3
-_NO_FACTS = frozenset({"standing_version", "candidate", "partitions"})
+_TEXT = 4_000
+"""Characters of a failure."""
 _GRADES: Mapping[FreshnessState, str] = {
     FreshnessState.WARN: "warn",
     FreshnessState.FAIL: "fail",
@@ -120,7 +114,7 @@ class Reader:
         run, nodes = self._runs.get(one.entry.run_id), self._by_step.get(one.event.step_key or "")
         if run is None or not nodes or is_interrupt(one.event):
             return
-        if self._is_tried_again_whole(run):
+        if is_made_anew_whole(self._instance, run):
             return
         node = nodes[0]
         own = tuple(partitions_of(run.tags, node.partitions, self._instance))
@@ -132,11 +126,11 @@ class Reader:
     def _bad_end(self, one: Followed) -> Iterator[Failed]:
         """A run that ended before its steps did, or whose steps failed when it might be retried."""
         run = self._runs.get(one.entry.run_id)
-        if run is None or self._will_retry(run, one.event):
+        if run is None or will_be_made_anew(self._instance, run, one.event):
             return
         outcomes = outcomes_of(self._instance, run, self._plan.nodes)
         failed = [outcome for outcome in outcomes.values() if outcome.report.state == "failed"]
-        if failed and not self._is_tried_again_whole(run):
+        if failed and not is_made_anew_whole(self._instance, run):
             return
         for outcome in failed:
             yield self._failed(one, outcome.report, run, ())
@@ -201,25 +195,6 @@ class Reader:
             if other.key in found - {node.key} and asset_key(other.key) in made
         ]
 
-    def _is_tried_again_whole(self, run: DagsterRun) -> bool:
-        """Whether a run is made anew when a step of it fails: only its end tells, then."""
-        said = run.tags.get(RETRY_ON_ASSET_OR_OP_FAILURE_TAG, "").lower()
-        by_default = self._instance.run_retries_retry_on_asset_or_op_failure
-        if not self._instance.run_retries_enabled or not (said == "true" if said else by_default):
-            return False
-        most = run.tags.get(MAX_RETRIES_TAG, str(self._instance.run_retries_max_retries))
-        return most.isdecimal() and int(most) > 0
-
-    def _will_retry(self, run: DagsterRun, event: DagsterEvent) -> bool:
-        if event.event_type is not DagsterEventType.RUN_FAILURE:
-            return False
-        said = run.tags.get(WILL_RETRY_TAG)
-        if said is not None or not self._instance.run_retries_enabled:
-            return said == "true"
-        # The tag comes a moment after the event.
-        reason = event.job_failure_data.failure_reason
-        return auto_reexecution_should_retry_run(self._instance, run, reason)
-
     def _seconds(self, run: DagsterRun, key: Key) -> float | None:
         """How long a step took that failed."""
         node = self._plan[key]
@@ -250,7 +225,7 @@ class Reader:
     def _checked(self, one: Followed) -> Iterator[Checked]:
         data = one.event.asset_check_evaluation_data
         key, run = self._key_of(data.asset_key), self._runs.get(one.entry.run_id)
-        if key is None or (not data.passed and run and self._is_tried_again_whole(run)):
+        if key is None or (not data.passed and run and is_made_anew_whole(self._instance, run)):
             return
         grade = "pass" if data.passed else "fail" if data.severity.value == "ERROR" else "warn"
         yield Checked(
@@ -260,8 +235,8 @@ class Reader:
             run_id=one.entry.run_id or None,
             check=data.check_name,
             grade=grade,
-            facts={} if data.passed else _facts(data.metadata),
-            examples=() if data.passed else _examples(data.metadata),
+            facts={} if data.passed else facts_of(data.metadata),
+            examples=() if data.passed else examples_of(data.metadata),
         )
 
     def _aged(self, one: Followed) -> Iterator[Aged]:
@@ -333,32 +308,3 @@ def _moment(one: Followed) -> datetime:
 
 def _ended_words(event: DagsterEvent) -> str:
     return in_a_line(event.message or "") or "its process ended"
-
-
-def _facts(metadata: Mapping[str, MetadataValue]) -> dict[str, str]:
-    """The figures of a check, as text."""
-    found = {
-        name: _text(value.value)
-        for name, value in metadata.items()
-        if isinstance(value.value, int | float | str) and name not in _NO_FACTS
-    }
-    return dict(list(found.items())[:_FACTS])
-
-
-def _text(value: float | str) -> str:
-    match value:
-        case bool() | str():
-            return str(value)[:_FACT_WIDTH]
-        case int():
-            return f"{value:,}"
-        case _:
-            return f"{value:g}"
-
-
-def _examples(metadata: Mapping[str, MetadataValue]) -> tuple[Mapping[str, str], ...]:
-    """Rows that break a rule, masked as the check has them."""
-    found = metadata.get("examples")
-    if not isinstance(found, TableMetadataValue):
-        return ()
-    rows = [record.data for record in found.records[:_EXAMPLES]]
-    return tuple({name: str(value) for name, value in row.items()} for row in rows)
