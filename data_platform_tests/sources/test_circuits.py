@@ -176,3 +176,14 @@ def test_an_address_has_its_servers_circuit(url: str, name: str | None) -> None:
     manner = (spec.pagination, spec.retry, None)
     source = Api(url, None, None, "GET", {}, {}, None, None, 1.0, None, *manner)
     assert circuit_of(source, lambda text: expand(text, environ)) == name
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_leaves_nobody_waiting_for_days(
+    world: World,
+) -> None:
+    world.now += timedelta(days=2)
+    world.fail(FAILURES)
+    world.now -= timedelta(days=2)
+    world.error = None
+    world.ask()
+    assert world.circuit == CLOSED
