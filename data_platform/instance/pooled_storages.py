@@ -13,6 +13,7 @@ from data_platform.instance.audited import AuditedEvents, AuditedSchedules
 from data_platform.instance.database import limit_statements
 from data_platform.instance.evaluations import BriefSchedules
 from data_platform.instance.event_log import BriefEventLog
+from data_platform.instance.future_ticks import TimelySchedules
 from data_platform.instance.pool_slots import claim
 
 
@@ -70,7 +71,7 @@ class PlatformEventLogStorage(Pooled, AuditedEvents, BriefEventLog):
         """Nothing is kept for those that wait: they take slots by themselves, in their order."""
 
 
-class PlatformScheduleStorage(Pooled, AuditedSchedules, BriefSchedules):
+class PlatformScheduleStorage(Pooled, AuditedSchedules, TimelySchedules, BriefSchedules):
     """Schedules and sensors, over the pooled connections."""
 
     def __init__(self, url: str, engine: Engine) -> None:
