@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -101,7 +102,7 @@ class _Page:
             loaded.broken,
             loaded.workbench(),
             loaded.outside(),
-            lambda: self._disks(loaded),
+            lambda: self._machine(loaded),
         )
 
     def _files(self) -> frozenset[tuple[str, int, int]]:
@@ -115,11 +116,19 @@ class _Page:
                         found.add((str(path), one.st_mtime_ns, one.st_size))
         return frozenset(found)
 
-    def _disks(self, loaded: "Loaded") -> "Iterator[Trouble]":
+    def _machine(self, loaded: "Loaded") -> "Iterator[Trouble]":
+        """Disks that are nearly full, and a clock that isn't that of Dagster's database."""
+        from data_platform.doctor.findings import moment_skew, skew  # noqa: PLC0415
         from data_platform.doctor.lake import disks, folders_of  # noqa: PLC0415
+        from data_platform.observability.clocks import ask_clock  # noqa: PLC0415
         from data_platform.observability.platform_troubles import Trouble  # noqa: PLC0415
 
-        for one in disks(folders_of(loaded.lake(), self._settings.data_dir)):
+        found = list(disks(folders_of(loaded.lake(), self._settings.data_dir)))
+        told = ask_clock(self._instance)
+        if told is not None:
+            seconds = moment_skew(told.at, told.before, told.after)
+            found.append(replace(skew("", seconds), what="clock of Dagster's database"))
+        for one in found:
             if one.level != "ok":
                 level = "red" if one.level == "fail" else "yellow"
                 yield Trouble("machine", level, f"{one.what}: {one.found}", one.advice)

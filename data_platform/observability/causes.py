@@ -193,7 +193,16 @@ def _own_words(status: AssetStatus, now: datetime) -> str | None:
     told = [f"{how} {', '.join(names)}" for how, names in checks if names]
     if told:
         return "; ".join(told)
-    return status.circuit or _lag_words(status, now)
+    return status.circuit or _early_words(status) or _lag_words(status, now)
+
+
+def _early_words(status: AssetStatus) -> str:
+    """That partitions were built too early: whoever built them believed that they were over."""
+    if not status.early:
+        return ""
+    first, *others = status.early
+    named = f"{first} and {len(others):,} more are" if others else f"{first} is"
+    return f"{named} published, and not over by this machine's clock"
 
 
 def _cause(standing: _Standing, key: Key, text: str, behind: Sequence[Key]) -> Cause:

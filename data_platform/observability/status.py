@@ -69,6 +69,7 @@ class AssetStatus:
         late_since: of one without partitions: since when new files are missing; aware.
         lacks: how many due partitions aren't published, but for those of the newest time while
             there are others: these are just being built.
+        early: partitions that are published and aren't over: built by a clock that was ahead.
     """
 
     key: Key
@@ -87,6 +88,7 @@ class AssetStatus:
     late: tuple[str, ...] = ()
     late_since: datetime | None = None
     lacks: int = 0
+    early: tuple[str, ...] = ()
 
     @property
     def level(self) -> Level:
@@ -97,7 +99,8 @@ class AssetStatus:
             return "off"
         if own or facts.unknown or facts.failed_checks or fresh == "fail":
             return "red"
-        doubts = (facts.warned_checks, self.late, self.late_since, self.circuit, self.failure)
+        late = self.late or self.late_since
+        doubts = (facts.warned_checks, late, self.early, self.circuit, self.failure)
         return "yellow" if any(doubts) or self.lacks or fresh == "warn" else "green"
 
     @property
@@ -118,6 +121,7 @@ def status_of(
         schedule: of its pipeline, which tells when files are due.
     """
     partitions = node.partitions
+    early: tuple[str, ...] = ()
     if partitions is None:
         newest, due = None, 1
         published = int(WHOLE in facts.rows)
@@ -132,6 +136,8 @@ def status_of(
         due, published = len(all_due), len(all_due) - len(missing)
         lacks = len(missing) - (_just_due(partitions, missing, now) if published else 0)
         rows = sum(own.values())
+        if partitions.time:
+            early = tuple(sorted(key for key in own if partitions.window(key)[1] > now))
     built = facts.published_at if published or rows or newest else None
     policy = node.freshness if node.enabled else None
     judged = judge_freshness(policy, partitions, published_of(partitions, facts.rows, built), now)
@@ -152,6 +158,7 @@ def status_of(
         late=late_keys(node, facts.rows, now),
         late_since=late_file(node, facts.changed_at, schedule, now),
         lacks=lacks,
+        early=early,
     )
 
 
@@ -190,6 +197,7 @@ def as_json(status: AssetStatus) -> dict[str, Any]:
         "position": dict(facts.position) if facts.position else None,
         "circuit": status.circuit,
         "late": list(status.late),
+        "early": list(status.early),
         "late_since": status.late_since.isoformat() if status.late_since else None,
         "failure": _failure(status.failure) if status.failure else None,
         "cause": _cause(status.cause) if status.cause else None,

@@ -113,6 +113,7 @@ def test_json_holds_what_was_found(daily: StagingNode):
         "position": None,
         "circuit": None,
         "late": [],
+        "early": [],
         "late_since": None,
         "failure": None,
         "cause": None,
@@ -222,3 +223,11 @@ def test_a_source_without_partitions_is_late_since_its_file_was_due(project: Pro
     # Without a schedule the deadline counts from the last file.
     assert status_of(node, old, at).late_since == datetime(2024, 1, 3, 7, tzinfo=UTC)
     assert status_of(node, Facts(), at).late_since is None
+
+
+def test_partitions_that_are_published_and_not_over_are_told(daily: StagingNode):
+    facts = Facts(rows=days(1, 2, 3, 4, 5, 6), published_at=NOW)
+    status = status_of(daily, facts, NOW)
+    assert (status.early, status.level) == (("2024-01-05", "2024-01-06"), "yellow")
+    assert as_json(status)["early"] == ["2024-01-05", "2024-01-06"]
+    assert status_of(daily, facts, NOW + timedelta(days=2)).early == ()
