@@ -18,6 +18,7 @@ from data_platform.observability.causes import causes_of, with_causes
 from data_platform.observability.event_log import read_event_log
 from data_platform.observability.facts import gather_facts
 from data_platform.observability.failures import Cause, Level, last_failures
+from data_platform.observability.long_runs import of_runs
 from data_platform.observability.outages import outages
 from data_platform.observability.platform_troubles import Trouble
 from data_platform.observability.status import AssetStatus, as_json, status_of
@@ -134,6 +135,7 @@ def _troubles(
     found = list(_broken(watched.broken))
     found += [Trouble("connections", "red", words, "data-platform doctor") for words in down]
     found += platform_troubles.of_daemons(instance, now)
+    found += of_runs(instance, watched.plan, now)
     found += platform_troubles.of_sensors(instance, watched.plan, now)
     found += platform_troubles.of_channels(instance, platform, expand, now)
     found += platform_troubles.of_lineage(instance, platform, now)
