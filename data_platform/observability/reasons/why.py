@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from data_platform.observability.causes import failed_words
 from data_platform.observability.evaluations import Evaluation, last_evaluation
 from data_platform.observability.facts import changed_at
+from data_platform.observability.failures import last_failures
 from data_platform.observability.late_files import late_file, late_keys, late_words
 from data_platform.observability.reasons.above import held_up_since, waits
 from data_platform.observability.reasons.answers import Answer
@@ -60,7 +62,10 @@ def why(records: Records, node: AnyNode, partition: str | None) -> Why:
         partition: one of its partitions; None means the newest one that is due.
     """
     question = Question.about(records, node, partition)
-    answer = _answer(question).with_facts(*_late(question), *_last_ticks(question))
+    answer = _answer(question)
+    if partition is None and answer.state != "failed":
+        answer = answer.with_facts(*_failed_elsewhere(question))
+    answer = answer.with_facts(*_late(question), *_last_ticks(question))
     evaluation = last_evaluation(records.instance, node, question.partition)
     return Why(node.key, question.partition, answer, evaluation)
 
@@ -117,6 +122,15 @@ def _end(question: Question, partition: str) -> str:
     if partitions is None:
         raise AssertionError(question)
     return f"{partitions.window(partition)[1]:%Y-%m-%d %H:%M %Z}"
+
+
+def _failed_elsewhere(question: Question) -> Iterator[str]:
+    """That the last try of the asset failed, of other partitions than the newest one."""
+    records, node = question.records, question.node
+    failure = last_failures(records.instance, [node]).get(node.key) if node.partitions else None
+    if failure is not None and failure.own:
+        words = failed_words(failure, records.now)
+        yield f"but its last try {words} in run {failure.run_id[:8]}; name the partition to see more"
 
 
 def _late(question: Question) -> Iterator[str]:
