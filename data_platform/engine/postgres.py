@@ -10,7 +10,7 @@ connects: it brings pandas along, which costs every process that only loads defi
 # The driver comes without types.
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -60,6 +60,8 @@ _LASTING = (
     "Failed to parse",
 )
 """What a connection that will never come says, which has no SQLSTATE."""
+_ASKED = re.compile(r"^.*connection to server .* failed: FATAL: +")
+"""How libpq begins what a server said that let nobody in."""
 _NO_PRECISION = 1000
 """The most digits that a numeric may be declared with; more means that it isn't."""
 
@@ -148,10 +150,17 @@ class ResultColumn:
     scale: int | None
 
 
-def result_columns(url: str, sql: str) -> list[ResultColumn]:
+def result_columns(
+    url: str, sql: str, cancelled_by: Callable[[Callable[[], object]], object] = lambda _: None
+) -> list[ResultColumn]:
     """The columns of a statement, as the server declares them; none of its rows is computed.
 
     By libpq, since ADBC doesn't tell a numeric's precision.
+
+    Args:
+        url: of the database.
+        sql: the statement.
+        cancelled_by: given what ends it from another thread: it waits for whoever locks a table.
 
     Raises:
         Unreachable: the database can't be reached.
@@ -162,6 +171,7 @@ def result_columns(url: str, sql: str) -> list[ResultColumn]:
     try:
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             connection.set_session(readonly=True)
+            cancelled_by(connection.cancel)
             cursor.execute(f"SELECT * FROM (\n{sql}\n) AS _described LIMIT 0")
             found = cursor.description or ()
             cursor.execute(
@@ -205,10 +215,16 @@ def in_words(error: BaseException, url: str, state: str | None = None) -> Unreac
         passing = any(sign in text for sign in _PASSING_TEXTS)
     else:
         passing = not any(sign in text for sign in _LASTING)
-    message = f"{host(url)}: {_without_secrets(_first_line(error), url)}{_in_column(text)}"
+    message = f"{said(error, url)}{_in_column(text)}"
     if is_full(text):
         message = f"{message}; {full_advice(url)}"
     return (Unreachable if passing else Refused)(message)
+
+
+def said(error: BaseException, url: str) -> str:
+    """Who says what, in a line: a driver's words without secrets, and without whom it asked."""
+    words = _ASKED.sub("", _first_line(error))
+    return f"{host(url)}: {_without_secrets(words, url)}"
 
 
 def host(url: str) -> str:

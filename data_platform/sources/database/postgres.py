@@ -9,8 +9,9 @@ Values of parameters become literals: with bound parameters the driver can't COP
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
 # pyarrow and the driver come without types.
 
+import contextlib
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -87,13 +88,15 @@ class Postgres:
     def __init__(self, url: str, cursor: "Cursor") -> None:
         self._url = url
         self._cursor = cursor
+        self._cancel_describing: Callable[[], object] = lambda: None
 
     def columns(
         self, statements: Sequence[Statement], known: Mapping[str, str]
     ) -> list[SourceColumn]:
         """The columns of a statement; the server says what they are."""
         del known
-        return [_column(column) for column in result_columns(self._url, _written(statements[0]))]
+        found = result_columns(self._url, _written(statements[0]), self._describes)
+        return [_column(column) for column in found]
 
     def batches(
         self, statement: Statement, columns: Sequence[SourceColumn], fetch_size: int
@@ -116,7 +119,12 @@ class Postgres:
 
     def cancel(self) -> None:
         """Ask the server to end what runs."""
+        with contextlib.suppress(Exception):  # it is through
+            self._cancel_describing()
         self._cursor.adbc_cancel()
+
+    def _describes(self, cancel: Callable[[], object]) -> None:
+        self._cancel_describing = cancel
 
 
 def _column(column: ResultColumn) -> SourceColumn:
