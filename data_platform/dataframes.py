@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from data_platform.engine.calls import show_answers, write_answer
 from data_platform.engine.discretion import database_words
+from data_platform.engine.full_disks import full_disk
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.lake_files import duckdb_type
 from data_platform.engine.partition_keys import AWARE, time_key
@@ -217,6 +218,8 @@ def _shape(
     try:
         session.run(f"CREATE TEMP TABLE {ROWS} AS SELECT {select} FROM {GIVEN}")
     except duckdb.Error as error:
+        if full := full_disk(error):
+            raise full from error
         about = database_words(error, discreet=node.discreet)
         raise ContractError(f"{node.function}: {about}") from (None if node.discreet else error)
     return list(tests)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import duckdb
 
 from data_platform.engine.discretion import database_words
+from data_platform.engine.full_disks import full_disk
 from data_platform.engine.inputs import partitions_read, show_by_reader, show_inputs
 from data_platform.engine.session import Session
 from data_platform.engine.windows import show_windows
@@ -73,6 +74,8 @@ def _gather(
     except duckdb.BinderException as error:
         raise ContractError(f"{node.key}: {_first_part(error)}") from error
     except duckdb.Error as error:
+        if full := full_disk(error):
+            raise full from error
         if node.discreet:
             about = database_words(error, discreet=True)
             raise PermanentError(f"{node.key}: {about}") from None

@@ -15,8 +15,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from data_platform.doctor.findings import Finding, connections, moment_skew, reached, skew
-from data_platform.engine.postgres import Refused, in_words
+from data_platform.doctor.findings import (
+    Finding,
+    connections,
+    moment_skew,
+    no_connection_left,
+    reached,
+    skew,
+)
+from data_platform.engine.postgres import Refused, in_words, said
+from data_platform.engine.server_limits import is_full
 from data_platform.errors import SourceError, SourceUnavailable
 
 CONNECT_SECONDS = 8
@@ -68,6 +76,9 @@ def postgres(area: str, url: str) -> Iterator[Finding]:
             row = cursor.fetchone()
             after = time.time()
     except psycopg2.Error as error:
+        if is_full(str(error)):
+            yield no_connection_left(area, said(error, url))
+            return
         told = in_words(error, url, error.pgcode)
         kind = SourceError if isinstance(told, Refused) else SourceUnavailable
         raise kind(str(told)) from None
@@ -158,6 +169,9 @@ def _alchemy(area: str, url: str, scheme: str) -> Iterator[Finding]:
                 yield connections(area, int(connection.execute(status).one()[1]), int(most))
                 yield skew(area, moment_skew(_aware(now), before, after))
     except exc.DBAPIError as error:
+        if is_full(str(error.orig)):
+            yield no_connection_left(area, said(error.orig or error, url))
+            return
         told = in_words(error.orig or error, url)
         raise (SourceError if isinstance(told, Refused) else SourceUnavailable)(f"{told}") from None
 

@@ -18,6 +18,10 @@ SKEW_WARN, SKEW_FAIL = 2.0, 30.0
 """Seconds by which another clock may differ."""
 SILENT_SECONDS = 300
 """A daemon that runs says so every 30 seconds."""
+_FEWER = (
+    "let fewer steps use it at once, by a pool of the connection's name in platform.yaml, end "
+    "sessions that are idle (pg_stat_activity), or raise the limit"
+)
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 
@@ -66,18 +70,24 @@ def connections(area: str, used: int, most: int, of: str = "the server's") -> Fi
     """
     share = used / most if most else 1.0
     level = _level(share, CONNECTIONS_WARN, CONNECTIONS_FAIL)
-    advice = (
-        "let fewer steps use it at once, by a pool of the connection's name in platform.yaml, end "
-        "sessions that are idle (pg_stat_activity), or raise the limit"
-    )
     return Finding(
         area,
         "connections",
         level,
         f"{used} of {of} {most} in use",
-        "" if level == "ok" else advice,
+        "" if level == "ok" else _FEWER,
         {"used": used, "max": most},
     )
+
+
+def no_connection_left(area: str, said: str) -> Finding:
+    """That a server has none for whoever asks how many it has.
+
+    Args:
+        area: where.
+        said: by the server, in a line.
+    """
+    return Finding(area, "connections", "fail", said, _FEWER)
 
 
 def disk(area: str, what: str, free: int, total: int) -> Finding:

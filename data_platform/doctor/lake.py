@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 AREA = "lake"
 FOLDER = "_doctor"
+PROBE = "written and read"
+_ADVICE_FOLDER = "make room on its disk, and let whoever runs the platform write there"
 _ADVICE_CONDITION = (
     "use a server that honours `If-None-Match: *` for PUT (a newer version of it), or let only one "
     "process write: two at once would lose rows"
@@ -47,11 +49,17 @@ def lake(place: Place) -> Iterator[Finding]:
     """
     store, prefix = _store(place)
     key = f"{prefix}{FOLDER}/{uuid.uuid4().hex}"
-    with _in_words(place):
-        yield from _probed(store, key, f"{place}")
-    if isinstance(place, Folder):
-        with contextlib.suppress(OSError):
-            (place.root / FOLDER).rmdir()
+    try:
+        with _in_words(place):
+            yield from _probed(store, key, f"{place}")
+    except StorageError as error:
+        if not isinstance(place, Folder):
+            raise
+        yield Finding(AREA, PROBE, "fail", f"{error}", _ADVICE_FOLDER)
+    finally:
+        if isinstance(place, Folder):
+            with contextlib.suppress(OSError):
+                (place.root / FOLDER).rmdir()
 
 
 def _probed(store: "Store", key: str, where: str) -> Iterator[Finding]:
@@ -64,7 +72,7 @@ def _probed(store: "Store", key: str, where: str) -> Iterator[Finding]:
     after = time.time()
     try:
         read = bytes(obstore.get(store, key).bytes())
-        yield reached(AREA, time.monotonic() - began, where, "written and read")
+        yield reached(AREA, time.monotonic() - began, where, PROBE)
         if read != content:
             advice = "look at the server or disk: it doesn't give back what it was given"
             yield Finding(AREA, "content", "fail", "another one than was written", advice)
@@ -127,6 +135,8 @@ def _store(place: Place) -> "tuple[Store, str]":
 
 @contextlib.contextmanager
 def _in_words(place: Place) -> Iterator[None]:
+    from obstore.exceptions import BaseError  # noqa: PLC0415
+
     try:
         if isinstance(place, Bucket):
             with place.objects.in_words(FOLDER):
@@ -136,5 +146,6 @@ def _in_words(place: Place) -> Iterator[None]:
     except PlatformError as error:
         kind = StorageUnavailable if isinstance(error, TransientError) else StorageError
         raise kind(str(error)) from None
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{place}: {str(error).splitlines()[0][:200]}") from None
+    except (OSError, ValueError, BaseError) as error:
+        said = str(error).splitlines()[0].removeprefix("Generic LocalFileSystem error: ")
+        raise StorageError(f"{place}: {said[:200]}") from None

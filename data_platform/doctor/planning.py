@@ -18,7 +18,7 @@ from data_platform.doctor.databases import database
 from data_platform.doctor.examining import Examination
 from data_platform.doctor.findings import Finding
 from data_platform.doctor.lake import AREA as LAKE
-from data_platform.doctor.lake import disks, folders_of, lake
+from data_platform.doctor.lake import PROBE, disks, folders_of, lake
 from data_platform.doctor.services import api, bucket, kafka
 from data_platform.engine.outside import Outside
 from data_platform.errors import PermanentError
@@ -82,7 +82,7 @@ def examinations(machine: Machine, connection: str | None = None) -> list[Examin
         return connections
     return [
         *_prerequisites(machine),
-        Examination(LAKE, "written and read", lambda: lake(machine.lake().place)),
+        Examination(LAKE, PROBE, lambda: lake(machine.lake().place)),
         Examination("machine", "disk", lambda: disks(folders_of(machine.lake(), machine.data_dir))),
         Examination(
             DAGSTER,

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 import data_platform
+from data_platform.engine.full_disks import full_disk
 from data_platform.errors import (
     FunctionError,
     PermanentError,
@@ -81,6 +82,8 @@ def discreet_error(node: Node, error: Exception) -> Exception:
     """
     if not node.discreet or getattr(error, "discreet", False):
         return error
+    if told := full_disk(error):
+        return told
     match error:
         case SourceUnavailable():
             return unreached(node)

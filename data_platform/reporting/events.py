@@ -25,6 +25,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 
 from data_platform.asset_specs import asset_key
+from data_platform.engine.full_disks import full_disk
 from data_platform.engine.inputs import partitions_read
 from data_platform.errors import PlatformError, TransientError
 from data_platform.plan.keys import Key
@@ -174,6 +175,7 @@ def failure_of(error: Exception) -> dg.Failure | KeyboardInterrupt:
     """
     if asks_for_end(error):
         return KeyboardInterrupt()
+    error = full_disk(error) or error
     text = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
     return dg.Failure(text, allow_retries=isinstance(error, TransientError))
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import duckdb
 
+from data_platform.engine.full_disks import full_disk
 from data_platform.errors import SourceError, SourceUnavailable
 
 BROKEN_OFF = ("get_next failed", "server closed the connection", "terminating connection")
@@ -20,10 +21,17 @@ def translated(what: str) -> Generator[None]:
 
     Args:
         what: the source, for the message.
+
+    Raises:
+        SourceUnavailable: the stream broke off.
+        SourceError: what comes can't be read.
+        StorageError: there is no room for it.
     """
     try:
         yield
     except duckdb.Error as error:
+        if full := full_disk(error):
+            raise full from error
         message = f"{what}: {_about(error)}"
         if any(sign in str(error) for sign in BROKEN_OFF):
             raise SourceUnavailable(message) from error

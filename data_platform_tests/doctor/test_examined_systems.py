@@ -70,7 +70,12 @@ def test_the_limit_that_is_nearest_is_told(postgres_url: str) -> None:
     try:
         with closing(psycopg2.connect(url)):
             found = told(database("shop", url))
+            with closing(psycopg2.connect(url)):
+                full = told(database("shop", url))
         assert found["connections"] == ("fail", "2 of the role's 2 in use")
+        level, words = full.pop("connections")
+        assert (level, full) == ("fail", {})
+        assert words.endswith(f': too many connections for role "{role}"')
     finally:
         execute(postgres_url, f"DROP ROLE {role}")
 
