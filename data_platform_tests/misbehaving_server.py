@@ -75,12 +75,13 @@ class MisbehavingServer(ThreadingHTTPServer):
 
     Args:
         script: what it does.
+        port: where it is asked; 0 is one that is free.
     """
 
     daemon_threads = True
 
-    def __init__(self, script: Script) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, script: Script, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.script = script
         self.asked: list[Asked] = []
         self.ended = threading.Event()
@@ -128,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
             return
-        content = reply.content if reply.status not in (204, 304) else b""
+        bare = reply.status in (204, 304) or self.command == "HEAD"
+        content = b"" if bare else reply.content
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -163,9 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def misbehaving(script: Script) -> Iterator[MisbehavingServer]:
+def misbehaving(script: Script, port: int = 0) -> Iterator[MisbehavingServer]:
     """A server, while the block runs."""
-    with MisbehavingServer(script) as server:
+    with MisbehavingServer(script, port) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:

@@ -88,6 +88,11 @@ def assert_shows(symptom: str, printed: str) -> None:
         rest.pop(0)
 
 
+def assert_green(page: str) -> None:
+    """A page of `status` may show nothing red or yellow."""
+    assert re.match(r"0 red · (\d+) green of \1 assets? ", page), page
+
+
 class Operator:
     """A person with the page, at a terminal in the folder of a project.
 
@@ -146,7 +151,7 @@ class Operator:
         return printed
 
     def mends(self, chapter: Chapter, *by_hand: Callable[[], object]) -> dict[str, str]:
-        """Do the lines of `fix` in their order; every command must succeed.
+        """Do the lines of `fix` in their order; every command must succeed, and all be green.
 
         Args:
             chapter: whose.
@@ -164,13 +169,13 @@ class Operator:
                 next(left)()
             else:
                 printed[line] = self.does(line)
+        assert_green(printed[f"{STATUS} retail"])
         return printed
 
     def is_green(self, pipeline: str = "retail") -> str:
         """Nothing of a pipeline may be red or yellow."""
         printed = self.does(f"{STATUS} {pipeline}")
-        first = printed.splitlines()[0]
-        assert re.match(r"\d+ green ", first), printed
+        assert_green(printed)
         return printed
 
 
