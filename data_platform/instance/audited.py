@@ -121,7 +121,9 @@ class AuditedEvents(SqlEventLogStorage):
     def free_concurrency_slots_for_run(self, run_id: str) -> None:
         """Free what a run has of pools, and note it if somebody did it in the UI."""
         super().free_concurrency_slots_for_run(run_id)
-        self._note_in_ui("pools freed", run_id)
+        # A run that is deleted frees them too, and is noted itself.
+        if user_of_request() is not None and self._instance.has_run(run_id):
+            self._note_in_ui("pools freed", run_id)
 
     def free_concurrency_slot_for_step(self, run_id: str, step_key: str) -> None:
         """Free what a step has of pools, and note it if somebody did it in the UI."""
@@ -150,12 +152,17 @@ def _deed_of(entry: EventLogEntry) -> _Deed | None:
     if event.event_type is DagsterEventType.PIPELINE_CANCELING:
         return _Deed("run cancelled", entry.job_name or "", f"run {entry.run_id}")
     action = _RUNLESS_WORDS.get(event.event_type)
-    if entry.run_id or action is None or event.asset_key is None:
+    if entry.run_id or action is None:
         return None
-    about = "/".join(event.asset_key.path)
+    detail = event.partition or ""
+    key = event.asset_key
     if event.event_type is DagsterEventType.ASSET_WIPED:
-        return _Deed(action, about, ", ".join(event.asset_wiped_data.partition_keys or ()))
-    return _Deed(action, about, event.partition or "")
+        detail = ", ".join(event.asset_wiped_data.partition_keys or ())
+    elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+        evaluation = event.asset_check_evaluation_data
+        passed = "passed" if evaluation.passed else "failed"
+        key, detail = evaluation.asset_key, f"{evaluation.check_name}: {passed}"
+    return _Deed(action, "/".join(key.path), detail) if key else None
 
 
 class AuditedSchedules(SqlScheduleStorage):

@@ -16,9 +16,8 @@ _REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": LOC
 _ORDERS = {"path": ["orders"]}
 SCHEDULE = {**_REPOSITORY, "scheduleName": "every_night"}
 SENSOR = {**_REPOSITORY, "sensorName": "new_files"}
-_RUN = {"selector": {**_REPOSITORY, "jobName": "greeting"}, "runConfigData": {}}
+RUN = {"selector": {**_REPOSITORY, "jobName": "greeting"}, "runConfigData": {}}
 _AGAIN = {"strategy": "ALL_STEPS"}
-_DAY = {"assetKey": _ORDERS, "partitions": {"range": {"start": "2024-01-01", "end": "2024-01-01"}}}
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,9 @@ class Mutation:
 
 
 MUTATIONS = (
-    Mutation("launchRun", "LaunchRunSuccess", {"executionParams": _RUN}),
-    Mutation("launchPipelineExecution", "LaunchRunSuccess", {"executionParams": _RUN}),
-    Mutation("launchMultipleRuns", "LaunchMultipleRunsResult", {"executionParamsList": [_RUN]}),
+    Mutation("launchRun", "LaunchRunSuccess", {"executionParams": RUN}),
+    Mutation("launchPipelineExecution", "LaunchRunSuccess", {"executionParams": RUN}),
+    Mutation("launchMultipleRuns", "LaunchMultipleRunsResult", {"executionParamsList": [RUN]}),
     Mutation(
         "launchRunReexecution", "LaunchRunSuccess",
         {"reexecutionParams": {"parentRunId": "{ended}", **_AGAIN}},
@@ -88,7 +87,7 @@ MUTATIONS = (
     ),
     Mutation("terminateRuns", "TerminateRunsResult", {"runIds": ["{waiting}"]}),
     Mutation(
-        "wipeAssets", "AssetWipeSuccess", {"assetPartitionRanges": [_DAY]},
+        "wipeAssets", "AssetWipeSuccess", {"assetPartitionRanges": [{"assetKey": _ORDERS}]},
     ),
     Mutation(
         "reportRunlessAssetEvents", "ReportRunlessAssetEventsSuccess",
@@ -141,7 +140,8 @@ MUTATIONS = (
         {"locationName": LOCATION, "componentId": "forged"},
     ),
     Mutation(
-        "refreshComponentState", "PythonError", {"locationName": LOCATION, "defsStateKey": "forged"}
+        "refreshComponentState", "RefreshComponentStateError",
+        {"locationName": LOCATION, "defsStateKey": "forged"},
     ),
     Mutation("setAutoMaterializePaused", "True", {"paused": True}),
     Mutation("setConcurrencyLimit", "True", {"concurrencyKey": "shop", "limit": 7}),
@@ -155,7 +155,7 @@ MUTATIONS = (
     ),
     Mutation("reloadWorkspace", "Workspace"),
     Mutation(
-        "shutdownRepositoryLocation", "ShutdownRepositoryLocationSuccess",
+        "shutdownRepositoryLocation", "PythonError",  # only servers of gRPC
         {"repositoryLocationName": LOCATION},
     ),
 )  # fmt: skip
