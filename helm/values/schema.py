@@ -42,9 +42,11 @@ def _plain(part: Any) -> Any:
         return [_plain(entry) for entry in part]
     if not isinstance(part, dict):
         return part
+    if "patternProperties" in part:  # what no pattern fits is refused
+        part = {**part, "additionalProperties": False}
     return {
         key: {name: _plain(one) for name, one in value.items()}
-        if key in ("properties", "$defs")
+        if key in ("properties", "patternProperties", "$defs")
         else _plain(value)
         for key, value in part.items()
         if key not in ("title", "default")
