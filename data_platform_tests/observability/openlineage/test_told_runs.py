@@ -7,12 +7,15 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 from lineage_shop import DAYS, LineageShop, dataset, names
 from openlineage_spec import check_event
 from sqlalchemy.engine import Connection
 from test_outbox import rested
 
 from data_platform.errors import SecretsUnavailable
+from data_platform.instance import own_tables
+from data_platform.instance.own_tables import transaction
 from data_platform.observability.openlineage import following
 from data_platform.observability.openlineage.following import masked
 from data_platform.observability.openlineage.naming import Naming
@@ -187,3 +190,16 @@ def test_example_of_the_page_is_an_event() -> None:
     page = Path(__file__).parents[3] / "docs" / "lineage.md"
     text = page.read_text().partition("```json\n")[2].partition("```")[0]
     check_event(json.loads(text))
+
+
+def test_a_lock_that_is_never_let_go_ends_a_tick_and_loses_nothing(
+    shop: LineageShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.orders(DAYS[0], (1, "ann@shop.example", "2.50"))
+    assert shop.run().succeeded
+    with monkeypatch.context() as patch, transaction(shop.instance) as connection:
+        lock = "LOCK TABLE data_platform_openlineage IN ACCESS EXCLUSIVE MODE"
+        connection.execute(sa.text(lock))
+        patch.setattr(own_tables, "PATIENCE", "SET LOCAL lock_timeout = '100ms'")
+        assert "another process holds a lock in Dagster's database" in shop.tick()
+    assert shop.tick() == "8 new events; 8 sent"
