@@ -96,6 +96,10 @@ class Bucket:
         }
         return S3Connection.model_validate(written)
 
+    def keys(self) -> list[str]:
+        """Of all objects."""
+        return sorted(one["path"] for page in obstore.list(self._store) for one in page)
+
     def unfinished(self) -> int:
         """Uploads in parts that were begun and neither ended nor taken back."""
         return self._ask("GET", "?uploads").count("<Upload>")

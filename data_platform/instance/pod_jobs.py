@@ -89,7 +89,7 @@ def jobs_of_runs(api: BatchV1Api, namespace: str, labels: Mapping[str, str]) -> 
     wanted = ",".join([RUN_ID_LABEL, *(f"{name}={text}" for name, text in labels.items())])
     following = None
     while True:
-        page = api.list_namespaced_job(
+        page: Any = api.list_namespaced_job(
             namespace, label_selector=wanted, limit=_PAGE, _continue=following
         )
         for job in page.items:
@@ -114,15 +114,14 @@ def delete(api: BatchV1Api, namespace: str, name: str) -> bool:
 
 def _seen(job: Any) -> RunJob:
     labels, status = job.metadata.labels, job.status
-    over = status is not None and not status.active and (status.succeeded or status.failed)
-    state = "active" if not over else "succeeded" if status.succeeded else "failed"
+    over = bool(status) and not status.active and bool(status.succeeded or status.failed)
     since = _over_since(status) if over else None
     return RunJob(
         name=job.metadata.name,
         run_id=labels[RUN_ID_LABEL],
         of_step=_STEP_LABEL in labels,
         since=since or job.metadata.creation_timestamp or datetime.now(UTC),
-        state=state,
+        state="active" if not over else "succeeded" if status.succeeded else "failed",
     )
 
 

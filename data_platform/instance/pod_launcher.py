@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dagster import DagsterRun, Field, IntSource, RunsFilter
-from dagster._config import UserConfigSchema
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._serdes import ConfigurableClassData
 from dagster_k8s import K8sRunLauncher
@@ -23,8 +22,9 @@ from typing_extensions import override
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import DEAD, MONITOR_PATIENCE_SECONDS
 from data_platform.instance.liveness import Absences
+from data_platform.instance.pod_amounts import with_amounts
 from data_platform.instance.pod_jobs import RunJob, RunSeen, delete, due, jobs_of_runs
-from data_platform.instance.pods import KUBERNETES_TAG, fitting
+from data_platform.instance.pods import KUBERNETES_TAG
 from data_platform.instance.run_storage import PlatformRunStorage
 from data_platform.instance.worker import end_dead_run
 
@@ -58,7 +58,7 @@ class PlatformPodLauncher(K8sRunLauncher):
 
     @classmethod
     @override
-    def config_type(cls) -> UserConfigSchema:
+    def config_type(cls) -> dict[str, Any]:
         """Read by Dagster."""
         return {
             **DagsterK8sJobConfig.config_type_run_launcher(),
@@ -77,13 +77,15 @@ class PlatformPodLauncher(K8sRunLauncher):
 
     @property
     @override
-    def supports_resume_run(self) -> bool:
+    def supports_resume_run(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """A run that is taken up again would begin no run, and so hold no lock of life."""
         return False
 
     @property
     @override
-    def supports_run_worker_crash_recovery(self) -> bool:
+    def supports_run_worker_crash_recovery(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+    ) -> bool:
         """Runs are made anew instead, see `run_retries`."""
         return False
 
@@ -105,10 +107,7 @@ class PlatformPodLauncher(K8sRunLauncher):
                 "in the values of the chart"
             )
         context = K8sContainerContext.create_for_run(dagster_run, self, include_run_tags=False)
-        general = context.run_k8s_config.container_config
-        if amounts:
-            general["resources"] = fitting(general.get("resources", {}), amounts)
-        return context
+        return with_amounts(context, amounts) if amounts else context
 
     @override
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
@@ -189,5 +188,9 @@ class PlatformPodLauncher(K8sRunLauncher):
 
     def _why(self, job: RunJob) -> str:
         run = self._instance.get_run_by_id(job.run_id)
-        about = self.get_run_worker_debug_info(run, include_container_logs=False) if run else None
+        try:
+            about = self.get_run_worker_debug_info(run, include_container_logs=False) if run else ""
+        except Exception:  # what the cluster tells besides; the run ends without it
+            _logger.exception("can't ask about Job %s", job.name)
+            about = ""
         return f"{_ENDED_BEFORE}\n{about}" if about else _ENDED_BEFORE

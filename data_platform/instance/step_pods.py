@@ -13,7 +13,6 @@ from dagster._core.definitions.executor_definition import IN_PROC_CONFIG
 from dagster._core.events import DagsterEvent
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.base import Executor
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.executor.init import InitExecutorContext
@@ -48,12 +47,9 @@ class StepsInPods(InProcessExecutor):
 
     def _of_pods(self) -> Executor:
         # Imported here: it is of an extra that only images need.
-        from dagster_k8s import k8s_job_executor  # noqa: PLC0415
+        from data_platform.instance.step_jobs import executor_of_pods  # noqa: PLC0415
 
-        retries = "disabled" if self.retries is RetryMode.DISABLED else "enabled"
-        config = {"retries": {retries: {}}, "per_step_k8s_config": {}}
-        make: Any = k8s_job_executor.executor_creation_fn
-        return make(self._context._replace(executor_config=config))
+        return executor_of_pods(self._context.instance, self.retries)
 
 
 @dg.executor(name="in_process", config_schema=IN_PROC_CONFIG)
