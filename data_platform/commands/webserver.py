@@ -94,8 +94,7 @@ def webserver(
     """Serve Dagster's UI.
 
     With --read-only the server itself refuses each change, by whichever way it comes. With
-    --user-header what is changed is noted with who did it: data-platform audit. See docs/audit.md
-    and docs/deployment.md.
+    --user-header what is changed is noted with who did it: data-platform audit. See docs/access.md.
     """
     from data_platform.webserver.gate import Rules  # noqa: PLC0415
     from data_platform.webserver.serving import Served, serve  # noqa: PLC0415
