@@ -76,8 +76,6 @@ def asked(*starts: tuple[object, str]) -> set[Right]:
 LAUNCHES = asked((dagster_k8s.launcher, "*"), (pod_launcher, "*"), (pod_jobs, "*"))
 ENDS_RUNS = asked((dagster_k8s.launcher, "terminate"))
 STEPS = asked((dagster_k8s.executor, "*"))
-# Of `enable_owner_references`, which the platform's executor leaves off.
-STEPS_WITHOUT_OWNERS = STEPS - {("", "pods", "get")}
 
 
 def granted(objects: Rendered, account: str) -> set[Right]:
@@ -117,7 +115,7 @@ def test_runs_may_do_nothing_unless_they_start_pods_for_steps() -> None:
     accounts = ("demo-run", "demo-run-pipelines")
     assert [granted(rendered("defaults"), one) for one in accounts] == [set(), set()]
     steps = rendered("steps in pods")
-    assert [granted(steps, one) for one in accounts] == [STEPS_WITHOUT_OWNERS] * 2
+    assert [granted(steps, one) for one in accounts] == [STEPS] * 2
 
 
 @pytest.mark.parametrize("case", CASES)
