@@ -39,6 +39,7 @@ TEMPLATE = "template_dagster"
 _OPENED = pytest.StashKey[AbstractContextManager[Path]]()
 SLOWEST_FIRST = (
     "instance/test_forked_runs.py",
+    "deployment/test_runs_in_pods.py",
     "browser/",
     "instance/test_killed_runs.py",
     "end_to_end/test_run_parameters.py",
@@ -52,6 +53,7 @@ SLOWEST_FIRST = (
     "end_to_end/test_bad_days.py",
     "cli/test_init_command.py",
     "end_to_end/test_demo_live.py",
+    "deployment/test_image.py",
     "test_benchmarks.py",
     "backfills/test_backfilling.py",
     "faults/",
