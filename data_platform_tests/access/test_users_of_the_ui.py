@@ -4,6 +4,8 @@ The tests are in the order of their file: each mutation does something to what t
 """
 
 import json
+import signal
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +14,7 @@ import httpx
 import pytest
 from attacked import BACKFILL, Attacked
 from click.testing import CliRunner
+from dagster_dev import wait_until
 from dagster_graphql.schema import create_schema
 from forgeries import LOCATION, MUTATIONS, RUN, Mutation
 from graphql import GraphQLSchema
@@ -279,8 +282,28 @@ def test_pages_are_shown_in_no_frame_of_another_site(server: Webserver) -> None:
     assert "script-src 'nonce-" in server.client.get("/").headers["content-security-policy"]
 
 
-def test_it_ends_at_sigterm(server: Webserver) -> None:
+def test_at_sigterm_an_open_request_is_answered_and_none_is_taken(server: Webserver) -> None:
+    server.client.close()
+    body = json.dumps({"query": "{ version }"}).encode()
+    head = (
+        f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nExpect: 100-continue\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert b"100 Continue" in connection.recv(1000)  # it waits for the rest
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not listens(server.port), 30)
+        connection.sendall(body)
+        answer = b"".join(iter(lambda: connection.recv(10_000), b""))
+    assert b"200 OK" in answer
+    assert b'"version"' in answer
     assert server.stop() == 0
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as another:
+        return another.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_without_the_option_the_header_says_nothing(
