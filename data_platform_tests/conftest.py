@@ -58,6 +58,7 @@ SLOWEST_FIRST = (
     "backfills/test_backfilling.py",
     "faults/",
     "end_to_end/",
+    "access/",
     "embedded/",
     "instance/",
     "handwritten/",
