@@ -91,7 +91,7 @@ def _migrations(standing: str, newest: str) -> Finding:
         "migrations",
         "warn",
         f"the tables are at {standing}, this Dagster at {newest}",
-        "end all runs and run `dagster instance migrate`; where the tables are newer, use "
+        "end all runs and run `data-platform migrate`; where the tables are newer, use "
         "the newer Dagster",
         figures,
     )

@@ -82,6 +82,12 @@ def test_resources_reach_the_pod(project: Project) -> None:
     }
 
 
+def test_an_isolated_asset_tells_so(project: Project) -> None:
+    declare(project, "resources: {requests: {memory: 6Gi}, isolated: true}")
+    text = explain_text(project.build().plan)
+    assert "requests: memory 6Gi; each step in a pod of its own" in " ".join(text.split())
+
+
 @pytest.mark.parametrize(
     ("resources", "message"),
     [
