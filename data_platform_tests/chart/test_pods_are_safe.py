@@ -2,7 +2,6 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 from chart_cases import CASES, rendered
@@ -130,7 +129,8 @@ def test_variables_are_set_once(case: str) -> None:
         if context:
             own = [variable["name"] for variable in json.loads(context)["k8s"]["env"]]
             shared = rendered(case).component("Deployment", "daemon")[0].variables()
-            assert len(own) == len(set(own)) and not set(own) & set(shared)
+            assert len(own) == len(set(own))
+            assert not set(own) & set(shared)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -162,7 +162,7 @@ def test_pods_fit_what_selects_them(case: str) -> None:
         assert behind.spec["replicas"] > 1, "a budget of one pod would hold a node back"
     for one in objects.of("Service"):
         (behind,) = selected(one.spec["selector"])
-        named: dict[Any, int] = {port["name"]: port["containerPort"] for port in behind.container["ports"]}  # fmt: skip
+        named = {port["name"]: port["containerPort"] for port in behind.container["ports"]}
         for port in one.spec["ports"]:
             assert named[port["targetPort"]] == port["port"], one
 

@@ -27,7 +27,10 @@ BY_THE_SCHEMA = {
     ),
     "a number as text": ({"webserver": {"replicas": "2"}}, "/webserver/replicas"),
     "a text that is a truth": ({"metrics": {"enabled": "yes"}}, "/metrics/enabled"),
-    "a provider that is not known": ({"oauth2Proxy": {"provider": "okta"}}, "/oauth2Proxy/provider"),
+    "a provider that is not known": (
+        {"oauth2Proxy": {"provider": "okta"}},
+        "/oauth2Proxy/provider",
+    ),
     "a provider without TLS": (
         {"oauth2Proxy": {"oidc": {"issuerUrl": "http://id.example.com"}}},
         "/oauth2Proxy/oidc/issuerUrl",

@@ -1,4 +1,4 @@
-"""Releases: what is replaced when, so that nothing is dropped, and one team breaks nobody else's."""
+"""Releases: what is replaced when, so that nothing is dropped and one team breaks no other."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def checksums(objects: Rendered, name: str) -> dict[str, str]:
     return {key: annotations[key] for key in CHECKSUMS if key in annotations}
 
 
-READERS = ["demo-webserver", "demo-daemon", "demo-metrics", "demo-location-pipelines"]
+READERS = ["demo-webserver", "demo-daemon", "demo-metrics"]
 
 
 def test_who_reads_dagster_yaml_is_replaced_when_it_changes() -> None:
@@ -67,6 +67,23 @@ def test_who_reads_dagster_yaml_is_replaced_when_it_changes() -> None:
     ]
 
 
+def test_a_code_server_is_replaced_when_what_it_reads_changes() -> None:
+    """What only the daemon and the webservers act on is none of it."""
+    name = "demo-location-pipelines"
+    before = checksums(render(), name)
+    values = {"instance": {"queue": {"maxConcurrentRuns": 7}, "threads": {"sensors": 9}}}
+    assert checksums(render(values), name) == before
+    own = yaml.safe_load(render().get("ConfigMap", "demo-instance").content["data"]["dagster.yaml"])
+    left = {
+        "storage", "compute_logs", "local_artifact_storage", "freshness", "telemetry", "nux",
+    }  # fmt: skip
+    omitted = {
+        "run_launcher", "run_coordinator", "concurrency", "run_monitoring", "run_retries",
+        "sensors", "schedules", "backfills", "auto_materialize", "retention",
+    }  # fmt: skip
+    assert own.keys() == left | omitted, "decide for each part whether code servers read it"
+
+
 def test_every_pod_that_mounts_the_configuration_has_its_checksum() -> None:
     for one in rendered("everything").with_pods():
         mounts = {volume["name"] for volume in one.pod.get("volumes", [])}
@@ -78,7 +95,8 @@ def template(objects: Rendered, name: str) -> Any:
 
 
 ONE = {"codeLocations": [{"name": "pipelines"}]}
-TWO = {"codeLocations": [{"name": "pipelines"}, {"name": "finance"}]}
+LIMITED = {"name": "finance", "queue": {"maxConcurrentRuns": 2}}
+TWO = {"codeLocations": [{"name": "pipelines"}, LIMITED]}
 
 
 def test_a_new_team_restarts_no_other_teams_server() -> None:
@@ -95,13 +113,14 @@ def test_a_new_team_restarts_no_other_teams_server() -> None:
         {"env": {"A": "1"}},
         {"resources": {"requests": {"cpu": "2"}}},
         {"replicas": 3},
+        {"egress": [{"cidrs": ["10.1.1.1/32"], "ports": [1]}]},
         {"secretEnv": [{"name": "X", "secret": "missing", "key": "k"}]},
     ],
-    ids=["image", "env", "resources", "replicas", "secret"],
+    ids=["image", "env", "resources", "replicas", "network", "secret"],
 )
 def test_a_teams_release_touches_nothing_of_others(change: dict[str, Any]) -> None:
     before = render(TWO)
-    after = render({"codeLocations": [{"name": "pipelines"}, {"name": "finance", **change}]})
+    after = render({"codeLocations": [{"name": "pipelines"}, {**LIMITED, **change}]})
 
     def of_others(objects: Rendered) -> dict[str, Any]:
         return {str(one): one.content for one in objects if one.labels.get(LOCATION) != "finance"}

@@ -46,7 +46,9 @@ DATABASE = End("database", address="10.20.0.10")
 INTERNET = End("internet", address="52.1.2.3")
 API = End("kubernetes", address="10.0.0.1")
 METADATA = End("metadata of the cloud", address="169.254.169.254")
-OUTSIDE = [DNS, CONTROLLER, PROMETHEUS, STRANGER, NEIGHBOUR, RIVAL, DATABASE, INTERNET, API, METADATA]  # fmt: skip
+OUTSIDE = [
+    DNS, CONTROLLER, PROMETHEUS, STRANGER, NEIGHBOUR, RIVAL, DATABASE, INTERNET, API, METADATA,
+]  # fmt: skip
 PORTS = {53, 80, 443, 3000, 3306, 4000, 4180, 5432, 6443, 8791, 9000}
 """All that anything of the platform, or around it, listens on."""
 

@@ -15,7 +15,9 @@ class Peer(Values):
     cidrs: tuple[Cidr, ...] = Field(
         default=(), description="Addresses. Empty, and no `namespace`: any."
     )
-    excluded: tuple[Cidr, ...] = Field(default=(), description="Addresses that are taken out.")
+    excluded: tuple[Cidr, ...] = Field(
+        default=(), description="Addresses that are taken out of 0.0.0.0/0."
+    )
     namespace: OptionalName = Field(
         default="", description="Or a namespace of the cluster, instead of addresses."
     )
@@ -23,6 +25,33 @@ class Peer(Values):
         default_factory=dict, description="Labels of pods in `namespace`. Empty: all of them."
     )
     ports: tuple[Port, ...] = Field(min_length=1, description="TCP ports.")
+
+
+class Database(Peer):
+    """PostgreSQL."""
+
+    cidrs: tuple[Cidr, ...] = Field(
+        default=PRIVATE, description="Addresses. Empty, and no `namespace`: any."
+    )
+    ports: tuple[Port, ...] = Field(default=(5432,), min_length=1, description="TCP ports.")
+
+
+class Internet(Peer):
+    """Whatever has a public address."""
+
+    cidrs: tuple[Cidr, ...] = Field(
+        default=("0.0.0.0/0",), description="Addresses. Empty, and no `namespace`: any."
+    )
+    excluded: tuple[Cidr, ...] = Field(
+        default=NEVER, description="Addresses that are taken out of 0.0.0.0/0."
+    )
+    ports: tuple[Port, ...] = Field(default=(443,), min_length=1, description="TCP ports.")
+
+
+class KubernetesApi(Peer):
+    """The cluster's API."""
+
+    ports: tuple[Port, ...] = Field(default=(443, 6443), min_length=1, description="TCP ports.")
 
 
 class Dns(Values):
@@ -50,23 +79,23 @@ class NetworkPolicies(Values):
         default=True, description="Whether there are any. With oauth2Proxy they must be."
     )
     dns: Dns = Field(default=Dns(), description="The cluster's DNS, for all pods.")
-    database: Peer = Field(
-        default=Peer(cidrs=PRIVATE, ports=(5432,)),
+    database: Database = Field(
+        default=Database(),
         description="PostgreSQL, for all pods but proxies: best its own address.",
     )
-    object_store: Peer = Field(
-        default=Peer(cidrs=("0.0.0.0/0",), excluded=NEVER, ports=(443,)),
+    object_store: Internet = Field(
+        default=Internet(),
         description="The lake's and logs' buckets. By default the internet.",
     )
-    https: Peer = Field(
-        default=Peer(cidrs=("0.0.0.0/0",), excluded=NEVER, ports=(443,)),
+    https: Internet = Field(
+        default=Internet(),
         description=(
             "The internet, for code locations, runs, metrics (alerts) and proxies (sign-in): APIs,"
             " chat, providers."
         ),
     )
-    kubernetes_api: Peer = Field(
-        default=Peer(ports=(443, 6443)),
+    kubernetes_api: KubernetesApi = Field(
+        default=KubernetesApi(),
         description="The API, for who makes and ends runs: best its own address.",
     )
     cloud_identity: tuple[Peer, ...] = Field(

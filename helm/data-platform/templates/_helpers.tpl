@@ -74,6 +74,13 @@ app.kubernetes.io/part-of: data-platform
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_") }}
 {{- end }}
 
+{{/* Labels of pods: no versions, which would replace pods that are as they were. Argument: as of selectorLabels */}}
+{{- define "data-platform.podLabels" -}}
+{{ include "data-platform.selectorLabels" . }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: data-platform
+{{- end }}
+
 {{/*
 An image, by digest where there is one: a tag may move. What a location leaves empty is the
 chart's. Argument: (dict "root" $) or (dict "root" $ "image" .image)
@@ -350,4 +357,13 @@ subjects:
   - kind: ServiceAccount
     name: {{ .account }}
     namespace: {{ .root.Release.Namespace }}
+{{- end }}
+
+{{/*
+What a code server reads of dagster.yaml, for its checksum: without what only the daemon and the
+webservers act on, so that limits or images of others don't replace it. Argument: $
+*/}}
+{{- define "data-platform.dagsterYamlOfCode" -}}
+{{- $all := include "data-platform.dagsterYaml" . | fromYaml }}
+{{- omit $all "run_launcher" "run_coordinator" "concurrency" "run_monitoring" "run_retries" "sensors" "schedules" "backfills" "auto_materialize" "retention" | toJson }}
 {{- end }}

@@ -10,6 +10,7 @@ Argument: dict root component name host upstream people cookie cookieSecret
 {{- define "data-platform.proxy" -}}
 {{- $ := .root }}
 {{- $values := $.Values.oauth2Proxy }}
+{{- $asksGoogle := and (eq $values.provider "google") .people.groups }}
 {{ include "data-platform.serviceAccount" (merge (dict "annotations" $values.serviceAccountAnnotations) .) }}
 ---
 apiVersion: v1
@@ -44,7 +45,7 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "data-platform.labels" . | nindent 8 }}
+        {{- include "data-platform.podLabels" . | nindent 8 }}
       {{- with $values.podAnnotations }}
       annotations:
         {{- toYaml . | nindent 8 }}
@@ -55,8 +56,12 @@ spec:
       enableServiceLinks: false
       securityContext:
         {{- include "data-platform.podSecurityContext" $ | nindent 8 }}
-      {{- include "data-platform.imagePullSecrets" $ | nindent 6 }}
-      {{- include "data-platform.placed" $values | nindent 6 }}
+      {{- with include "data-platform.imagePullSecrets" $ | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+      {{- with include "data-platform.placed" $values | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
       {{- include "data-platform.spread" . | nindent 6 }}
       terminationGracePeriodSeconds: 45
       containers:
@@ -79,7 +84,7 @@ spec:
             {{- include "data-platform.resources" $values.resources | nindent 12 }}
           securityContext:
             {{- include "data-platform.securityContext" $ | nindent 12 }}
-          {{- if $values.google.serviceAccountSecret }}
+          {{- if $asksGoogle }}
           volumeMounts:
             - name: google
               mountPath: /etc/google
@@ -103,11 +108,11 @@ spec:
             # Until all nodes know that this pod is asked no longer.
             preStop:
               sleep: {seconds: 10}
-      {{- with $values.google.serviceAccountSecret }}
+      {{- if $asksGoogle }}
       volumes:
         - name: google
           secret:
-            secretName: {{ . }}
+            secretName: {{ $values.google.serviceAccountSecret }}
             defaultMode: 288 # 0440
             items:
               - {key: service-account.json, path: service-account.json}

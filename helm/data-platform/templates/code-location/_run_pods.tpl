@@ -10,7 +10,7 @@ k8s:
   env:
     {{- include "data-platform.locationEnvironment" . | nindent 4 }}
   labels:
-    {{- include "data-platform.labels" $run | nindent 4 }}
+    {{- include "data-platform.podLabels" $run | nindent 4 }}
   resources:
     {{- include "data-platform.resources" .location.runResources | nindent 4 }}
   {{- with .location.imagePullSecrets }}
@@ -22,7 +22,9 @@ k8s:
   run_k8s_config:
     pod_spec_config:
       automount_service_account_token: {{ .root.Values.runs.stepPods }}
-      {{- include "data-platform.placed" .location | nindent 6 }}
+      {{- with include "data-platform.placed" .location | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
 {{- end }}
 
 {{/* Secrets of the chart's registries and of the location's. */}}

@@ -38,7 +38,7 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "data-platform.labels" . | nindent 8 }}
+        {{- include "data-platform.podLabels" . | nindent 8 }}
       annotations:
         checksum/dagster: {{ include "data-platform.dagsterYaml" $ | sha256sum }}
         checksum/workspace: {{ include "data-platform.workspaceYaml" $ | sha256sum }}
@@ -52,8 +52,12 @@ spec:
       enableServiceLinks: false
       securityContext:
         {{- include "data-platform.podSecurityContext" $ | nindent 8 }}
-      {{- include "data-platform.imagePullSecrets" $ | nindent 6 }}
-      {{- include "data-platform.placed" .values | nindent 6 }}
+      {{- with include "data-platform.imagePullSecrets" $ | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
+      {{- with include "data-platform.placed" .values | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
       {{- include "data-platform.spread" . | nindent 6 }}
       # preStop, then open requests.
       terminationGracePeriodSeconds: {{ add 20 .values.graceSeconds }}
