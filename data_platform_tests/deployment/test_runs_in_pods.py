@@ -6,6 +6,7 @@ What is real and what isn't is told in `launched_platform` and `kubernetes_clust
 import json
 import os
 import signal
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,13 @@ import dagster as dg
 import kubernetes_validate
 import pytest
 from dagster._core.launcher.base import WorkerStatus
+from dagster._daemon.types import DaemonHeartbeat
+from dagster_dev import wait_until
 from launched_platform import LOCATION, Platform, two_databases
+from rendered_chart import NAMESPACE
 
+from data_platform.instance import pod_launcher
+from data_platform.instance.pod_jobs import RUN_ID_LABEL
 from data_platform.instance.pod_launcher import PlatformPodLauncher
 from data_platform.instance.pods import ISOLATED_TAG, KUBERNETES_TAG
 
@@ -201,7 +207,7 @@ def test_a_process_that_lives_isnt_dead_whatever_the_cluster_says(platform: Plat
     platform.node._tell(f"dagster-run-{run_id}", failed=1)
     platform.monitor()
     assert platform.run(run_id).status == dg.DagsterRunStatus.STARTED
-    platform.node.batch.delete_namespaced_job(f"dagster-run-{run_id}", "prod")
+    platform.node.batch.delete_namespaced_job(f"dagster-run-{run_id}", NAMESPACE)
     found = platform.launcher.check_run_worker_health(platform.run(run_id))
     assert found.status == WorkerStatus.RUNNING
     (platform.folder / f"{run_id}.finish").touch()
@@ -274,6 +280,23 @@ def test_jobs_that_succeeded_go_and_failed_ones_stay(platform: Platform, loaded:
     left = platform.node.jobs()
     assert not succeeded & set(left)
     assert failed <= set(left)
+
+
+def test_the_daemon_s_heartbeat_begins_to_look_after_jobs(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod_launcher, "SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(platform.launcher, "_keep_seconds", 0)
+    labels = {**platform.launcher.labels, RUN_ID_LABEL: "of-nobody"}
+    pod = {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b"}]}
+    platform.node.batch.create_namespaced_job(
+        NAMESPACE,
+        {"metadata": {"name": "over", "labels": labels}, "spec": {"template": {"spec": pod}}},
+    )
+    platform.node._tell("over", succeeded=1)
+    beat = DaemonHeartbeat(time.time(), "QUEUED_RUN_COORDINATOR", "daemon")
+    platform.instance.add_daemon_heartbeat(beat)
+    wait_until(lambda: "over" not in platform.node.jobs(), 60)
 
 
 def test_a_job_that_works_on_after_its_run_was_ended_goes(platform: Platform) -> None:
