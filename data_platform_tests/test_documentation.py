@@ -285,6 +285,8 @@ def test_a_page_that_is_followed_step_by_step_gives_what_it_prints(
         begin,
         {
             **environ,
+            # They come with an emulator that these tests need, and readers don't have them.
+            "PYTEST_ADDOPTS": "-p no:kmock -p no:asyncio",
             "DATA_PLATFORM_STORAGE_URL": dagster_url,
             "WAREHOUSE_URL": postgres_url,
             **outside,
