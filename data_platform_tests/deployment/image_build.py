@@ -82,6 +82,7 @@ class Image:
         Args:
             install: packages by pip, as in the Dockerfile; else those of the tests are linked.
         """
+        self.read_environment()
         for step in instructions((ROOT / "Dockerfile").read_text()):
             match step.word:
                 case "WORKDIR":
@@ -91,10 +92,14 @@ class Image:
                     self._copy(step.rest)
                 case "RUN":
                     self._run(step.rest, install=install)
-                case "ENV":
-                    self.environ |= dict(part.split("=", 1) for part in step.rest.split())
         for folder in ("/tmp", "/var/lib/data-platform"):
             (self.root / folder[1:]).mkdir(parents=True, exist_ok=True)
+
+    def read_environment(self) -> None:
+        """What `ENV` says."""
+        for step in instructions((ROOT / "Dockerfile").read_text()):
+            if step.word == "ENV":
+                self.environ |= dict(part.split("=", 1) for part in step.rest.split())
 
     def _copy(self, rest: str) -> None:
         if rest.startswith("--from="):

@@ -5,6 +5,8 @@ who may write to two folders only; where the tests themselves aren't root, as wh
 """
 
 import contextlib
+import functools
+import json
 import os
 import re
 import signal
@@ -41,6 +43,11 @@ sources:
 WORKS = ["linked", pytest.param("installed", marks=pytest.mark.campaign)]
 
 
+@functools.cache
+def chart() -> Rendered:
+    return Rendered({"mode": "development", "storage": {"existingSecret": "database"}})
+
+
 @pytest.fixture(scope="module", params=WORKS)
 def image(request: pytest.FixtureRequest) -> Iterator[Image]:
     """The image's files; packages linked, or installed as the Dockerfile does."""
@@ -68,6 +75,15 @@ def test_the_image_has_the_version_of_the_package() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     arguments = [s.rest for s in instructions((ROOT / "Dockerfile").read_text()) if s.word == "ARG"]
     assert f"VERSION={version}" in arguments
+
+
+def test_the_chart_puts_things_where_the_image_has_them() -> None:
+    made = Image(Path("/nowhere"))
+    made.read_environment()
+    [container] = chart().pod("Deployment", "location-pipelines")["containers"]
+    told = {one["name"]: one.get("value") for one in container["env"]}
+    own = {name: text for name, text in made.environ.items() if name.startswith(("DA", "LAKE"))}
+    assert {name: told[name] for name in own} == own
 
 
 def test_the_image_is_of_a_plain_user_without_a_compiler() -> None:
@@ -146,8 +162,7 @@ class Container:
         self.image = image
         self.log = image.root.parent / "log.txt"
         home = Path(image.path("/opt/data-platform/home"))
-        chart = Rendered({"mode": "development", "storage": {"existingSecret": "database"}})
-        instance = yaml.safe_load(chart.instance_files()["dagster.yaml"])
+        instance = yaml.safe_load(chart().instance_files()["dagster.yaml"])
         kubeconfig = home / "kubeconfig"
         kubeconfig.write_text(KUBECONFIG)
         instance["run_launcher"]["config"].update(
@@ -266,7 +281,12 @@ def answers(port: int, path: str) -> bool:
 
 
 def test_the_webserver_s_probe_answers(container: Container, served: dict[str, int]) -> None:
-    wait_until(lambda: answers(served["webserver"], "/server_info"), 120)
+    """As HEALTHCHECK asks it."""
+    [step] = [s for s in instructions((ROOT / "Dockerfile").read_text()) if s.word == "HEALTHCHECK"]
+    command = json.loads(step.rest.partition("CMD ")[2])
+    asked = [argument.replace(":3000", f":{served['webserver']}") for argument in command]
+    assert asked != command
+    wait_until(lambda: container.run(*asked) == 0, 120)
 
 
 def test_the_exporter_s_probe_answers(container: Container, served: dict[str, int]) -> None:
