@@ -81,7 +81,7 @@ EVERYTHING: dict[str, Any] = {
     "webserver": PLACED,
     "readOnlyWebserver": {"enabled": True, **PLACED},
     "daemon": PLACED,
-    "metrics": {"location": "finance", **PLACED},
+    "metrics": PLACED,
     "migration": PLACED,
     "monitoring": WATCHED,
 }

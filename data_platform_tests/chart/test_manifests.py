@@ -86,7 +86,7 @@ def test_names_are_those_of_the_release() -> None:
         "acme-webserver": "webserver",
         "acme-webserver-readonly": "webserver-readonly",
         "acme-daemon": "daemon",
-        "acme-metrics": "metrics",
+        "acme-metrics-pipelines": "metrics",
         "acme-location-pipelines": "code-location",
     }
     assert objects.get("Deployment", "acme-location-pipelines").labels[LOCATION] == "pipelines"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 import yaml
 from chart_cases import CASES, EXTERNAL, rendered, signed_in
-from helm_chart import COMPONENT, ROOT, Manifest, chart, render
+from helm_chart import LOCATION, ROOT, Manifest, chart, render
 from pydantic import BaseModel, ConfigDict, Field
 
 # ruff: noqa: N815 -- fields are named as Kubernetes has them
@@ -36,6 +36,7 @@ class Endpoint(Strict):
 
 class ServiceMonitorSpec(Strict):
     selector: Selector
+    targetLabels: list[str]
     endpoints: list[Endpoint] = Field(min_length=1)
 
 
@@ -110,11 +111,24 @@ def test_prometheus_finds_the_exporter() -> None:
     objects = rendered("monitoring")
     monitor = objects.get("ServiceMonitor", "demo-metrics")
     labels = monitor.spec["selector"]["matchLabels"]
-    (service,) = [one for one in objects.of("Service") if labels.items() <= one.labels.items()]
-    assert service.labels[COMPONENT] == "metrics"
-    assert monitor.spec["endpoints"][0]["port"] in [one["name"] for one in service.spec["ports"]]
+    found = [one for one in objects.of("Service") if labels.items() <= one.labels.items()]
+    assert found == objects.component("Service", "metrics") != []
+    for service in found:
+        ports = [one["name"] for one in service.spec["ports"]]
+        assert monitor.spec["endpoints"][0]["port"] in ports
+        assert set(monitor.spec["targetLabels"]) <= service.labels.keys()
     assert monitor.labels["release"] == "prometheus"
     assert not rendered("monitoring without metrics").of("ServiceMonitor")
+
+
+def test_every_location_has_an_exporter_of_its_own() -> None:
+    objects = rendered("everything")
+    servers = objects.component("Deployment", "code-location")
+    exporters = objects.component("Deployment", "metrics")
+    for server, exporter in zip(servers, exporters, strict=True):
+        assert server.labels[LOCATION] == exporter.labels[LOCATION]
+        assert server.container["image"] == exporter.container["image"]
+        assert exporter.variables().items() <= server.variables().items()
 
 
 def rules_of(one: Manifest) -> list[dict[str, Any]]:

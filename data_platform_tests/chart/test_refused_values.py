@@ -149,10 +149,6 @@ BY_WHAT_THEY_MEAN = {
         {"codeLocations": [{"name": "a", "quota": {"enabled": True}}]},
         "codeLocations[a].quota is enabled without priorityClassName",
     ),
-    "metrics of a location that is not there": (
-        {"metrics": {"location": "b"}},
-        'metrics.location is "b", which is none of codeLocations: pipelines',
-    ),
     "a password as a variable": (
         {"env": {"SHOP_PASSWORD": "x"}},
         "env.SHOP_PASSWORD looks like a secret",

@@ -53,7 +53,7 @@ def checksums(objects: Rendered, name: str) -> dict[str, str]:
     return {key: annotations[key] for key in CHECKSUMS if key in annotations}
 
 
-READERS = ["demo-webserver", "demo-daemon", "demo-metrics"]
+READERS = ["demo-webserver", "demo-daemon", "demo-metrics-pipelines"]
 
 
 def test_who_reads_dagster_yaml_is_replaced_when_it_changes() -> None:

@@ -164,7 +164,7 @@ def test_in_production_everybody_reaches_what_they_need_and_nothing_else() -> No
     }
     of_code = {
         (f"{kind} {location}", end, port)
-        for kind in ("code-location", "run")
+        for kind in ("code-location", "run", "metrics")
         for location in ("shop", "finance")
         for end, port in (("database", 5432), ("internet", 443))
     }
@@ -184,9 +184,8 @@ def test_in_production_everybody_reaches_what_they_need_and_nothing_else() -> No
         "daemon -> database 5432",
         "daemon -> kubernetes 443",
         "daemon -> kubernetes 6443",
-        "prometheus -> metrics 8791",
-        "metrics -> database 5432",
-        "metrics -> internet 443",
+        "prometheus -> metrics shop 8791",
+        "prometheus -> metrics finance 8791",
         "migration -> database 5432",
     )  # fmt: skip
     assert connections(objects) == with_dns(wanted, objects)
@@ -233,8 +232,10 @@ def test_a_teams_sources_are_reached_by_that_team_alone() -> None:
     assert found == named(
         "code-location shop -> database 3306",
         "run shop -> database 3306",
+        "metrics shop -> database 3306",
         "code-location finance -> a pod of somebody else 9000",
         "run finance -> a pod of somebody else 9000",
+        "metrics finance -> a pod of somebody else 9000",
     )
 
 

@@ -66,7 +66,7 @@ class ChartValues(Values):
     daemon: Daemon = Field(
         default=Daemon(), description="Schedules, sensors, the queue, run monitoring."
     )
-    metrics: Metrics = Field(default=Metrics(), description="The exporter of metrics.")
+    metrics: Metrics = Field(default=Metrics(), description="Exporters of metrics, one a location.")
     migration: Migration = Field(
         default=Migration(), description="The database, before each installation and upgrade."
     )

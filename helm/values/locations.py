@@ -75,8 +75,8 @@ class LocationDefaults(Workload):
     egress: tuple[Peer, ...] = Field(
         default=(),
         description=(
-            "Where its server and runs may connect to besides the database, the lake and HTTPS:"
-            " sources and destinations."
+            "Where its pods may connect to besides the database, the lake and HTTPS: sources,"
+            " destinations, a mail server for alerts."
         ),
     )
     run_resources: Resources = Field(

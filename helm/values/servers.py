@@ -49,15 +49,11 @@ class Daemon(Workload):
 
 
 class Metrics(Workload):
-    """The exporter of metrics: `data-platform metrics`."""
+    """Exporters of metrics, one for each code location: `data-platform metrics`."""
 
-    enabled: bool = Field(default=True, description="Whether there is one.")
-    location: str = Field(
-        default="",
-        max_length=40,
-        description=(
-            "The code location whose pipelines it knows and whose image it runs. Empty: the first."
-        ),
+    enabled: bool = Field(
+        default=True,
+        description="Whether there are any. They also tell when the daemon is down.",
     )
     max_assets: int = Field(
         default=5000, ge=0, description="Assets with series of their own, as `--max-assets`."

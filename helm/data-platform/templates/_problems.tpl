@@ -5,7 +5,6 @@ was found and what to do. `problems.yaml` refuses to render with any. Argument: 
 {{- define "data-platform.problems" -}}
 {{- $found := list }}
 {{- $v := .Values }}
-{{- $production := eq $v.mode "production" }}
 {{- $locations := include "data-platform.locations" . | fromJsonArray }}
 {{- $found = concat $found (include "data-platform.problemsOfLocations" (dict "root" . "locations" $locations) | fromJsonArray) }}
 {{- $found = concat $found (include "data-platform.problemsOfAccess" . | fromJsonArray) }}
@@ -47,10 +46,6 @@ was found and what to do. `problems.yaml` refuses to render with any. Argument: 
 {{- $found = append $found (printf "%s.quota is enabled without priorityClassName: a quota counts pods by their priority class; make one for this team and name it" $where) }}
 {{- end }}
 {{- $found = concat $found (include "data-platform.problemsOfVariables" (dict "where" (printf "%s." $where) "of" . "also" $v) | fromJsonArray) }}
-{{- end }}
-{{- $wanted := $v.metrics.location }}
-{{- if and $wanted (not (has $wanted $names)) }}
-{{- $found = append $found (printf "metrics.location is %q, which is none of codeLocations: %s" $wanted (join ", " $names)) }}
 {{- end }}
 {{- toJson $found }}
 {{- end }}
