@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from dagster import DagsterRun, Field, IntSource, RunsFilter
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
@@ -31,6 +31,8 @@ from data_platform.instance.worker import end_dead_run
 SWEEP_SECONDS = 60.0
 KEEP_SECONDS = 300
 """For which the Job of a run that succeeded is kept, where the configuration doesn't say."""
+Lock = Literal["held", "missing", "gone", "none"]
+"""Of a run's life: missing for a moment, gone for longer; none where the storage has no locks."""
 _ENDED_BEFORE = "The pod of this run ended before the run did."
 _logger = logging.getLogger("dagster.data_platform.pod_launcher")
 
@@ -118,20 +120,38 @@ class PlatformPodLauncher(K8sRunLauncher):
         is dead at once where its Job is over too, else after the patience that a lost connection
         needs. That the cluster can't be asked is never a death.
         """
-        storage = self._instance.run_storage
-        if not isinstance(storage, PlatformRunStorage):
-            return super().check_run_worker_health(run)
-        if self._absences is None:
-            self._absences = Absences(storage.postgres_url, MONITOR_PATIENCE_SECONDS)
-        dead = self._absences.dead([run.run_id])
-        missing = run.run_id in self._absences.suspected()
-        if not dead and not missing:
+        lock = self._lock_of(run.run_id)
+        if lock == "held":
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         said = super().check_run_worker_health(run)
-        if dead or said.status == WorkerStatus.FAILED:
+        if lock == "none":
+            return said
+        if lock == "gone" or said.status == WorkerStatus.FAILED:
             about = f"{DEAD} {said.msg}" if said.msg else DEAD
             return CheckRunHealthResult(WorkerStatus.FAILED, about)
         return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+    @override
+    def terminate(self, run_id: str) -> bool:
+        """Delete the run's Job, and with it the pod.
+
+        A command's run has none, and looks itself whether somebody wants it to end.
+        """
+        deleted = super().terminate(run_id)
+        run = self._instance.get_run_by_id(run_id)
+        if deleted or deleted is None or run is None or run.is_finished:
+            return bool(deleted)
+        return self._lock_of(run_id) == "held" or end_dead_run(self._instance, run_id, DEAD)
+
+    def _lock_of(self, run_id: str) -> Lock:
+        storage = self._instance.run_storage
+        if not isinstance(storage, PlatformRunStorage):
+            return "none"
+        if self._absences is None:
+            self._absences = Absences(storage.postgres_url, MONITOR_PATIENCE_SECONDS)
+        if self._absences.dead([run_id]):
+            return "gone"
+        return "missing" if run_id in self._absences.suspected() else "held"
 
     def prepare(self) -> None:
         """Look after Jobs from now on. Called by the process that launches runs."""

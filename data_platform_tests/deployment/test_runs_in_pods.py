@@ -16,12 +16,14 @@ import dagster as dg
 import kubernetes_validate
 import pytest
 from dagster._core.launcher.base import WorkerStatus
+from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_dev import wait_until
 from launched_platform import LOCATION, Platform, two_databases
 from rendered_chart import NAMESPACE
 
 from data_platform.instance import pod_launcher
+from data_platform.instance.liveness import RunLocks
 from data_platform.instance.pod_jobs import RUN_ID_LABEL
 from data_platform.instance.pod_launcher import PlatformPodLauncher
 from data_platform.instance.pods import ISOLATED_TAG, KUBERNETES_TAG
@@ -223,6 +225,26 @@ def test_ending_a_run_deletes_its_job_and_cancels_it(platform: Platform) -> None
     platform.node.look_until(lambda: platform.node.processes[name].poll() is not None)
     assert platform.run(run_id).status == dg.DagsterRunStatus.CANCELED
     assert run_id not in slots(platform)
+
+
+def test_ending_a_command_s_run_is_left_to_its_process(platform: Platform) -> None:
+    run_id = create_run_for_test(platform.instance, status=dg.DagsterRunStatus.STARTED).run_id
+    # Of this test's own: the storage's would end this process.
+    locks = RunLocks(platform.instance.run_storage.postgres_url)  # type: ignore[attr-defined]
+    locks.hold(run_id)
+    assert platform.launcher.check_run_worker_health(platform.run(run_id)).status == (
+        WorkerStatus.RUNNING
+    )
+    assert platform.launcher.terminate(run_id)
+    assert platform.run(run_id).status == dg.DagsterRunStatus.CANCELING
+    locks.release(run_id)
+    platform.instance.report_run_canceled(platform.run(run_id))
+
+
+def test_ending_a_run_without_process_and_job_cancels_it(platform: Platform) -> None:
+    run_id = create_run_for_test(platform.instance, status=dg.DagsterRunStatus.STARTED).run_id
+    assert platform.launcher.terminate(run_id)
+    assert platform.run(run_id).status == dg.DagsterRunStatus.CANCELED
 
 
 def test_the_pod_of_a_run_that_ended_while_it_began_ends_the_run(platform: Platform) -> None:
