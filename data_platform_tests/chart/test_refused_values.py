@@ -133,6 +133,10 @@ BY_WHAT_THEY_MEAN = {
         signed_in("oidc", editors={"groups": ["data"]}),
         "oauth2Proxy.provider is oidc without oidc.issuerUrl",
     ),
+    "people who are never asked about again": (
+        sign_in(oauth2Proxy={"cookieRefresh": "12h", "cookieExpire": "720m"}),
+        "oauth2Proxy.cookieRefresh is 12h, no less than cookieExpire, 720m",
+    ),
     "a secret twice": (
         {"storage": {"existingSecret": "x", "externalSecret": EXTERNAL}},
         'storage.existingSecret is "x" and storage.externalSecret is enabled',

@@ -13,11 +13,14 @@ import pytest
 import yaml
 from chart_cases import CASES, rendered
 from dagster import DagsterRun
+from dagster._config import process_config, resolve_to_config_type
+from dagster._core.instance.ref import InstanceRef
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import construct_dagster_k8s_job
 from helm_chart import COMPONENT, LOCATION, Manifest, Rendered
 from kubernetes_validate.utils import all_versions
 
+from data_platform.instance.coordinator import PlatformRunCoordinator
 from data_platform.instance.pod_launcher import PlatformPodLauncher
 
 NOWHERE = {
@@ -66,6 +69,25 @@ def _of_launcher(launcher: PlatformPodLauncher) -> K8sContainerContext:
 
 def names(objects: Rendered) -> list[str]:
     return [one.labels[LOCATION] for one in objects.component("Deployment", "code-location")]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_dagster_takes_its_configuration(case: str, tmp_path: Path) -> None:
+    (instance,) = [
+        one for one in rendered(case).of("ConfigMap") if one.labels[COMPONENT] == "instance"
+    ]
+    text = instance.content["data"]["dagster.yaml"]
+    (tmp_path / "dagster.yaml").write_text(text)
+    reference = InstanceRef.from_dir(str(tmp_path))
+    for data, wanted in (
+        (reference.run_launcher_data, PlatformPodLauncher),
+        (reference.run_coordinator_data, PlatformRunCoordinator),
+    ):
+        assert data is not None
+        assert data.class_name == wanted.__name__
+        said = process_config(resolve_to_config_type(wanted.config_type()), data.config_dict)
+        assert said.success, said.errors
+    assert reference.compute_logs_data.class_name == "PlatformComputeLogs"
 
 
 @pytest.mark.parametrize("case", ["defaults", "production", "everything", "odd texts", "digests"])

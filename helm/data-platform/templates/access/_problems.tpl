@@ -76,8 +76,17 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if ge (include "data-platform.minutes" $proxy.cookieRefresh | int) (include "data-platform.minutes" $proxy.cookieExpire | int) }}
+{{- $found = append $found (printf "oauth2Proxy.cookieRefresh is %s, no less than cookieExpire, %s: nobody would be asked about again; make it shorter" $proxy.cookieRefresh $proxy.cookieExpire) }}
+{{- end }}
 {{- if and (eq $proxy.provider "oidc") (not $proxy.oidc.issuerUrl) }}
 {{- $found = append $found "oauth2Proxy.provider is oidc without oidc.issuerUrl: say who the provider is" }}
 {{- end }}
 {{- toJson $found }}
+{{- end }}
+
+{{/* Minutes of a text as 12h or 30m. */}}
+{{- define "data-platform.minutes" -}}
+{{- $number := regexFind "^[0-9]+" . | int }}
+{{- mul $number (ternary 60 1 (hasSuffix "h" .)) }}
 {{- end }}

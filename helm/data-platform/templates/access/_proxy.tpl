@@ -177,6 +177,8 @@ spec:
 - {{ printf "--oidc-groups-claim=%s" $values.oidc.groupsClaim | quote }}
 - {{ printf "--scope=%s" $values.oidc.scope | quote }}
 - --code-challenge-method=S256
+# An answer of the provider is of this sign-in and no earlier one.
+- --insecure-oidc-skip-nonce=false
 {{- range .people.groups }}
 - {{ printf "--allowed-group=%s" . | quote }}
 {{- end }}
