@@ -130,7 +130,8 @@ def _failed_elsewhere(question: Question) -> Iterator[str]:
     failure = last_failures(records.instance, [node]).get(node.key) if node.partitions else None
     if failure is not None and failure.own:
         words = failed_words(failure, records.now)
-        yield f"but its last try {words} in run {failure.run_id[:8]}; name the partition to see more"
+        run = failure.run_id[:8]
+        yield f"but its last try {words} in run {run}; name the partition to see more"
 
 
 def _late(question: Question) -> Iterator[str]:

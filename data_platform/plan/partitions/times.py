@@ -5,10 +5,10 @@ it: `2024-03-31`, of an hour `2024-03-31-05:00`; the second of two hours with th
 clocks are put back, has its offset behind it. So keys sort as their times do.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -71,7 +71,7 @@ class TimePartitions:
 
     def due(self, now: datetime) -> list[str]:
         """The keys of all partitions that are over at `now` (aware)."""
-        return self._keys(self._first, self._open(now))
+        return list(_all_keys(self._clock, self._first, self._open(now)))
 
     def within(self, first: str | None, end: str | None, now: datetime) -> list[str]:
         """The keys that are over at `now` (aware), from `first` to `end`, not included.
@@ -83,7 +83,7 @@ class TimePartitions:
         """
         begin = self._first if first is None else max(self._from(first), self._first)
         stop = self._open(now)
-        return self._keys(begin, stop if end is None else min(self._from(end), stop))
+        return _keys(self._clock, begin, stop if end is None else min(self._from(end), stop))
 
     def newest_due(self, now: datetime) -> str | None:
         """The key of the newest partition that is over; None where there is none yet."""
@@ -102,7 +102,8 @@ class TimePartitions:
             end: a key, or a local day.
         """
         stop = self._from(end)
-        return self._keys(
+        return _keys(
+            self._clock,
             max(self._from(first), self._first),
             stop if self.end is None else min(stop, self._stop),
         )
@@ -220,10 +221,16 @@ class TimePartitions:
         begin = self._clock.at(now)
         return begin if self.end is None else min(begin, self._stop)
 
-    def _keys(self, begin: Any, stop: Any) -> list[str]:
-        return list(self._keys_from(begin, stop))
 
-    def _keys_from(self, begin: Any, stop: Any) -> Iterator[str]:
-        while begin < stop:
-            yield self._clock.key(begin)
-            begin = self._clock.next(begin)
+def _keys(clock: Dates | Hours, begin: Any, stop: Any) -> list[str]:
+    found: list[str] = []
+    while begin < stop:
+        found.append(clock.key(begin))
+        begin = clock.next(begin)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _all_keys(clock: Dates | Hours, begin: Any, stop: Any) -> tuple[str, ...]:
+    """Kept, since thousands of assets that have the same partitions ask in a row."""
+    return tuple(_keys(clock, begin, stop))
