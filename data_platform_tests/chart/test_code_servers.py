@@ -126,7 +126,7 @@ def start_server(start: Start, one: Manifest) -> tuple[subprocess.Popen[bytes], 
 def asked(port: int, service: str) -> Any:
     """What a probe of Kubernetes is told; None where nobody answers."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
         except grpc.RpcError:

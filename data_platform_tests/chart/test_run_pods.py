@@ -17,7 +17,7 @@ from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.ref import InstanceRef
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import construct_dagster_k8s_job
-from helm_chart import COMPONENT, LOCATION, Manifest, Rendered
+from helm_chart import COMPONENT, LOCATION, Manifest, Rendered, render
 from kubernetes_validate.utils import all_versions
 
 from data_platform.instance.coordinator import PlatformRunCoordinator
@@ -141,3 +141,22 @@ def test_a_run_knows_what_its_server_knows(tmp_path: Path) -> None:
             "DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD",
         }
         assert run == {key: value for key, value in server.items() if key not in of_servers}
+
+
+def test_a_teams_runs_take_what_it_says_and_else_what_all_do(tmp_path: Path) -> None:
+    objects = render(
+        {
+            "runs": {"resources": {"requests": {"cpu": "300m"}, "limits": {"memory": "3Gi"}}},
+            "codeLocations": [
+                {"name": "small"},
+                {"name": "large", "runResources": {"limits": {"memory": "9Gi", "cpu": "4"}}},
+            ],
+        }
+    )
+    kubeconfig = tmp_path / "config"
+    small, large = (
+        job_of(objects, one, kubeconfig).container["resources"] for one in ("small", "large")
+    )
+    assert small == {"requests": {"cpu": "300m", "memory": "1Gi"}, "limits": {"memory": "3Gi"}}
+    assert large["limits"] == {"cpu": "4", "memory": "9Gi"}
+    assert large["requests"] == small["requests"]

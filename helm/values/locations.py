@@ -13,7 +13,7 @@ from helm.values.base import (
     VariableName,
 )
 from helm.values.network import Peer
-from helm.values.pods import Image, Resources, Workload, resources
+from helm.values.pods import Image, OwnResources, Resources, Workload, resources
 
 LocationName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]*[a-z0-9])?$", max_length=40)]
 
@@ -65,10 +65,11 @@ class LocationDefaults(Workload):
         default=60, ge=1, le=600, description="Seconds in which a server finishes requests."
     )
     env: dict[VariableName, str] = Field(
-        default_factory=dict, description="Variables of its server and runs. No secrets."
+        default_factory=dict,
+        description="Variables of its pods: server, runs, metrics. No secrets.",
     )
     secret_env: tuple[SecretVariable, ...] = Field(
-        default=(), description="Variables from Secrets, of its server and runs alone."
+        default=(), description="Variables from Secrets, of its pods alone."
     )
     queue: Queue = Field(default=Queue(), description="Its place among the others.")
     quota: Quota = Field(default=Quota(), description="What all its pods may take.")
@@ -79,9 +80,9 @@ class LocationDefaults(Workload):
             " destinations, a mail server for alerts."
         ),
     )
-    run_resources: Resources = Field(
-        default=resources(cpu="500m", memory="1Gi", limit="2Gi"),
-        description="Of its runs whose assets ask for nothing.",
+    run_resources: OwnResources = Field(
+        default=OwnResources(),
+        description="Of its runs whose assets ask for nothing. Empty: as `runs.resources`.",
     )
     run_service_account_annotations: Labels = Field(
         default_factory=dict,

@@ -77,6 +77,24 @@ class Resources(Values):
     limits: Limits = Field(default=Limits(), description="What the container may take at most.")
 
 
+class OwnAmounts(Values):
+    """CPU and memory where something differs."""
+
+    cpu: OptionalQuantity = Field(default="", description="Cores. Empty: as for all.")
+    memory: OptionalQuantity = Field(default="", description="Bytes. Empty: as for all.")
+
+
+class OwnResources(Values):
+    """CPU and memory of a container, where they differ from those of all."""
+
+    requests: OwnAmounts = Field(
+        default=OwnAmounts(), description="What a node must have free for the pod."
+    )
+    limits: OwnAmounts = Field(
+        default=OwnAmounts(), description="What the container may take at most."
+    )
+
+
 class Toleration(Values):
     """Lets pods onto nodes with a taint."""
 

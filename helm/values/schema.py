@@ -60,7 +60,8 @@ def values_yaml() -> str:
 
 def _lines(model: type[BaseModel], values: BaseModel, depth: int) -> Iterator[str]:
     indent = "  " * depth
-    for name, field in model.model_fields.items():
+    for name in _names(model):
+        field = model.model_fields[name]
         if depth == 0:
             yield ""
         key, value = field.alias or name, getattr(values, name)
@@ -76,6 +77,12 @@ def _lines(model: type[BaseModel], values: BaseModel, depth: int) -> Iterator[st
                 yield f"{indent}  - {_scalar(said)}"
         else:
             yield f"{indent}{key}: {_scalar(value)}"
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    """Its fields; those of its own before those that all pods have."""
+    own = [name for part in model.__mro__ for name in vars(part).get("__annotations__", {})]
+    return [name for name in dict.fromkeys(own) if name in model.model_fields]
 
 
 def _scalar(value: Any) -> str:

@@ -12,7 +12,7 @@ k8s:
   labels:
     {{- include "data-platform.podLabels" $run | nindent 4 }}
   resources:
-    {{- include "data-platform.resources" .location.runResources | nindent 4 }}
+    {{- include "data-platform.resources" (include "data-platform.runResources" . | fromYaml) | nindent 4 }}
   {{- with .location.imagePullSecrets }}
   image_pull_secrets:
     {{- range . }}
@@ -25,6 +25,16 @@ k8s:
       {{- with include "data-platform.placed" .location | trim }}
       {{- . | nindent 6 }}
       {{- end }}
+{{- end }}
+
+{{/* CPU and memory of a location's runs: its own, else those of all runs. */}}
+{{- define "data-platform.runResources" -}}
+{{- $all := .root.Values.runs.resources }}
+{{- range $kind, $own := .location.runResources }}
+{{ $kind }}:
+  cpu: {{ default (get $all $kind).cpu $own.cpu | quote }}
+  memory: {{ default (get $all $kind).memory $own.memory | quote }}
+{{- end }}
 {{- end }}
 
 {{/* Secrets of the chart's registries and of the location's. */}}
