@@ -160,3 +160,17 @@ def test_a_teams_runs_take_what_it_says_and_else_what_all_do(tmp_path: Path) -> 
     assert small == {"requests": {"cpu": "300m", "memory": "1Gi"}, "limits": {"memory": "3Gi"}}
     assert large["limits"] == {"cpu": "4", "memory": "9Gi"}
     assert large["requests"] == small["requests"]
+
+
+def test_a_team_may_have_a_lake_of_its_own(tmp_path: Path) -> None:
+    objects = rendered("production")
+    lakes = {
+        location: job_of(objects, location, tmp_path / "config").variables()["LAKE_ROOT"]
+        for location in names(objects)
+    }
+    assert lakes == {
+        "shop": "s3://example-data-platform/lake",
+        "finance": "s3://example-finance/lake",
+    }
+    server = objects.get("Deployment", "demo-location-finance")
+    assert server.variables()["LAKE_ROOT"] == lakes["finance"]

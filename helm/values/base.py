@@ -41,6 +41,8 @@ Cidr = Annotated[str, Field(pattern=r"^([0-9.]+/[0-9]{1,2}|[0-9a-fA-F:]+/[0-9]{1
 Port = Annotated[int, Field(ge=1, le=65_535)]
 BucketUrl = Annotated[str, Field(pattern=r"^s3://[^/]+(/.*)?$")]
 
+OptionalBucketUrl = Annotated[str, Field(pattern=r"^(s3://[^/]+(/.*)?)?$")]
+
 Labels = dict[str, str]
 """Labels, or annotations."""
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from helm.values.base import (
     Labels,
     Name,
+    OptionalBucketUrl,
     OptionalQuantity,
     SecretVariable,
     Values,
@@ -56,6 +57,13 @@ class LocationDefaults(Workload):
         description=(
             "Folders of pipelines in the image, joined by `:`. Empty: /opt/data-platform/pipelines,"
             " or the shipped ones."
+        ),
+    )
+    lake_root: OptionalBucketUrl = Field(
+        default="",
+        description=(
+            "A lake of its own, s3://bucket/prefix, which its account alone may write. Empty:"
+            " `lake.root`."
         ),
     )
     replicas: int = Field(

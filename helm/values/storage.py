@@ -30,7 +30,8 @@ class Lake(Values):
     root: BucketUrl = Field(
         default="s3://YOUR_BUCKET/lake",
         description=(
-            "The lake, LAKE_ROOT of platform.yaml: s3://bucket/prefix. The default can't exist, so"
+            "The lake, LAKE_ROOT of platform.yaml: s3://bucket/prefix. A location may have its own"
+            " (`lakeRoot`). The default can't exist, so"
             " that nothing is written to somebody else's bucket."
         ),
     )

@@ -123,8 +123,6 @@ what the location adds. Runs get the same. Argument: (dict "root" $ ["location" 
 {{- $values := .root.Values -}}
 - name: DAGSTER_HOME
   value: /opt/data-platform/home
-- name: LAKE_ROOT
-  value: {{ $values.lake.root | quote }}
 - name: DATA_PLATFORM_COMPUTE_LOGS
   value: {{ $values.lake.computeLogs | quote }}
 {{ include "data-platform.databaseEnvironment" .root }}
@@ -164,10 +162,12 @@ what the location adds. Runs get the same. Argument: (dict "root" $ ["location" 
 {{- end }}
 {{- end }}
 
-{{/* What a location adds to the environment, of its server and of its runs. */}}
+{{/* What a location adds to the environment of its pods: server, runs, metrics. */}}
 {{- define "data-platform.locationEnvironment" -}}
 - name: DATA_PLATFORM_LOCATION
   value: {{ .location.name }}
+- name: LAKE_ROOT
+  value: {{ default .root.Values.lake.root .location.lakeRoot | quote }}
 {{- with .location.pipelines }}
 - name: DATA_PLATFORM_PIPELINES
   value: {{ . | quote }}
