@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from dagster import DagsterInstance
+from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster._core.workspace.load_target import (
     ModuleTarget,
@@ -58,6 +59,8 @@ def serve(
     with _ended_by_sigterm():
         instance.optimize_for_webserver(_STATEMENT_MS, _RECYCLE_SECONDS, _OVERFLOW)
         _know_storage(instance)
+        if rules.read_only:
+            launch_nothing(instance)
         with PlatformProcessContext(
             instance, _target(workspaces), read_only=rules.read_only
         ) as context:
@@ -66,6 +69,21 @@ def serve(
                 app, host=served.host, port=served.port, log_level="warning",
                 server_header=False, timeout_graceful_shutdown=served.grace,
             )  # fmt: skip
+
+
+class LaunchesNothing(SyncInMemoryRunLauncher):
+    """The launcher of a server that only reads; pages tell it by this name."""
+
+
+def launch_nothing(instance: DagsterInstance) -> None:
+    """Let pages that tell of the launcher be shown where that of dagster.yaml can't begin.
+
+    The one of Kubernetes wants an account of the cluster as soon as it is asked for, and a server
+    that only reads has none.
+    """
+    launcher = LaunchesNothing()
+    launcher.register_instance(instance)
+    instance._run_launcher = launcher  # noqa: SLF001 -- an instance is given one only when it is made
 
 
 def _know_storage(instance: DagsterInstance) -> None:

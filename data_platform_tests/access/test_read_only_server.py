@@ -295,9 +295,11 @@ def test_a_run_is_downloaded_as_a_file(target: Target) -> None:
 
 
 def test_nobody_has_a_permission_and_the_configuration_is_not_shown(target: Target) -> None:
-    said = target.server.post("{ permissions { value } instance { info } }").data
+    said = target.server.post(
+        "{ permissions { value } instance { info runLauncher { name } } }"
+    ).data
     assert {one["value"] for one in said["permissions"]} == {False}
-    assert said["instance"]["info"] is None
+    assert said["instance"] == {"info": None, "runLauncher": {"name": "LaunchesNothing"}}
 
 
 def test_the_code_servers_are_those_of_the_beginning(target: Target) -> None:
