@@ -28,8 +28,8 @@ from data_platform.commands import (
     testing,
     trigger,
     webhooks,
-    why,
     webserver,
+    why,
 )
 from data_platform.errors import PermanentError
 from data_platform.logs.setting_up import set_up
@@ -76,8 +76,8 @@ for _command in (
     alerts.alerts,
     audit.audit,
     metrics.metrics,
+    webserver.webserver,
     why.why,
     doctor.doctor,
-    webserver.webserver,
 ):
     main.add_command(_command)

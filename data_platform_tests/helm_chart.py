@@ -115,6 +115,11 @@ class Rendered:
     def with_pods(self) -> list[Manifest]:
         return self.of(*WITH_PODS)
 
+    def instance_files(self) -> dict[str, Any]:
+        """`dagster.yaml` and `workspace.yaml`, read."""
+        files = self.get("ConfigMap", f"{RELEASE}-instance").content["data"]
+        return {name: yaml.safe_load(text) for name, text in files.items()}
+
 
 class _Loader(yaml.CSafeLoader):
     """YAML in which no key stands twice: the last would win, and nobody would know."""

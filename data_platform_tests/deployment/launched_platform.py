@@ -31,9 +31,9 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
 from dagster_dev import free_port
 from dagster_graphql.test.utils import execute_dagster_graphql
 from dagster_k8s import K8sRunLauncher
+from helm_chart import NAMESPACE, RELEASE, render
 from kubernetes_cluster import BIN, Emulator, Node
 from object_storage import Bucket, server_apart_url, usual_variables
-from rendered_chart import NAMESPACE, Rendered
 
 from data_platform.instance.migrating import migrate
 
@@ -104,7 +104,7 @@ class Platform:
             "database": {"storage-url": dagster_url},
             "shop": {"warehouse": warehouse_url, **keys},
         }
-        self.chart = Rendered(self._values(values))
+        self.chart = render(self._values(values))
         self._write_pipelines()
         self._opened = ExitStack()
         self.emulator = Emulator()
@@ -246,7 +246,7 @@ class Platform:
         migrate(dagster_url)
         self._write_instance(home)
         port = self._start_server()
-        workspace = yaml.safe_load(self.chart.instance_files()["workspace.yaml"])
+        workspace = self.chart.instance_files()["workspace.yaml"]
         [server] = [entry["grpc_server"] for entry in workspace["load_from"]]
         server.update(host="127.0.0.1", port=port)
         (home / "workspace.yaml").write_text(yaml.safe_dump(workspace))
@@ -260,7 +260,7 @@ class Platform:
     def _write_instance(self, home: Path) -> None:
         kubeconfig = self.folder / "kubeconfig"
         self.emulator.write_kubeconfig(kubeconfig)
-        rendered = yaml.safe_load(self.chart.instance_files()["dagster.yaml"])
+        rendered = self.chart.instance_files()["dagster.yaml"]
         rendered["run_launcher"]["config"].update(
             load_incluster_config=False, kubeconfig_file=str(kubeconfig)
         )
@@ -269,7 +269,7 @@ class Platform:
     def _start_server(self) -> int:
         """The server of the code location, with the command and environment of its pods."""
         port = free_port()
-        pod = self.chart.pod("Deployment", f"location-{LOCATION}")
+        pod = self.chart.get("Deployment", f"{RELEASE}-location-{LOCATION}").pod
         [container] = pod["containers"]
         command = [*container["command"], *container["args"]]
         command = [argument.replace("--port=4000", f"--port={port}") for argument in command]

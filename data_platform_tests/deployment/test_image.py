@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 import yaml
 from dagster_dev import free_port, wait_until
+from helm_chart import RELEASE, Rendered, render
 from image_build import ROOT, Image, context_files, instructions, pinned
-from rendered_chart import Rendered
 from server_folders import folder_for_servers
 
 from data_platform.embedded.server import server_url
@@ -45,7 +45,7 @@ WORKS = ["linked", pytest.param("installed", marks=pytest.mark.campaign)]
 
 @functools.cache
 def chart() -> Rendered:
-    return Rendered({"mode": "development", "storage": {"existingSecret": "database"}})
+    return render({"mode": "development", "storage": {"existingSecret": "database"}})
 
 
 @pytest.fixture(scope="module", params=WORKS)
@@ -80,7 +80,7 @@ def test_the_image_has_the_version_of_the_package() -> None:
 def test_the_chart_puts_things_where_the_image_has_them() -> None:
     made = Image(Path("/nowhere"))
     made.read_environment()
-    [container] = chart().pod("Deployment", "location-pipelines")["containers"]
+    container = chart().get("Deployment", f"{RELEASE}-location-pipelines").container
     told = {one["name"]: one.get("value") for one in container["env"]}
     own = {name: text for name, text in made.environ.items() if name.startswith(("DA", "LAKE"))}
     assert {name: told[name] for name in own} == own
@@ -162,7 +162,7 @@ class Container:
         self.image = image
         self.log = image.root.parent / "log.txt"
         home = Path(image.path("/opt/data-platform/home"))
-        instance = yaml.safe_load(chart().instance_files()["dagster.yaml"])
+        instance = chart().instance_files()["dagster.yaml"]
         kubeconfig = home / "kubeconfig"
         kubeconfig.write_text(KUBECONFIG)
         instance["run_launcher"]["config"].update(

@@ -9,14 +9,14 @@ import yaml
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
+from helm_chart import render
 from helm_python.errors import HelmRenderError
-from rendered_chart import Rendered
 
 STORAGE = {"storage": {"existingSecret": "database"}, "mode": "development"}
 
 
 def rendered(**values: Any) -> dict[str, Any]:
-    return yaml.safe_load(Rendered(STORAGE | values).instance_files()["dagster.yaml"])
+    return render(STORAGE | values).instance_files()["dagster.yaml"]
 
 
 def launcher(**values: Any) -> Mapping[str, Any]:
@@ -89,8 +89,8 @@ def test_placement_and_pull_secrets_reach_the_pods() -> None:
 
 
 def test_each_location_has_a_server() -> None:
-    files = Rendered(STORAGE | {"codeLocations": [{"name": "sales"}, {"name": "web"}]})
-    assert yaml.safe_load(files.instance_files()["workspace.yaml"])["load_from"] == [
+    files = render(STORAGE | {"codeLocations": [{"name": "sales"}, {"name": "web"}]})
+    assert files.instance_files()["workspace.yaml"]["load_from"] == [
         {"grpc_server": {"host": host, "port": 4000, "location_name": name}}
         for host, name in [("demo-location-sales", "sales"), ("demo-location-web", "web")]
     ]

@@ -19,8 +19,8 @@ from dagster._core.launcher.base import WorkerStatus
 from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_dev import wait_until
+from helm_chart import NAMESPACE, RELEASE
 from launched_platform import LOCATION, Platform, two_databases
-from rendered_chart import NAMESPACE
 
 from data_platform.instance import pod_launcher
 from data_platform.instance.liveness import RunLocks
@@ -333,7 +333,7 @@ def test_a_job_that_works_on_after_its_run_was_ended_goes(platform: Platform) ->
 def test_the_daemon_needs_no_more_rights_than_the_chart_gives(platform: Platform) -> None:
     """After all of the above; what the node of the test itself asks for is left out."""
     of_node = {("jobs/status", "patch")}
-    rules = platform.chart.one("Role", "daemon")["rules"]
+    rules = platform.chart.get("Role", f"{RELEASE}-daemon").content["rules"]
     given = {
         (resource, verb)
         for rule in rules
