@@ -40,6 +40,8 @@ mutation ($id: String!) { terminateRun(runId: $id) {
 } }
 """
 _STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+PLAIN_PYTEST = "-p no:kmock -p no:asyncio"
+"""Plugins come with an emulator of Kubernetes that these tests need; people don't have them."""
 _ENDS = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
@@ -156,12 +158,13 @@ def hear_interrupts() -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's, without what would make Dagster or the platform behave differently."""
-    return {
+    """This process's, without what makes Dagster, the platform or pytest behave differently."""
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("DAGSTER_", "DATA_PLATFORM_", "PYTEST_", "PYTHONDONTWRITE"))
     }
+    return kept | {"PYTEST_ADDOPTS": PLAIN_PYTEST}
 
 
 def free_port() -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dagster_dev import PLAIN_PYTEST
 from factories import DAY, Project
 from forked_command import run_command
 from kafka_cluster import KafkaCluster
@@ -285,8 +286,7 @@ def test_a_page_that_is_followed_step_by_step_gives_what_it_prints(
         begin,
         {
             **environ,
-            # They come with an emulator that these tests need, and readers don't have them.
-            "PYTEST_ADDOPTS": "-p no:kmock -p no:asyncio",
+            "PYTEST_ADDOPTS": PLAIN_PYTEST,
             "DATA_PLATFORM_STORAGE_URL": dagster_url,
             "WAREHOUSE_URL": postgres_url,
             **outside,

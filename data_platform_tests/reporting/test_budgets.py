@@ -19,7 +19,7 @@ MIB = 2**20
 DAILY = """
 partitions: {every: day, start: 2024-01-01}
 sources:
-  orders: {type: file, path: "{folder}/{partition_key}.csv"%s}
+  orders: {type: file, path: "{folder}/{partition_key}.csv", settle: 0s%s}
 """
 
 
