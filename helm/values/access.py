@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from helm.values.base import Cidr, ExternalSecret, Labels, OptionalHost, OptionalName, Values
+from helm.values.kinds import Cidr, ExternalSecret, Labels, OptionalHost, OptionalName, Values
 from helm.values.pods import Image, Resources, Tag, Workload, resources
 
 

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from helm.values.access import Ingress, OAuth2Proxy
-from helm.values.base import OptionalName, SecretVariable, Values, VariableName
 from helm.values.instance import Instance
+from helm.values.kinds import OptionalName, SecretVariable, Values, VariableName
 from helm.values.locations import CodeLocation, LocationDefaults
 from helm.values.monitoring import Monitoring
 from helm.values.network import NetworkPolicies

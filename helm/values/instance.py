@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from helm.values.base import Values
+from helm.values.kinds import Values
 
 Days = Annotated[int, Field(ge=-1)]
 """-1 keeps for ever."""

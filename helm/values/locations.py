@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from helm.values.base import (
+from helm.values.kinds import (
     Labels,
     Name,
     OptionalBucketUrl,

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from helm.values.base import Labels, Values
+from helm.values.kinds import Labels, Values
 
 
 class ServiceMonitor(Values):

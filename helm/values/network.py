@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from helm.values.base import Cidr, Labels, OptionalName, Port, Values
+from helm.values.kinds import Cidr, Labels, OptionalName, Port, Values
 
 PRIVATE: tuple[Cidr, ...] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 NEVER: tuple[Cidr, ...] = (*PRIVATE, "100.64.0.0/10", "169.254.0.0/16")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from helm.values.base import (
+from helm.values.kinds import (
     Labels,
     Name,
     OptionalName,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from helm.values.base import OptionalQuantity, Values
+from helm.values.kinds import OptionalQuantity, Values
 from helm.values.pods import Resources, Workload, resources
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from helm.values.base import BucketUrl, ExternalSecret, OptionalName, Quantity, SecretKey, Values
+from helm.values.kinds import BucketUrl, ExternalSecret, OptionalName, Quantity, SecretKey, Values
 
 
 class Storage(Values):

@@ -1,4 +1,4 @@
-"""The ground of all models of the chart's values, and small types that several share.
+"""What a value of the chart may be: the model of a group, and small types that several share.
 
 Used by every module beside it. A value is written in camelCase, as Kubernetes has it.
 """
