@@ -24,7 +24,8 @@ from data_platform.errors import (
 )
 from data_platform.plan.building import BuiltPlan, build_plan
 from data_platform.plan.kept import KeptNodes
-from data_platform.plan.nodes import PipelinePlan, Plan, RawNode
+from data_platform.plan.nodes import RawNode
+from data_platform.plan.pipelines import PipelinePlan, Plan
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources.kinds import (
     Api,

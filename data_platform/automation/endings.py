@@ -13,7 +13,7 @@ import dagster as dg
 
 from data_platform.asset_specs import asset_key
 from data_platform.endings.telling import tell_end
-from data_platform.plan.nodes import PipelinePlan
+from data_platform.plan.pipelines import PipelinePlan
 
 SECONDS = 10
 TICK_SECONDS = 20.0

@@ -16,7 +16,8 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from data_platform.asset_specs import asset_key
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 from data_platform.range_runs.open_work import Standing, open_work
 from data_platform.range_runs.outcomes import assets_of, outcomes_of
 from data_platform.range_runs.parts import Part, parts_of, waits

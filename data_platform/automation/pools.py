@@ -15,7 +15,7 @@ from data_platform.instance.location_names import named, own_location
 from data_platform.instance.locations import known_locations, note_location
 from data_platform.instance.pool_limits import apply_limits
 from data_platform.instance.run_limits import RunLimits
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.retrying import tries_after_the_first
 from data_platform.spec.platform import Platform
 

@@ -11,8 +11,9 @@ import dagster as dg
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
 from data_platform.asset_specs import asset_key
-from data_platform.plan.nodes import PipelinePlan, RawNode
+from data_platform.plan.nodes import RawNode
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import PipelinePlan
 from data_platform.range_runs.tags import partition_tags
 from data_platform.run_tags import CAUSE_TAG
 

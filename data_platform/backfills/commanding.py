@@ -26,7 +26,8 @@ from data_platform.backfills.records import Backfill
 from data_platform.errors import PermanentError
 from data_platform.instance.launcher import reap_dead_runs
 from data_platform.loading import Loaded
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.run_settings import run_values
 from data_platform.range_runs.parts import Part, parts_of
 from data_platform.run_reports import RunReport

@@ -10,7 +10,8 @@ import dagster as dg
 from data_platform.asset_specs import asset_key
 from data_platform.errors import PermanentError
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 from data_platform.storage.lake import Lake
 
 TOLD = 5

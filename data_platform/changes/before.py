@@ -14,7 +14,8 @@ from data_platform.contract_diff import Compared, compare_revisions
 from data_platform.errors import Problem
 from data_platform.loading import Loaded
 from data_platform.plan.building import build_plan
-from data_platform.plan.nodes import Node, Plan, RawNode
+from data_platform.plan.nodes import Node, RawNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.schemas import Schema
 from data_platform.revisions import Revision, two_revisions
 from data_platform.spec.reading import read_workspace

@@ -14,8 +14,9 @@ from data_platform.changes.recorded import Recorded, recorded_of
 from data_platform.correcting.below import concerned, upstreams_first
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, DestinationNode, Plan
+from data_platform.plan.nodes import AnyNode, DestinationNode
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import Plan
 from data_platform.storage.lake import Lake
 
 

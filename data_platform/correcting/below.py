@@ -11,8 +11,9 @@ from graphlib import TopologicalSorter
 from data_platform.engine.inputs import partitions_read
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, DestinationNode, Input, LakeNode, Plan
+from data_platform.plan.nodes import AnyNode, DestinationNode, Input, LakeNode
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import Plan
 from data_platform.running import Request
 from data_platform.storage.lake import Lake
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from data_platform.correcting.below import Concerned, concerned, groups_of, without_failed
 from data_platform.correcting.held import HeldTable, read_held
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan, StagingNode
+from data_platform.plan.nodes import StagingNode
+from data_platform.plan.pipelines import Plan
 from data_platform.run_reports import RunReport
 from data_platform.running import Request
 from data_platform.storage.workbench import Workbench

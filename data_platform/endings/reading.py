@@ -14,7 +14,7 @@ from dagster._core.storage.tags import (
 )
 
 from data_platform.endings.facts import AssetFacts, Outcome, RunFacts
-from data_platform.plan.nodes import PipelinePlan
+from data_platform.plan.pipelines import PipelinePlan
 from data_platform.range_runs.outcomes import Outcome as AssetOutcome
 from data_platform.range_runs.outcomes import outcomes_of
 from data_platform.run_tags import CAUSE_TAG

@@ -16,7 +16,7 @@ from data_platform.endings.calling import HOOK_SECONDS, call
 from data_platform.endings.reading import facts_of
 from data_platform.instance.liveness import lock_key
 from data_platform.instance.run_storage import PlatformRunStorage
-from data_platform.plan.nodes import PipelinePlan
+from data_platform.plan.pipelines import PipelinePlan
 
 FINISHED_TAG = ".dagster/data_platform_finished."
 """Of a run, with a pipeline's name behind it: `on_finish` was called. Hidden in the UI."""

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from data_platform.keeping.erasure import Found
 from data_platform.plan.destinations.kinds import FileTarget, RedshiftTarget, TableTarget
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode, Plan, RawNode, StagingNode
+from data_platform.plan.nodes import (
+    AnyNode,
+    DestinationNode,
+    LakeNode,
+    RawNode,
+    StagingNode,
+)
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.sources.kinds import Files
 from data_platform.storage.bad_files import kept_bad_files
 from data_platform.storage.lake import Lake

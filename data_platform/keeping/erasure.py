@@ -25,7 +25,8 @@ from data_platform.keeping.erasing import (
 )
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import HIDDEN_TYPES
-from data_platform.plan.nodes import LakeNode, Plan, RawNode, StagingNode
+from data_platform.plan.nodes import LakeNode, RawNode, StagingNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.sql.expressions import literal
 from data_platform.staging.corrections import partition_key
 from data_platform.staging.held import MOMENT, RUN

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from data_platform.errors import PermanentError
 from data_platform.plan.finding import find_asset
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import LakeNode, Plan, StagingNode
+from data_platform.plan.nodes import LakeNode, StagingNode
+from data_platform.plan.pipelines import Plan
 
 
 def lake_node(plan: Plan, text: str) -> LakeNode:

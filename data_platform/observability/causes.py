@@ -15,7 +15,8 @@ from data_platform.observability.late_files import late_words
 from data_platform.observability.status import AssetStatus
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import LAST_GOOD
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 
 _LEVELS: Sequence[Level] = ("red", "yellow", "green", "off")
 _CRITICALITIES = ("critical", "high", "medium", "low")

@@ -16,7 +16,7 @@ from data_platform.instance.own_tables import has_tables, transaction
 from data_platform.observability.alerts.titles import span_words
 from data_platform.observability.platform_troubles import Trouble
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 
 LONG = timedelta(hours=1)
 """For which a run goes on without being told."""

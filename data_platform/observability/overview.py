@@ -25,7 +25,8 @@ from data_platform.observability.status import AssetStatus, as_json, status_of
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import target_of
 from data_platform.plan.lineage.nodes import outside_of
-from data_platform.plan.nodes import AnyNode, DestinationNode, Plan, RawNode
+from data_platform.plan.nodes import AnyNode, DestinationNode, RawNode
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.platform import Platform
 from data_platform.storage.workbench import Workbench
 

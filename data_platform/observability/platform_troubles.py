@@ -21,7 +21,8 @@ from data_platform.observability.failing_ticks import SEVERAL, failing
 from data_platform.observability.failures import Level
 from data_platform.observability.run_budgets import Grade, verdicts
 from data_platform.observability.started import SENSOR, lost_daemons
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import Channel
 from data_platform.spec.platform import Platform
 

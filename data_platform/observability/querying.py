@@ -11,7 +11,8 @@ from data_platform.errors import ConfigurationError, Location, PermanentError, P
 from data_platform.observability.quarantine import show_held
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import PROVENANCE
-from data_platform.plan.nodes import Input, LakeNode, Plan, RawNode
+from data_platform.plan.nodes import Input, LakeNode, RawNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.sources.kinds import Files
 from data_platform.storage.asking import compiled, database_words
 from data_platform.storage.workbench import Workbench

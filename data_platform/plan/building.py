@@ -26,16 +26,9 @@ from data_platform.plan.keys import Key
 from data_platform.plan.lineage.masking import masked
 from data_platform.plan.lineage.personal import Personal, followed
 from data_platform.plan.lineage.personal_problems import Places, problems_of, warnings_of
-from data_platform.plan.nodes import (
-    AnyNode,
-    DestinationNode,
-    LakeNode,
-    PipelinePlan,
-    Plan,
-    RawNode,
-    Registration,
-)
+from data_platform.plan.nodes import AnyNode, DestinationNode, LakeNode, RawNode
 from data_platform.plan.parameters import RunParameters
+from data_platform.plan.pipelines import PipelinePlan, Plan, Registration
 from data_platform.plan.python_nodes import python_node
 from data_platform.plan.registering import registrations_of
 from data_platform.plan.sources.nodes import SourceColumns, raw_node

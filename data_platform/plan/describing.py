@@ -25,13 +25,13 @@ from data_platform.plan.nodes import (
     Input,
     LakeNode,
     Node,
-    PipelinePlan,
     PythonNode,
     RawNode,
     StagingNode,
     Step,
 )
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import PipelinePlan
 from data_platform.plan.relations import relation_of
 from data_platform.plan.schemas import Column
 from data_platform.plan.sources.kinds import (

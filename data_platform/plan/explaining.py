@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data_platform.plan.describing import Description, describe_pipeline
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 
 FORMAT_VERSION = 1
 """Of the JSON as a whole."""

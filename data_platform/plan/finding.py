@@ -9,8 +9,9 @@ from datetime import datetime
 
 from data_platform.errors import PermanentError
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, LakeNode, Plan
+from data_platform.plan.nodes import AnyNode, LakeNode
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import Plan
 
 
 def find_asset(plan: Plan, text: str) -> AnyNode:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from data_platform.errors import ConfigurationError, Problem
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, DestinationNode, Registration
+from data_platform.plan.nodes import AnyNode, DestinationNode
+from data_platform.plan.pipelines import Registration
 from data_platform.spec.reading import PipelineFile
 from data_platform.spec.wording import nearest
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from data_platform.errors import PermanentError
 from data_platform.loading import Loaded
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, PipelinePlan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import PipelinePlan
 
 
 @dataclass(frozen=True)

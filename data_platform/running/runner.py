@@ -20,7 +20,8 @@ from data_platform.instance.audit_trail import actor
 from data_platform.instance.run_limits import active_runs_tags
 from data_platform.instance.users import USER_TAG
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, PipelinePlan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import PipelinePlan
 from data_platform.plan.run_settings import Values
 from data_platform.range_runs.parts import Part
 from data_platform.range_runs.tags import partition_tags

@@ -15,7 +15,7 @@ from data_platform.observability.alerts.channels import State
 from data_platform.observability.alerts.outbox import Undelivered
 from data_platform.observability.alerts.titles import span_words, title_of
 from data_platform.observability.incidents.model import Incident, severity_of
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import SEVERITIES
 from data_platform.terminal.console import say
 from data_platform.terminal.tables import BAD, POOR, QUIET, Column, Row, print_table

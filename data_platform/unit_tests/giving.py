@@ -14,8 +14,9 @@ from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.lineage.relations import EVERY
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, PROVENANCE, WHOLE
-from data_platform.plan.nodes import LakeNode, Plan
+from data_platform.plan.nodes import LakeNode
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.tests import InputShape
 from data_platform.spec.wording import hint, show
 from data_platform.unit_tests.lake import GivenSnapshot, given_snapshot

@@ -13,7 +13,8 @@ from data_platform.plan.describing import partition_words
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.naming import PARTITION, WHOLE
-from data_platform.plan.nodes import AnalyticsNode, LakeNode, Plan, PythonNode, StagingNode
+from data_platform.plan.nodes import AnalyticsNode, LakeNode, PythonNode, StagingNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.schemas import Schema
 from data_platform.spec.parameters import ParameterValue, value_of
 from data_platform.spec.reading_tests import TestsFile

@@ -22,7 +22,8 @@ from data_platform.plan.conversions import stored_type
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnalyticsNode, Plan, RawNode, StagingNode
+from data_platform.plan.nodes import AnalyticsNode, RawNode, StagingNode
+from data_platform.plan.pipelines import Plan
 from data_platform.raw.extraction import extract
 from data_platform.staging.computing import compute as compute_staging
 

@@ -9,7 +9,7 @@ from data_platform.automation.conditions import condition_of
 from data_platform.errors import PermanentError
 from data_platform.observability.freshness_policies import policy_of
 from data_platform.observability.status import Facts, status_of
-from data_platform.plan.nodes import PipelinePlan
+from data_platform.plan.pipelines import PipelinePlan
 from data_platform.running.requests import left_out, selected
 
 NOW = datetime(2024, 1, 5, tzinfo=UTC)

@@ -10,7 +10,7 @@ from data_platform.observability.failures import Cause, Failure
 from data_platform.observability.status import AssetStatus, Facts, as_json, status_of
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import LAST_GOOD, WHOLE
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 
 NOW = datetime(2024, 1, 5, 7, tzinfo=UTC)
 OLD = NOW - timedelta(hours=9)

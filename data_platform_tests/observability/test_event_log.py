@@ -5,7 +5,7 @@ import pytest
 from factories import Project
 
 from data_platform.observability.event_log import Logged, read_event_log
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 
 BODY = """staging:
   orders:

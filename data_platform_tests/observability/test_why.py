@@ -37,7 +37,7 @@ from data_platform.instance.run_limits import ACTIVE_RUNS_TAG
 from data_platform.observability.reasons.question import Records
 from data_platform.observability.reasons.why import Why, why
 from data_platform.plan.finding import check_partition
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 
 NOW = datetime(2024, 1, 11, 6, tzinfo=UTC)
 NEWEST = DAYS[-1]

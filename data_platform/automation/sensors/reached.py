@@ -6,7 +6,7 @@
 from typing import Protocol
 
 from data_platform.engine.outside import Outside
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.reading import Workspace
 from data_platform.storage.lake import Lake
 from data_platform.storage.workbench import Workbench

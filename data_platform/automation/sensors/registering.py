@@ -14,8 +14,9 @@ from data_platform.asset_specs import asset_key
 from data_platform.automation.sensors.reached import Pipelines
 from data_platform.automation.sensors.run_requests import Wanted, run_requests
 from data_platform.errors import PlatformError
-from data_platform.plan.nodes import LakeNode, Plan, RawNode, Registration
+from data_platform.plan.nodes import LakeNode, RawNode
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import Plan, Registration
 from data_platform.storage.asking import table_frame
 
 MOST_KEYS = 100

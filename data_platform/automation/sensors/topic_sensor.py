@@ -22,8 +22,9 @@ from data_platform.automation.sensors.run_requests import Wanted, run_requests
 from data_platform.engine.work import Work
 from data_platform.errors import PlatformError
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import PipelinePlan, RawNode
+from data_platform.plan.nodes import RawNode
 from data_platform.plan.partitions import Partitions
+from data_platform.plan.pipelines import PipelinePlan
 from data_platform.plan.sources.kinds import Topic
 from data_platform.sources.topics.clients import reading
 from data_platform.spec.platform import KafkaConnection

@@ -17,7 +17,7 @@ from data_platform.observability.alerts.routing import about_asset, told
 from data_platform.observability.alerts.titles import plain
 from data_platform.observability.following.follower import Followed
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import PipelinePlan, Plan
+from data_platform.plan.pipelines import PipelinePlan, Plan
 from data_platform.range_runs.outcomes import assets_of
 from data_platform.reporting.failure_texts import in_a_line
 from data_platform.spec.alerts import Alerts

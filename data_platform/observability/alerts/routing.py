@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from data_platform.observability.incidents.model import Incident
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import SEVERITIES, Alerts, Event, Severity, When
 
 _OF_THE_PLATFORM = frozenset({"pipeline", "daemon"})

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from data_platform.errors import Problem
 from data_platform.instance.own_tables import trouble_words
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import Alerts
 
 SECONDS = 15

@@ -41,7 +41,7 @@ from data_platform.observability.incidents.seen import Standing
 from data_platform.observability.incidents.telling import Told, turns
 from data_platform.observability.run_budgets import verdicts
 from data_platform.observability.started import lost_daemons
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import Alerts, Channel
 
 FOLLOWER = Follower("alerts", KINDS, (INCIDENTS, outbox.OUTBOX, LOCATIONS))

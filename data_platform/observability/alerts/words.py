@@ -16,7 +16,8 @@ from data_platform.observability.incidents.model import Incident, Sign
 from data_platform.observability.incidents.telling import OFTEN, QUIET, Turn
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import BUDGET, WHOLE
-from data_platform.plan.nodes import AnyNode, PipelinePlan, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import PipelinePlan, Plan
 from data_platform.spec.alerts import Severity
 from data_platform.spec.times import duration_words
 

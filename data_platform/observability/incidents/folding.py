@@ -14,7 +14,7 @@ from data_platform.observability.incidents.model import Behind, Incident, Matter
 from data_platform.observability.incidents.seen import Aged, Built, Checked, Failed, Seen, Standing
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import BUDGET, LAST_GOOD, WHOLE
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import Event, Severity
 
 WAIT = timedelta(seconds=10)

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import SEVERITIES, Event, Severity
 
 Matter = Literal[

@@ -26,7 +26,8 @@ from data_platform.observability.incidents.seen import Aged, Built, Checked, Fai
 from data_platform.observability.outages import outages
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 from data_platform.range_runs.outcomes import Outcome, assets_of, outcomes_of
 from data_platform.range_runs.tags import partitions_of
 from data_platform.reporting.failure_texts import in_a_line

@@ -12,7 +12,7 @@ from typing import Literal
 from data_platform.observability.incidents.folding import GRACE, Folding
 from data_platform.observability.incidents.model import Behind, Incident, severity_of
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import SEVERITIES
 
 OFTEN = 3

@@ -37,10 +37,10 @@ from data_platform.plan.nodes import (
     AnyNode,
     DestinationNode,
     LakeNode,
-    Plan,
     RawNode,
     StagingNode,
 )
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.schemas import Schema
 from data_platform.plan.sources.kinds import DatabaseQuery
 

@@ -14,7 +14,8 @@ from dagster._core.events.log import EventLogEntry
 from data_platform.asset_specs import asset_key
 from data_platform.observability.openlineage.open_steps import OpenStep, OpenSteps
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 from data_platform.range_runs.tags import partitions_of
 from data_platform.run_reports import AssetReport, after_failure, is_interrupt, why_again
 

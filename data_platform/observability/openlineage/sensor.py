@@ -15,7 +15,7 @@ from data_platform.asset_specs import asset_key
 from data_platform.engine.outside import Outside
 from data_platform.errors import PlatformError, TransientError
 from data_platform.instance.own_tables import trouble_words
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.secrets.masker import mask
 from data_platform.spec.reading import Workspace
 from data_platform.spec.references import referred

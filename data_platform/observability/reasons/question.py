@@ -18,7 +18,8 @@ from data_platform.asset_specs import asset_key
 from data_platform.observability.causes import ago_words
 from data_platform.observability.failures import ENDED_BADLY, Failure, failure_in, last_failures
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import AnyNode, Plan
+from data_platform.plan.nodes import AnyNode
+from data_platform.plan.pipelines import Plan
 from data_platform.range_runs.tags import partitions_of
 from data_platform.storage.lake import Lake
 

@@ -23,7 +23,8 @@ from data_platform.observability.retention.runs import Runs
 from data_platform.observability.retention.sweeping import Swept, go_on, sweep
 from data_platform.observability.retention.ticks import ANSWERS, TICKS
 from data_platform.observability.retention.told import INCIDENTS, MESSAGES
-from data_platform.plan.nodes import Plan, StagingNode
+from data_platform.plan.nodes import StagingNode
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.reading import Workspace
 from data_platform.spec.telemetry import Retention
 from data_platform.spec.times import duration_words

@@ -19,7 +19,8 @@ from data_platform.plan.lineage.nodes import (
     steps_of,
 )
 from data_platform.plan.lineage.relations import EVERY, Asset, Origin, Outside
-from data_platform.plan.nodes import AnyNode, DestinationNode, Plan, RawNode, StagingNode
+from data_platform.plan.nodes import AnyNode, DestinationNode, RawNode, StagingNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.schemas import Column, Schema
 
 _NEAR = 0.75

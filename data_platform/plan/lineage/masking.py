@@ -21,7 +21,14 @@ from data_platform.plan.keys import Key
 from data_platform.plan.lineage.nodes import StepsLineage
 from data_platform.plan.lineage.personal import Personal
 from data_platform.plan.lineage.relations import EVERY, Made, Origin
-from data_platform.plan.nodes import DestinationNode, LakeNode, Node, Plan, RawNode, StagingNode
+from data_platform.plan.nodes import (
+    DestinationNode,
+    LakeNode,
+    Node,
+    RawNode,
+    StagingNode,
+)
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.schemas import NO_MASKING, Masking
 from data_platform.plan.sources.kinds import PythonSource
 from data_platform.plan.sql.masks import stronger

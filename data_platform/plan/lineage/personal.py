@@ -13,7 +13,8 @@ from data_platform.plan.keys import Key
 from data_platform.plan.lineage.assets import Lineage
 from data_platform.plan.lineage.nodes import StepsLineage
 from data_platform.plan.lineage.relations import EVERY, Made, Origin, Outside, Relation
-from data_platform.plan.nodes import LakeNode, Node, Plan, PythonNode, StagingNode
+from data_platform.plan.nodes import LakeNode, Node, PythonNode, StagingNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.schemas import Column
 
 _DECLARING = frozenset({"raw", "staging"})

@@ -15,7 +15,8 @@ from data_platform.plan.analytics import place_in_file, sql_text
 from data_platform.plan.keys import Key
 from data_platform.plan.lineage.personal import Personal, Trail
 from data_platform.plan.lineage.relations import EVERY
-from data_platform.plan.nodes import DestinationNode, Node, Plan, PythonNode
+from data_platform.plan.nodes import DestinationNode, Node, PythonNode
+from data_platform.plan.pipelines import Plan
 from data_platform.plan.sql.expressions import parse_query
 from data_platform.plan.sql.queries import place_of
 from data_platform.spec.pipeline import AnalyticsAsset

@@ -40,7 +40,7 @@ from data_platform.observability.alerts.watching import Watched, watch, watch_da
 from data_platform.observability.incidents import folding
 from data_platform.observability.incidents.keeping import looked_at, open_incidents
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.reporting.run_spans import SPANS
 from data_platform.sources.circuits import Circuit
 from data_platform.spec.alerts import Alerts

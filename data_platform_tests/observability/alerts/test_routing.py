@@ -9,7 +9,7 @@ from factories import Project
 from data_platform.observability.alerts.routing import channels_of, channels_of_end
 from data_platform.observability.alerts.words import message_of
 from data_platform.observability.incidents.model import Behind, Incident, Matter, Part, Sign
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.spec.alerts import Alerts, Event, Severity
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)

@@ -16,7 +16,7 @@ from data_platform.observability.incidents.seen import Aged, Built, Checked, Fai
 from data_platform.observability.incidents.telling import Told, turns
 from data_platform.plan.keys import Key
 from data_platform.plan.naming import WHOLE
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 
 Grade = Literal["pass", "warn", "fail"]
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)

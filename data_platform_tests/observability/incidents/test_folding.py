@@ -14,7 +14,7 @@ from data_platform.observability.incidents.model import KEPT, Incident, severity
 from data_platform.observability.incidents.seen import Seen
 from data_platform.observability.incidents.telling import QUIET
 from data_platform.plan.keys import Key
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 
 LENGTH = 200
 

@@ -25,7 +25,7 @@ from data_platform.observability.openlineage.events import bare_event, event_of,
 from data_platform.observability.openlineage.moments import FORGOTTEN, Moment, Moments
 from data_platform.observability.openlineage.naming import Naming
 from data_platform.observability.openlineage.open_steps import MAX_KEYS, AssetMade, OpenSteps
-from data_platform.plan.nodes import Plan
+from data_platform.plan.pipelines import Plan
 from data_platform.settings import Settings
 from data_platform.spec.platform import Platform
 from data_platform.storage.lake import Lake
