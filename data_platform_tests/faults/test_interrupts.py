@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
 from retail_platform import RetailPlatform, outcome_of
 from run_retail import start
 from test_kills import END, FIRST, assert_clean, content, impatience  # noqa: F401 -- a fixture
@@ -87,6 +87,18 @@ def test_ctrl_c_while_a_source_answers_slowly_isnt_tried_again(retail: RetailPla
     assert run.status == DagsterRunStatus.FAILURE
 
 
+def failures(retail: RetailPlatform) -> list[str]:
+    """What the steps of all runs failed of, causes included."""
+    instance = retail.instance
+    return [
+        str(record.event_log_entry.get_dagster_event().step_failure_data.error)
+        for run in instance.get_runs()
+        for record in instance.get_records_for_run(
+            run.run_id, of_type=DagsterEventType.STEP_FAILURE
+        ).records
+    ]
+
+
 @pytest.mark.parametrize("delay", [0.1, 0.9])
 def test_ctrl_c_leaves_nothing_half_written_and_starts_no_follow_ups(
     retail: RetailPlatform, undisturbed: RetailPlatform, delay: float
@@ -106,7 +118,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_starts_no_follow_ups(
             DagsterRunStatus.CANCELED,
         }
     else:
-        assert ending == "succeeded"
+        assert ending == "succeeded", failures(retail)
     assert retail.run(FIRST, END).succeeded
     assert content(retail) == content(undisturbed)
     assert_clean(retail)
