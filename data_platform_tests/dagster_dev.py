@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,8 @@ class DagsterDev:
         self.port = free_port()
         command = self._command(arguments)
         began = time.monotonic()
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=clean_environment() | environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                # What a script starts with `&` ignores Ctrl-C, and so do all that it starts.
-                preexec_fn=hear_interrupts,  # noqa: PLW1509 -- nothing but signals
-            )
+        self.log.unlink(missing_ok=True)
+        self.process = start_in_session(command, self.log, folder, environ)
         try:
             self._wait_until_up()
         except BaseException:
@@ -155,6 +146,24 @@ def hear_interrupts() -> None:
     """Undo what a process inherits that was started in the background of a script."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+
+
+def start_in_session(
+    command: Sequence[str], log: Path, folder: Path, environ: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """A process in a session of its own, which hears Ctrl-C; what it prints is added to `log`."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=clean_environment() | environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # What a script starts with `&` ignores Ctrl-C, and so do all that it starts.
+            preexec_fn=hear_interrupts,  # noqa: PLW1509 -- nothing but signals
+        )
 
 
 def clean_environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import psutil
-from dagster_dev import clean_environment, free_port, hear_interrupts, wait_until
+from dagster_dev import free_port, start_in_session, wait_until
 
 JSON = {"content-type": "application/json"}
 _LOADED = "{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
@@ -39,18 +39,10 @@ class Webserver:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"{name}.log"
-        command = Path(sys.executable).with_name("data-platform")
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [command, "webserver", "--port", str(self.port), *arguments],
-                cwd=folder,
-                env=clean_environment() | environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=hear_interrupts,  # noqa: PLW1509 -- nothing but signals
-            )
+        program = str(Path(sys.executable).with_name("data-platform"))
+        command = [program, "webserver", "--port", str(self.port), *arguments]
+        self.log.unlink(missing_ok=True)
+        self.process = start_in_session(command, self.log, folder, environ)
         self.client = httpx.Client(base_url=self.url, timeout=60)
 
     def wait_until_up(self, prefix: str = "") -> None:

@@ -23,7 +23,7 @@ from dagster import DagsterInstance
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import SensorExecutionArgs
-from dagster_dev import clean_environment, free_port, hear_interrupts, wait_until
+from dagster_dev import free_port, start_in_session, wait_until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from helm_chart import Manifest, Rendered, render
 
@@ -79,17 +79,8 @@ def start(folder: Path) -> Iterator[Start]:
         for before, after in replaced.items():
             assert before in words
             words[words.index(before)] = after
-        with (folder / f"{one.name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [Path(sys.executable).with_name(program), *words],
-                cwd=folder,
-                env=clean_environment() | environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=hear_interrupts,  # noqa: PLW1509 -- nothing but signals
-            )
+        command = [str(Path(sys.executable).with_name(program)), *words]
+        process = start_in_session(command, folder / f"{one.name}.log", folder, environ)
         started.append(process)
         return process
 
