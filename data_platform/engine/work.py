@@ -163,20 +163,47 @@ def ended_after(
 def ended_by_signals(work: Work) -> Generator[None]:
     """Stop the work when somebody ends the run while the block runs, in the main thread.
 
-    Python calls a signal's handler once the main thread is back in Python: not as long as it waits
-    in C for rows that another thread reads. The signal's number is written to a pipe at once.
+    Whatever the block raises from then on comes of that: a library that calls Python, such as
+    DuckDB reading a stream, makes an error of its own of an interruption that hits it there.
+
+    Raises:
+        KeyboardInterrupt: the block failed after somebody ended the run.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ended = threading.Event()
+    try:
+        with _heard(work, ended):
+            yield
+    except Exception as error:
+        if ended.is_set():
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextmanager
+def _heard(work: Work, ended: threading.Event) -> Generator[None]:
+    """Hear of signals at once.
+
+    Python calls a signal's handler once the main thread is back in Python: not as long as it waits
+    in C for rows that another thread reads. The signal's number is written to a pipe at once.
+
+    Args:
+        work: stopped when one comes that ends the run.
+        ended: set when one has come, at the latest when the block is left.
+    """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     done = threading.Event()
 
     def watch() -> None:
-        while not done.is_set():
-            if not _ENDS.intersection(os.read(reading, 64)):
+        numbers = b""
+        while 0 not in numbers:
+            numbers = os.read(reading, 64)
+            if not _ENDS.intersection(numbers):
                 continue
+            ended.set()
             while not done.wait(STOP_AGAIN):
                 work.stop(PlatformError("Query interrupted: somebody ended the run"))
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from contextlib import suppress
@@ -10,7 +11,7 @@ import duckdb
 import pytest
 
 from data_platform.engine import work as engine_work
-from data_platform.engine.work import Moved, Work, ended_after
+from data_platform.engine.work import Moved, Work, ended_after, ended_by_signals
 from data_platform.errors import PlatformError, SourceUnavailable, TimedOut
 
 
@@ -142,27 +143,70 @@ def test_threads_may_count_at_once() -> None:
     assert len(told) == 4_000
 
 
-def test_a_signal_stops_what_the_main_thread_waits_for_in_another_language() -> None:
-    code = """
+def signalled(body: str, *, handler: str) -> str:
+    """What a process prints whose work of DuckDB gets a signal half a second after it began."""
+    code = f"""
 import os, signal, threading
 import duckdb
+import pyarrow as pa
 from data_platform.engine.work import Work, ended_by_signals
 
+def raising(*_):
+    raise RuntimeError("somebody pressed Ctrl-C")
+
 work, connection = Work(), duckdb.connect()
-stopped = threading.Event()
 before = signal.set_wakeup_fd(-1)
-signal.signal(signal.SIGINT, lambda *_: None)  # who only waits for the main thread hears nothing
+signal.signal(signal.SIGINT, {handler})
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     with ended_by_signals(work), work.stoppable(connection.interrupt):
-        connection.execute("SELECT sum(a.range * b.range) FROM range(1000000000) a, "
-                           "range(1000000000) b")
-except Exception as error:
-    print(error)
+{textwrap.indent(textwrap.dedent(body), " " * 8)}
+except KeyboardInterrupt as interrupted:
+    print(interrupted.__cause__)
 assert signal.set_wakeup_fd(-1) == before
 assert threading.active_count() == 1
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert "somebody ended the run" in ended.stdout
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return ended.stdout
+
+
+def test_a_signal_stops_what_the_main_thread_waits_for_in_another_language() -> None:
+    # Who only waits for the main thread hears nothing.
+    handler = "lambda *_: None"
+    query = """
+        connection.execute("SELECT sum(a.range * b.range) FROM range(1000000000) a, "
+                           "range(1000000000) b")
+    """
+    assert "somebody ended the run" in signalled(query, handler=handler)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        """
+        def batches():
+            while True:
+                yield pa.record_batch({"n": pa.array([1])})
+        schema = pa.schema([("n", pa.int64())])
+        reader = pa.RecordBatchReader.from_batches(schema, batches())
+        connection.execute("SELECT sum(n) FROM reader").fetchall()
+        """,
+        """
+        def same(number: int) -> int:
+            return sum(range(1_000))
+        connection.create_function("same", same)
+        connection.execute("SET threads = 1")
+        connection.execute("SELECT sum(same(range)) FROM range(1000000000)").fetchall()
+        """,
+    ],
+    ids=["stream", "function"],
+)
+def test_an_interruption_that_hits_python_called_by_duckdb_is_one(query: str) -> None:
+    """DuckDB makes an error of its own of it, of whatever it finds."""
+    assert signalled(query, handler="raising")
+
+
+def test_who_fails_without_a_signal_has_its_own_error() -> None:
+    with pytest.raises(ValueError, match="of its own"), ended_by_signals(Work()):
+        raise ValueError("of its own")
