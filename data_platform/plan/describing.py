@@ -68,6 +68,8 @@ def describe_pipeline(
         "owner": pipeline.owner,
         "declared": _place(pipeline.location, home),
         "schedule": {"cron": schedule.cron, "timezone": schedule.timezone} if schedule else None,
+        "max_active_runs": pipeline.max_active_runs,
+        "budget": _written(pipeline.run_budget) if pipeline.run_budget else None,
         "assets": [
             describe_asset(node, home) for node in (pipeline.nodes if nodes is None else nodes)
         ],

@@ -72,6 +72,10 @@ def _pipeline(told: Description, width: int) -> Iterator[str]:
     schedule = told["schedule"]
     if schedule:
         yield f"sources run at {schedule['cron']} ({schedule['timezone']})"
+    if told["max_active_runs"]:
+        yield f"runs at a time: {told['max_active_runs']}"
+    if told["budget"]:
+        yield f"budget of a run: {_mapping_words(told['budget'])}"
     yield f"declared in {told['declared']}"
     for asset in told["assets"]:
         yield ""
@@ -106,6 +110,7 @@ _MAPPINGS = {
     "freshness": "freshness",
     "retries": "retries",
     "backfill": "backfill",
+    "budget": "budget",
 }
 """Parts of the language that are told as they are written, by what they are called."""
 

@@ -12,6 +12,7 @@ from data_platform.plan.keys import Key
 from data_platform.plan.nodes import AnyNode
 from data_platform.spec.alerts import Notify
 from data_platform.spec.automation import Schedule
+from data_platform.spec.limits import RunBudget
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class PipelinePlan:
     on_finish: UserFunction | None = None
     notify: Notify | None = None
     registrations: tuple[Registration, ...] = ()
+
+    @property
+    def run_budget(self) -> RunBudget | None:
+        """What its runs may take on average, which each of its nodes knows."""
+        return next((node.run_budget for node in self.nodes if node.run_budget), None)
 
 
 @dataclass(frozen=True)

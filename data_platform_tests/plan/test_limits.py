@@ -1,12 +1,13 @@
 """What an asset and a pipeline say of slots, priority, resources, runs and their last step."""
 
 import json
+import re
 
 import pytest
 from factories import PIPELINE, Project
 
 from data_platform.asset_steps import step_tags
-from data_platform.plan.explaining import explain_text
+from data_platform.plan.explaining import explain_json, explain_text
 
 POOLS = "pools: {memory: 4, cpu: 2}"
 SOURCE = """
@@ -113,6 +114,19 @@ def test_explain_tells_them(project: Project) -> None:
     text = explain_text(project.build().plan)
     assert "memory, 3 slots" in text
     assert "limits: memory 2Gi" in text
+
+
+def test_explain_tells_of_budgets(project: Project) -> None:
+    head = "max_active_runs: 2\nbudget: {max_duration: 1h}"
+    declare(project, "budget: {max_memory: 1Gi}", head)
+    plan = project.build().plan
+    text = explain_text(plan)
+    assert "runs at a time: 2\n" in text
+    assert "budget of a run: max_duration 1h" in text
+    assert re.search(r"\n  budget +max_slowdown 2.0, max_memory 1Gi", text)
+    [told] = explain_json(plan)["pipelines"]
+    assert told["budget"] == {"max_duration": "1h", "max_slowdown": 2.0}
+    assert told["max_active_runs"] == 2
 
 
 def test_pipeline_has_a_limit_of_runs_and_a_last_step(project: Project) -> None:

@@ -116,7 +116,9 @@ def _field(panel: Panel) -> dict[str, Any]:
         {"color": color, "value": value}
         for color, value in zip(_COLORS, (None, *panel.thresholds), strict=False)
     ]
-    limits = {"min": 0, **({"max": 1} if panel.unit == "percentunit" else {})}
+    # A share of a limit may be more than all of it.
+    is_part = panel.unit == "percentunit" and max(panel.thresholds, default=0) < 1
+    limits = {"min": 0, **({"max": 1} if is_part else {})}
     drawn = {"lineWidth": 1, "fillOpacity": 10, "thresholdsStyle": {"mode": "line"}}
     return {
         "unit": panel.unit,

@@ -69,7 +69,7 @@ PIPELINE = Board(
             ),
         ),
         Row(
-            "Runs and steps",
+            "Runs",
             (
                 lines(
                     "Runs ended in an hour",
@@ -87,6 +87,24 @@ PIPELINE = Board(
                     "s",
                     (p95("run_duration_seconds", "status", _OF), "{{status}}"),
                 ),
+                lines(
+                    "Runs against their budget",
+                    "percentunit",
+                    (
+                        (
+                            f"data_platform_pipeline_run_average_seconds{_OF}"
+                            f" / data_platform_pipeline_run_budget_seconds{_OF}"
+                        ),
+                        "{{pipeline}}",
+                    ),
+                    limits=(1, 1.5),
+                    text="The average of the last ten runs that are alike.",
+                ),
+            ),
+        ),
+        Row(
+            "Steps",
+            (
                 lines(
                     "Time of steps, average",
                     "s",

@@ -42,6 +42,7 @@ PIPELINE = """
 version: 1
 pipeline: shop
 owner: team:shop
+budget: {max_duration: 1h}
 sources:
   orders: {type: file, path: "${ORDERS}", settle: 0s}
 staging:
@@ -204,6 +205,14 @@ def test_dashboards_are_what_is_made():
     for name, text in texts().items():
         made = (FOLDER / "dashboards" / name).read_text(encoding="utf-8")
         assert made == text, "python -m data_platform.observability.metrics.dashboards writes it"
+
+
+def test_what_may_be_above_its_limit_isnt_cut_off_there():
+    for text in texts().values():
+        for panel in json.loads(text)["panels"]:
+            drawn = panel.get("fieldConfig", {}).get("defaults", {})
+            steps = [step["value"] or 0 for step in drawn.get("thresholds", {}).get("steps", ())]
+            assert "max" not in drawn or max(steps) < drawn["max"], panel["title"]
 
 
 def test_the_page_tells_of_every_metric_and_alert():
