@@ -4,17 +4,13 @@ Kubernetes has no schema of ServiceMonitor, PrometheusRule and ExternalSecret, w
 bring: `test_objects_of_operators` holds them to what these operators document.
 """
 
-import json
 import re
-from functools import cache
 
-import kubernetes_validate
 import pytest
 from chart_cases import CASES, rendered
 from helm_chart import COMPONENT, LOCATION, Rendered, problems_of_lint, render
-from kubernetes_validate.utils import all_versions, major_minor
+from kubernetes_schemas import NEWEST, problem_of
 
-NEWEST = [major_minor(version) for version in all_versions()][-3:]
 OF_OPERATORS = {"ServiceMonitor", "PrometheusRule", "ExternalSecret"}
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
@@ -25,18 +21,8 @@ def refused(objects: Rendered, version: str) -> list[str]:
     return [
         f"{one}: {problem}"
         for one in objects
-        if one.kind not in OF_OPERATORS
-        and (problem := _problem(json.dumps(one.content, sort_keys=True), version))
+        if one.kind not in OF_OPERATORS and (problem := problem_of(one.content, version))
     ]
-
-
-@cache  # most objects are the same in many cases
-def _problem(manifest: str, version: str) -> str | None:
-    try:
-        kubernetes_validate.validate(json.loads(manifest), version, strict=True)
-    except kubernetes_validate.ValidationError as error:
-        return f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
-    return None
 
 
 @pytest.mark.parametrize("case", CASES)
