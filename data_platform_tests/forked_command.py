@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import runpy
+import signal
 import struct
 import subprocess
 import sys
@@ -86,6 +87,8 @@ def run_on_terminal(
 
 
 def _run(command: list[str], folder: str, environ: dict[str, str], output: str) -> None:
+    # Tests that a script started with `&` ignore Ctrl-C, and so would all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     printed = os.open(output, os.O_RDWR | os.O_APPEND | os.O_NOCTTY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(printed, stream.fileno())
