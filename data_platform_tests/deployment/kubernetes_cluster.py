@@ -9,6 +9,7 @@ that they are mounted at wherever these stand in the environment.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -125,7 +126,7 @@ class Node:
     def jobs(self) -> dict[str, dict[str, Any]]:
         """All Jobs that there are, as they were written."""
         found = self.batch.list_namespaced_job(self.namespace, _preload_content=False)
-        return {job["metadata"]["name"]: job for job in yaml.safe_load(found.data)["items"]}
+        return {job["metadata"]["name"]: job for job in json.loads(found.data)["items"]}
 
     def look(self) -> None:
         """Begin what is new, tell what is over, end what was deleted."""
