@@ -91,6 +91,7 @@ def test_parquet_to_postgres_loads_the_rows(ground: Ground) -> None:
     assert rows_of(found) == [daily, text]
 
 
+@pytest.mark.campaign
 def test_destinations_write_the_rows_into_nothing_over_all_and_ten_times(ground: Ground) -> None:
     merge = "platform, merge"
     found = destinations.run(ground, options(merge, days=1))
