@@ -16,13 +16,14 @@ from typing import cast
 import duckdb
 import pyarrow.parquet as pq
 
-from data_platform.engine.calls import show_answers, write_answer
 from data_platform.engine.discretion import database_words
 from data_platform.engine.full_disks import full_disk
+from data_platform.engine.given_rows import write_given
 from data_platform.engine.inputs import show_inputs
 from data_platform.engine.lake_files import duckdb_type
 from data_platform.engine.partition_keys import AWARE, time_key
 from data_platform.engine.session import Session
+from data_platform.engine.shown_rows import show_given
 from data_platform.errors import ContractError, FunctionError
 from data_platform.plan.conversions import Conversion, converted, inexact, stored_type
 from data_platform.plan.naming import HIDDEN_TYPES, PARTITION, WHOLE
@@ -104,7 +105,7 @@ class Frames:
         else:
             files, numbered = {key: self._files[key] for key in keys}, self.keys
         try:
-            show_answers(session, GIVEN, files, numbered, otherwise, {})
+            show_given(session, GIVEN, files, numbered, otherwise, {})
         except FunctionError as error:
             raise FunctionError(f"{self.node.function} {error}") from None
 
@@ -118,7 +119,7 @@ class Frames:
         from data_platform.engine.frames import tables_of  # noqa: PLC0415
 
         try:
-            return write_answer(tables_of(rows), self._folder, number, stem)
+            return write_given(tables_of(rows), self._folder, number, stem)
         except FunctionError as error:
             raise FunctionError(f"{self.node.function} {error}") from None
 

@@ -34,6 +34,10 @@ class Problem:
         return f"{self.location}: {label}{self.message}"
 
 
+UNSAID = "what it says is left out, since it may name a person"
+"""In place of somebody's words, where rows tell of persons."""
+
+
 class PlatformError(Exception):
     """Anything that the platform itself reports. Its text is meant for a person.
 

@@ -16,6 +16,7 @@ import duckdb
 import data_platform
 from data_platform.engine.full_disks import full_disk
 from data_platform.errors import (
+    UNSAID,
     FunctionError,
     PermanentError,
     PlatformError,
@@ -25,8 +26,6 @@ from data_platform.errors import (
 )
 from data_platform.plan.nodes import Node
 
-UNSAID = "what it says is left out, since it may name a person"
-"""In place of somebody's words."""
 _ABOUT_NAMES = (
     duckdb.BinderException,
     duckdb.CatalogException,

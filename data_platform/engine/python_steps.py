@@ -18,9 +18,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from data_platform.engine.calls import show_answers
 from data_platform.engine.discretion import database_words
 from data_platform.engine.session import Session
+from data_platform.engine.shown_rows import show_given
 from data_platform.engine.work import Work as StepWork
 from data_platform.engine.worker_process import Answer, Chunk, Work, answer
 from data_platform.engine.workers import Workers
@@ -112,7 +112,7 @@ class _Going:
         promised = {column.name: column.type for column in contract.columns} if contract else {}
         otherwise = {name: kind or "VARCHAR" for name, kind in promised.items()}
         try:
-            show_answers(session, self.call.relation, files, self.keys, otherwise, flags)
+            show_given(session, self.call.relation, files, self.keys, otherwise, flags)
         except FunctionError as error:
             written = self.call.function.written
             raise FunctionError(f"{self.node.key}: {written} {error}") from None

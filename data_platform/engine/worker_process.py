@@ -20,7 +20,8 @@ from typing import Literal
 
 import pyarrow as pa
 
-from data_platform.engine.calls import as_input, called, write_answer
+from data_platform.engine.calls import as_input, called
+from data_platform.engine.given_rows import write_given
 from data_platform.errors import PlatformError
 from data_platform.plan.functions import UserFunction
 
@@ -81,7 +82,7 @@ def answer(work: Work, chunk: Chunk) -> Answer:
     try:
         given = as_input(chunk.rows, work.input)
         tables = called(work.function, chunk.key, given)
-        return Answer(write_answer(tables, work.folder, chunk.number, chunk.stem))
+        return Answer(write_given(tables, work.folder, chunk.number, chunk.stem))
     except PlatformError as error:
         return Answer([], str(error))
 

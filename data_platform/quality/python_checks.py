@@ -16,9 +16,8 @@ from typing import Any, cast
 import numpy as np
 
 from data_platform.engine.calls import as_input, call, translated
-from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session
-from data_platform.errors import FunctionError, PlatformError
+from data_platform.errors import UNSAID, FunctionError, PlatformError
 from data_platform.plan.checks.kinds import PythonCheck
 from data_platform.plan.naming import FILE, HIDDEN_TYPES, PARTITION, ROW
 from data_platform.plan.sql.expressions import literal, quoted

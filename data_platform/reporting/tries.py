@@ -18,9 +18,9 @@ from dagster._core.errors import raise_execution_interrupts
 from dagster._core.execution.plan.active import ActiveExecution
 
 from data_platform.engine.calls import passes
-from data_platform.engine.discretion import UNSAID, discreet_error, unreached
+from data_platform.engine.discretion import discreet_error, unreached
 from data_platform.engine.work import Moved, Work, ended_after, ended_by_signals
-from data_platform.errors import PermanentError, PlatformError, SecretsUnavailable, TimedOut
+from data_platform.errors import UNSAID, PermanentError, PlatformError, SecretsUnavailable, TimedOut
 from data_platform.instance.worker import RunWorker, end_dead_run
 from data_platform.plan.nodes import Node
 from data_platform.plan.retrying import delay_before, in_words, tries_after_the_first

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from data_platform.engine.calls import called, show_answers, write_answer
+from data_platform.engine.calls import called
+from data_platform.engine.given_rows import write_given
+from data_platform.engine.shown_rows import show_given
 from data_platform.engine.work import Work
 from data_platform.errors import FunctionError, SourceError
 from data_platform.plan.functions import UserFunction
@@ -61,7 +63,7 @@ def arriving(question: Question, source: PythonSource) -> Generator[Arrival]:
     node = question.node
     with translated(f"{node.key}"):
         try:
-            show_answers(session, "_given", given.files, given.keys, types, {})
+            show_given(session, "_given", given.files, given.keys, types, {})
         except FunctionError as error:
             raise SourceError(f"{node.key}: the function {error}") from None
         there = session.columns("SELECT * FROM _given")
@@ -91,9 +93,7 @@ def ask(function: UserFunction, keys: Sequence[str], folder: Path, work: Work) -
     for number, key in enumerate(keys, 1):
         work.go_on()
         try:
-            files[key] = write_answer(
-                _counted(called(function, key), work), folder, number, "given"
-            )
+            files[key] = write_given(_counted(called(function, key), work), folder, number, "given")
         except FunctionError as error:
             failed[key] = str(error)
     return Given(tuple(keys), files, failed)

@@ -206,3 +206,11 @@ def children() -> list[psutil.Process]:
 
 def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_worker_starts_without_what_only_steps_need() -> None:
+    code = "import sys, data_platform.engine.worker_process; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "pyarrow" in imported
+    assert imported.isdisjoint({"dagster", "duckdb", "pandas", "sqlglot", "sqlalchemy"})

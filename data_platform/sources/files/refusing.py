@@ -10,9 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from data_platform.engine.discretion import UNSAID
 from data_platform.engine.session import Session, open_session
-from data_platform.errors import SourceError
+from data_platform.errors import UNSAID, SourceError
 from data_platform.plan.sources.kinds import Files
 from data_platform.plan.sql.expressions import quoted
 from data_platform.sources.arrivals import Question
