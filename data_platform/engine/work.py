@@ -176,9 +176,10 @@ def ended_by_signals(work: Work) -> Generator[None]:
     try:
         with _heard(work, ended):
             yield
-    except Exception as error:
+    except Exception:
         if ended.is_set():
-            raise KeyboardInterrupt from error
+            # Without the error: it may name a person, and is no news.
+            raise KeyboardInterrupt from None
         raise
 
 

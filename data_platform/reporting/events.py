@@ -170,8 +170,9 @@ def _failed_of(failure: dg.Failure) -> list[str]:
 def failure_of(error: Exception) -> dg.Failure | KeyboardInterrupt:
     """What a step raises for an error: only one that can pass by itself is tried again.
 
-    Ctrl-C during a query is caught by DuckDB and by the driver, which report it as an error of the
-    query: here it becomes what it was, or the run would go on, and the step be tried again.
+    PostgreSQL's driver takes Ctrl-C during a query for itself, so that `engine.work` doesn't hear
+    of it, and reports an error of the query, as DuckDB does outside of such work: here it becomes
+    what it was, or the run would go on, and the step be tried again.
     """
     if asks_for_end(error):
         return KeyboardInterrupt()

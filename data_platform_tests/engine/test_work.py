@@ -162,7 +162,8 @@ try:
     with ended_by_signals(work), work.stoppable(connection.interrupt):
 {textwrap.indent(textwrap.dedent(body), " " * 8)}
 except KeyboardInterrupt as interrupted:
-    print(interrupted.__cause__)
+    print(interrupted.__context__)
+    assert interrupted.__suppress_context__, "what it says may name a person"
 assert signal.set_wakeup_fd(-1) == before
 assert threading.active_count() == 1
 """

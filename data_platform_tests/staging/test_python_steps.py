@@ -199,7 +199,7 @@ def test_rows_without_an_origin_are_ordered_by_what_they_hold(declare: Declare) 
 def test_a_range_gives_what_single_runs_give(declare: Declare, settings: str) -> None:
     code = "def f(rows, partition):\n  rows['day'] = partition.key\n  rows['total'] = rows['id'].sum()\n  return rows"
     project = declare(code, settings, daily=True)
-    keys = DAYS[:2]
+    keys = DAYS[:3]
     project.land_all(
         "raw/orders", {key: [{"id": n + day} for n in range(5)] for day, key in enumerate(keys)}
     )
